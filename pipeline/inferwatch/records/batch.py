@@ -1,0 +1,74 @@
+"""The two columnar records: what a model answered, and what turned out to be true.
+
+Both are msgpack maps whose columns are raw arrays (`records.columns`). Only optional fields may be
+added within a major version; readers ignore fields they do not know.
+"""
+
+import msgspec
+
+from inferwatch.records.columns import (
+    Categories,
+    Float32Block,
+    Float64Block,
+    Numbers,
+    Texts,
+)
+
+SCHEMA = "1.0"
+
+
+class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Rows that one version of one model answered, in the order the server saw them.
+
+    `emitter` names one process and `seq` counts its batches of both kinds from 0: together they
+    find repeats. `emitted` and `dropped` are the emitter's row counters up to and including this batch, so that
+    the monitor knows what it was not shown.
+    """
+
+    schema: str = SCHEMA
+    model: str
+    version: str
+    emitter: str
+    seq: int
+    rows: int
+    emitted: int = 0
+    dropped: dict[str, int] = {}
+    time_ms: bytes
+    ids: Texts
+    numeric: Float32Block | None = None
+    categories: dict[str, Categories] = {}
+    prediction: Numbers | Categories | None = None
+    scores: Float64Block | None = None
+    latency_ms: bytes | None = None
+    error: Categories | None = None
+    segments: dict[str, Categories] = {}
+    weight: bytes | None = None
+    entity: Texts | None = None
+    instance: str = ""
+
+
+class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Truths by prediction id; a later one of the same id corrects an earlier one.
+
+    With `version` they label that version's predictions only, without one every version's. A batch
+    that carries `prediction` needs no join.
+    """
+
+    schema: str = SCHEMA
+    model: str
+    version: str | None = None
+    emitter: str
+    seq: int
+    rows: int
+    emitted: int = 0
+    dropped: dict[str, int] = {}
+    time_ms: bytes
+    ids: Texts
+    label: Numbers | Categories
+    prediction: Numbers | Categories | None = None
+    scores: Float64Block | None = None
+
+
+def encode(batch: InferenceBatch | LabelBatch) -> bytes:
+    """Body of the Kafka record."""
+    return msgspec.msgpack.encode(batch)

@@ -1,0 +1,161 @@
+"""What a model is watched by: windows, reference and checks, as the fold reads them.
+
+Monitor files are parsed into this (`config`), it travels inside `monitor` records, and its digests
+are part of the ids of windows and alerts. Durations are integer milliseconds.
+"""
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+Task = Literal["binary", "multiclass", "regression", "unknown"]
+Direction = Literal["above", "below", "drop", "rise"]
+
+
+class NumericProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """One numeric column of the reference.
+
+    `edges` are the fine bins (ascending, open at both ends, bin i is (e[i-1], e[i]]), `counts` their
+    rows with missing last; `psi_edges` picks the ten quantile groups out of them. `low` and `high` are
+    the 0.1 % and 99.9 % quantiles, to which online detectors scale.
+    """
+
+    edges: list[float]
+    counts: list[int]
+    psi_edges: list[float]
+    mean: float
+    sd: float
+    least: float
+    most: float
+    low: float
+    high: float
+
+
+class CategoryProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """One categorical column of the reference: rows per word, and rows without one."""
+
+    words: list[str]
+    counts: list[int]
+    missing: int = 0
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The reference that rows and windows are compared with.
+
+    `quality` holds the metrics of the reference rows: key "" for all, "column=value" for a segment.
+    `values_digest` names the file with the sorted values, which exact windows need.
+    """
+
+    name: str
+    rows: int
+    from_ms: int
+    to_ms: int
+    numeric: dict[str, NumericProfile] = {}
+    categories: dict[str, CategoryProfile] = {}
+    score: NumericProfile | None = None
+    prediction: CategoryProfile | NumericProfile | None = None
+    quality: dict[str, dict[str, float]] = {}
+    values_digest: str | None = None
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What only the owner of the model knows: without it AUC means nothing."""
+
+    task: Task = "unknown"
+    positive: str = "1"
+    label_delay_ms: int = 86_400_000
+    label_wait_ms: int = 86_400_000
+    label_horizon_ms: int = 172_800_000
+    segments: list[str] = []
+    segments_max: int = 50
+    pending_max_bytes: int = 64 << 20
+    restate_every_ms: int = 300_000
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the reference comes from: a profile, or the model's own first `min_rows` rows.
+
+    A learnt reference is frozen, per version, once it holds `min_rows` rows.
+    """
+
+    profile: Profile | None = None
+    last_ms: int = 604_800_000
+    min_rows: int = 5_000
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A window of event time (`size_ms`, every `step_ms`) or of every `rows` rows in log order."""
+
+    name: str
+    size_ms: int = 0
+    step_ms: int = 0
+    rows: int = 0
+    grace_ms: int = 30_000
+    exact: bool = False
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One level of a check.
+
+    `above` and `below` compare the figure itself; `drop` and `rise` its distance from the reference,
+    as a share of it (`relative`) or in the figure's own units. `clear` is where the level ends again, in
+    the same measure; equal to `value` where it is not given.
+    """
+
+    direction: Direction
+    value: float
+    relative: bool = False
+    clear: float
+
+
+class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a window must hold before a check may speak: rows, labels, coverage in 0…1."""
+
+    rows: int = 1
+    labels: int = 0
+    coverage: float = 0.0
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One rule. `method` is "value" for a plain metric; `times` is n of the last m windows."""
+
+    alert: str
+    metric: str
+    method: str = "value"
+    window: str = ""
+    segment_by: list[str] = []
+    need: Need = Need()
+    warn: Limit | None = None
+    fail: Limit | None = None
+    times: tuple[int, int] = (1, 1)
+    for_ms: int = 0
+    keep_firing_for_ms: int = 0
+    mode: Literal["alert", "observe"] = "alert"
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    params: dict[str, float] = {}
+    default: bool = False
+
+    def statistic_digest(self) -> str:
+        """Names what the check computes: a change starts its state anew."""
+        return digest([self.metric, self.method, self.window, self.segment_by, self.params])
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides what the fold does with one model's records."""
+
+    model: ModelFacts = ModelFacts()
+    reference: Reference = Reference()
+    windows: list[Window] = []
+    checks: list[Check] = []
+
+    def digest(self) -> str:
+        """32 hex digits that change whenever anything in the definition does."""
+        return digest(self)
+
+
+def digest(value: Any) -> str:
+    """32 hex digits of the canonical bytes of a struct, list or mapping."""
+    raw = msgspec.json.encode(value, order="deterministic")
+    return hashlib.blake2b(raw, digest_size=16).hexdigest()

@@ -1,0 +1,79 @@
+"""The small records of `events.v1`: JSON documents about a model, and the tick.
+
+All but `Tick` are keyed by their model. They exist so that the fold need not ask anyone: what it
+cannot compute from its arguments is one of these in the log.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from inferwatch.records.definition import Definition
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Gauges of one serving process at one moment.
+
+    `cpu` is used over available (0…n cores as a share of what the process may use), `memory` is
+    used over the limit, `gpu` and `gpu_memory` likewise; each 0…1 or absent.
+    """
+
+    model: str
+    version: str
+    instance: str
+    time_ms: int
+    cpu: float | None = None
+    memory: float | None = None
+    memory_bytes: int | None = None
+    gpu: float | None = None
+    gpu_memory: float | None = None
+    threads: int | None = None
+
+
+class Deploy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version went live, or an older one came back (`kind` rollback)."""
+
+    model: str
+    version: str
+    time_ms: int
+    kind: Literal["deploy", "rollback"] = "deploy"
+    note: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator's word on an alert, kept in the log so that a replay hears it too."""
+
+    model: str
+    fingerprint: str
+    verdict: Literal["ack", "silence", "unsilence", "useful", "noise"]
+    time_ms: int
+    until_ms: int | None = None
+    author: str = ""
+    comment: str = ""
+
+
+class MonitorChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The definition that a model is watched by from here on.
+
+    `from_offset` is set on a model's first definition: it acts from that record, which stands before this one
+    in the log.
+    """
+
+    model: str
+    definition: Definition
+    from_offset: int | None = None
+
+
+class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The record at `offset` ended the worker three times; nobody folds it any more."""
+
+    model: str
+    offset: int
+    why: str = ""
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Time passed. The body is empty: the tick's own record time is all it says."""
+
+
+Event = Resource | Deploy | Verdict | MonitorChange | Skip

@@ -1,0 +1,157 @@
+"""The records that inferwatch publishes: windows, alerts, dead letters' envelope.
+
+Canonical JSON (sorted keys, no NaN, floats at 12 significant digits), so that equal ids mean equal
+bytes. `schemas/*.json` are generated from these structs.
+"""
+
+import hashlib
+import math
+from typing import Any, Literal
+
+import msgspec
+
+FOLD_VERSION = 1
+OUTPUT_MAX_BYTES = 262_144
+
+Condition = Literal["learning", "unknown", "ok", "pending", "firing", "no_data"]
+Severity = Literal["info", "warning", "critical"]
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A window: event time `[start, end)` in ms, or, for `rows` > 0, the row number `start`."""
+
+    name: str
+    start: int
+    end: int
+    rows: int = 0
+
+
+class FeatureFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one feature looked like in a window; drift figures only where a reference is known."""
+
+    rows: int
+    missing: int = 0
+    non_finite: int = 0
+    mean: float | None = None
+    sd: float | None = None
+    least: float | None = None
+    most: float | None = None
+    unseen: int = 0
+    psi: float | None = None
+    ks: float | None = None
+    chi_square: float | None = None
+    p_value: float | None = None
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one check saw in this window."""
+
+    alert: str
+    condition: Condition
+    value: float | None = None
+    limit: float | None = None
+    reference: float | None = None
+    why: str = ""
+
+
+class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One closed window of one model, version and segment.
+
+    `metrics` holds figures that are known, `unknown` the reason for each that is not. Label metrics
+    are published again under a higher `revision` as labels come.
+    """
+
+    id: str
+    model: str
+    version: str
+    window: Span
+    segment: str = ""
+    revision: int = 0
+    rows: int = 0
+    from_ms: int | None = None
+    to_ms: int | None = None
+    late: int = 0
+    labels: int = 0
+    coverage: float | None = None
+    sampled: float = 1.0
+    metrics: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    unknown: dict[str, str] = {}
+    features: dict[str, FeatureFigures] = {}
+    truncated: int = 0
+    checks: list[CheckResult] = []
+    first_offset: int = -1
+    last_offset: int = -1
+    partition: int = -1
+
+
+class AlertRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One transition of one alert. `seq` counts the transitions of a fingerprint from 1.
+
+    Labels are identity and never hold numbers; what was measured is in the other fields. Readers
+    drop records with an `id` they know and let the highest `seq` of a fingerprint rule.
+    """
+
+    id: str
+    fingerprint: str
+    seq: int
+    alert: str
+    model: str
+    version: str
+    feature: str = ""
+    segment: str = ""
+    severity: Severity
+    condition: Condition
+    previous: Condition
+    reason: str
+    mode: Literal["alert", "observe"] = "alert"
+    flags: list[str] = []
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    metric: str
+    method: str = "value"
+    value: float | None = None
+    limit: float | None = None
+    reference: float | None = None
+    reference_span: str = ""
+    window: Span | None = None
+    rows: int = 0
+    labelled: int = 0
+    coverage: float | None = None
+    at_ms: int
+    began_ms: int | None = None
+    first_bad: str = ""
+    causes: list[str] = []
+    context: list[str] = []
+
+
+def significant(value: Any) -> Any:
+    """`value` with every float cut to 12 significant digits; a NaN or infinity is a bug here.
+
+    :raises ValueError: a float is not finite.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a published figure is not finite")
+        return float(f"{value:.12g}")
+    if isinstance(value, dict):
+        return {key: significant(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [significant(item) for item in value]
+    return value
+
+
+def canonical(record: msgspec.Struct) -> bytes:
+    """The one way that a record is written: sorted keys, 12 digits, no NaN."""
+    return msgspec.json.encode(significant(msgspec.to_builtins(record)), order="sorted")
+
+
+def identity(*parts: str | int) -> str:
+    """24 hex digits that name what `parts` name."""
+    text = "\x1f".join(str(part) for part in parts)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def alert_fingerprint(alert: str, model: str, version: str, feature: str, segment: str) -> str:
+    """Identity of an alert across its transitions; severity is outside it."""
+    return identity(alert, model, version, feature, segment)
