@@ -1,0 +1,210 @@
+"""A batch in the model's own columns: features in a fixed order, classes and segments as codes.
+
+Senders may order, add and drop columns as they like; everything behind this file sees one order.
+Names get their position by first appearance in the log, so a replay gives the same positions.
+"""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.records.definition import ModelFacts, Task
+from inferwatch.records.rows import Codes, Floats, Rows, Words
+
+FEATURES_MAX = 5_000
+CLASSES_MAX = 1_000
+OTHER = "__other__"
+NO_VALUES: Floats = np.empty(0)
+
+
+class Columns(msgspec.Struct):
+    """Names the model has used so far; a position never changes."""
+
+    numeric: list[str] = []
+    categories: list[str] = []
+    classes: list[str] = []
+    segments: dict[str, list[str]] = {}
+    task: Task = "unknown"
+    overflow: int = 0
+
+
+class Block(msgspec.Struct):
+    """n rows of one version, aligned.
+
+    `time_ms` is clamped. `numeric` is float32[F, n], a feature that the batch lacks is NaN.
+    `predicted` holds class codes (-1 missing), `value` a regression's prediction (NaN missing),
+    `score` the probability of the positive class, or the highest of several. `segments` holds codes into
+    `Columns.segments`. `row` numbers the version's rows.
+    """
+
+    version: str
+    ids: list[str]
+    time_ms: NDArray[np.int64]
+    before_ms: NDArray[np.int64]
+    row: NDArray[np.int64]
+    numeric: NDArray[np.float32]
+    categories: dict[str, Words]
+    predicted: Codes
+    value: Floats
+    score: Floats
+    latency_ms: Floats
+    failed: NDArray[np.bool_]
+    segments: dict[str, Codes]
+    offset: int
+
+    def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
+        """The rows that `keep` picks."""
+        ids = self.ids[keep] if isinstance(keep, slice) else _pick(self.ids, keep)
+        return Block(
+            version=self.version,
+            ids=ids,
+            time_ms=self.time_ms[keep],
+            before_ms=self.before_ms[keep],
+            row=self.row[keep],
+            numeric=self.numeric[:, keep],
+            categories={
+                name: Words(column.words, column.codes[keep])
+                for name, column in self.categories.items()
+            },
+            predicted=self.predicted[keep],
+            value=self.value[keep],
+            score=self.score[keep],
+            latency_ms=self.latency_ms[keep],
+            failed=self.failed[keep],
+            segments={name: codes[keep] for name, codes in self.segments.items()},
+            offset=self.offset,
+        )
+
+
+def _pick(values: list[str], keep: NDArray[np.bool_]) -> list[str]:
+    return [value for value, kept in zip(values, keep.tolist(), strict=True) if kept]
+
+
+def align(
+    columns: Columns,
+    facts: ModelFacts,
+    rows: Rows,
+    time_ms: NDArray[np.int64],
+    before_ms: NDArray[np.int64],
+    first_row: int,
+    offset: int,
+) -> Block:
+    """Put `rows` into the model's order; new names are added to `columns`."""
+    if columns.task == "unknown":
+        columns.task = facts.task if facts.task != "unknown" else _guess(rows)
+    predicted, value = answers(columns, rows.prediction, rows.n)
+    return Block(
+        version=rows.version,
+        ids=rows.ids,
+        time_ms=time_ms,
+        before_ms=before_ms,
+        row=np.arange(first_row, first_row + rows.n, dtype=np.int64),
+        numeric=_numeric(columns, rows),
+        categories=_categories(columns, rows),
+        predicted=predicted,
+        value=value,
+        score=_score(facts, rows.score_names, rows.scores, rows.n),
+        latency_ms=np.full(rows.n, np.nan) if rows.latency_ms is None else rows.latency_ms,
+        failed=np.zeros(rows.n, bool) if rows.error is None else rows.error.codes >= 0,
+        segments={name: _segment(columns, facts, rows, name) for name in facts.segments},
+        offset=offset,
+    )
+
+
+def _guess(rows: Rows) -> Task:
+    """The task of a model without a monitor file, from the shape of its first answers."""
+    if rows.prediction is None:
+        return "binary" if len(rows.score_names) == 1 else "unknown"
+    if isinstance(rows.prediction, Words):
+        return "multiclass"
+    return "binary" if len(rows.score_names) else "regression"
+
+
+def _numeric(columns: Columns, rows: Rows) -> NDArray[np.float32]:
+    if list(rows.numeric_names) == columns.numeric:
+        return rows.numeric
+    known = {name: position for position, name in enumerate(columns.numeric)}
+    for name in rows.numeric_names:
+        if name not in known and len(known) < FEATURES_MAX:
+            known[name] = len(known)
+            columns.numeric.append(name)
+    block = np.full((len(known), rows.n), np.nan, np.float32)
+    for source, name in enumerate(rows.numeric_names):
+        if name in known:
+            block[known[name]] = rows.numeric[source]
+        else:
+            columns.overflow += 1
+    return block
+
+
+def _categories(columns: Columns, rows: Rows) -> dict[str, Words]:
+    for name in rows.categories:
+        if name not in columns.categories:
+            if len(columns.categories) < FEATURES_MAX:
+                columns.categories.append(name)
+            else:
+                columns.overflow += 1
+    absent = Words((), np.full(rows.n, -1, np.int32))
+    return {name: rows.categories.get(name, absent) for name in columns.categories}
+
+
+def class_name(value: float) -> str:
+    """A class that arrived as a number: 1.0 and 1 are the class "1"."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def answers(columns: Columns, answer: Words | Floats | None, n: int) -> tuple[Codes, Floats]:
+    """Class codes and values of predictions or labels, by the model's task; -1 and NaN missing."""
+    codes, values = np.full(n, -1, np.int32), np.full(n, np.nan)
+    if answer is None:
+        return codes, values
+    if columns.task == "regression":
+        if isinstance(answer, Words):
+            return codes, values
+        return codes, np.where(np.isfinite(answer), answer, np.nan)
+    if isinstance(answer, Words):
+        return recode(columns.classes, answer, CLASSES_MAX), values
+    finite = np.isfinite(answer)
+    distinct, position = np.unique(answer[finite], return_inverse=True)
+    words = Words(tuple(class_name(float(value)) for value in distinct), position.astype(np.int32))
+    codes[finite] = recode(columns.classes, words, CLASSES_MAX)
+    return codes, values
+
+
+def recode(known: list[str], column: Words, most: int) -> Codes:
+    """Codes of `column` as positions in `known`, which grows by first appearance up to `most`."""
+    if not len(column.codes):
+        return np.empty(0, np.int32)
+    positions = {word: position for position, word in enumerate(known)}
+    table = np.full(len(column.words) + 1, -1, np.int32)
+    used, first = np.unique(column.codes, return_index=True)
+    for code in used[np.argsort(first)].tolist():
+        if code < 0:
+            continue
+        word = column.words[code]
+        if word not in positions:
+            word = word if len(known) < most else OTHER
+            if word not in positions:
+                positions[word] = len(known)
+                known.append(word)
+        table[code] = positions[word]
+    return table[column.codes]
+
+
+def _score(facts: ModelFacts, names: tuple[str, ...], scores: Floats, n: int) -> Floats:
+    if not names:
+        return np.full(n, np.nan)
+    if len(names) == 1:
+        score = scores[0]
+    elif facts.positive in names:
+        score = scores[names.index(facts.positive)]
+    else:
+        score = scores.max(axis=0)
+    return np.where(np.isfinite(score), score, np.nan)
+
+
+def _segment(columns: Columns, facts: ModelFacts, rows: Rows, name: str) -> Codes:
+    column = rows.segments.get(name) or rows.categories.get(name)
+    if column is None:
+        return np.full(rows.n, -1, np.int32)
+    return recode(columns.segments.setdefault(name, []), column, facts.segments_max)

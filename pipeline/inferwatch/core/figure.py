@@ -1,0 +1,13 @@
+"""A figure that is known, or the reason why it is not."""
+
+import msgspec
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """`value` from `n` rows with the interval [`low`, `high`]; `unknown` says why `value` is None."""
+
+    value: float | None
+    n: int = 0
+    low: float | None = None
+    high: float | None = None
+    unknown: str = ""

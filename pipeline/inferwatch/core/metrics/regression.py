@@ -1,0 +1,95 @@
+"""Errors of a regression: bias is mean(ŷ − y), MAPE leaves out |y| under a floor and says how many.
+
+State: compensated sums of seven columns. R² of a constant truth is unknown.
+"""
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core.figure import Figure
+
+FLOOR = 1e-9
+ERROR, ABSOLUTE, SQUARED, RELATIVE, TRUTH, TRUTH_SQUARED = range(6)
+
+
+class Residuals(msgspec.Struct):
+    """`high` and `low` are the compensated sums float64[6]; the truth is shifted by `origin`."""
+
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    origin: float = math.nan
+    n: int = 0
+    relative_n: int = 0
+
+
+def empty() -> Residuals:
+    """Sums over no rows."""
+    return Residuals(np.zeros(6), np.zeros(6))
+
+
+def add(
+    state: Residuals, truth: NDArray[np.float64], predicted: NDArray[np.float64], sign: int = 1
+) -> None:
+    """Add the rows in which both are finite, or take them back with `sign` -1."""
+    both = np.isfinite(truth) & np.isfinite(predicted)
+    y, error = truth[both], (predicted - truth)[both]
+    if not len(y):
+        return
+    if math.isnan(state.origin):
+        state.origin = float(y[0])
+    large = np.abs(y) >= FLOOR
+    relative = np.where(large, np.abs(error) / np.where(large, np.abs(y), 1.0), 0.0)
+    shifted = y - state.origin
+    added = np.stack([error, np.abs(error), error**2, relative, shifted, shifted**2])
+    _accumulate(state, sign * added)
+    state.n += sign * len(y)
+    state.relative_n += sign * int(large.sum())
+
+
+def _accumulate(state: Residuals, added: NDArray[np.float64]) -> None:
+    """Neumaier's sum, column after column (see `sketches.moments`)."""
+    for column in added.T:
+        after = state.high + column
+        virtual = after - state.high
+        state.low += (state.high - (after - virtual)) + (column - virtual)
+        state.high = after
+
+
+def merge(into: Residuals, other: Residuals) -> None:
+    """Add the rows of `other`."""
+    if not other.n:
+        return
+    if math.isnan(into.origin):
+        into.origin = other.origin
+    sums = other.high + other.low
+    shift = other.origin - into.origin
+    sums[TRUTH_SQUARED] += 2 * shift * sums[TRUTH] + other.n * shift**2
+    sums[TRUTH] += other.n * shift
+    _accumulate(into, sums[:, np.newaxis])
+    into.n += other.n
+    into.relative_n += other.relative_n
+
+
+def figures(state: Residuals) -> dict[str, Figure]:
+    """MAE, RMSE, bias, MAPE and R²."""
+    n, sums = state.n, (state.high + state.low).tolist()
+    if not n:
+        return {
+            name: Figure(None, unknown="no labels") for name in ("mae", "rmse", "bias", "mape", "r2")
+        }
+    spread = sums[TRUTH_SQUARED] - sums[TRUTH] ** 2 / n
+    squared = max(sums[SQUARED], 0.0)
+    return {
+        "mae": Figure(max(sums[ABSOLUTE], 0.0) / n, n),
+        "rmse": Figure(math.sqrt(squared / n), n),
+        "bias": Figure(sums[ERROR] / n, n),
+        "mape": Figure(max(sums[RELATIVE], 0.0) / state.relative_n, state.relative_n)
+        if state.relative_n
+        else Figure(None, n, unknown="every truth is 0"),
+        "r2": Figure(1 - squared / spread, n)
+        if spread > 0
+        else Figure(None, n, unknown="constant truth"),
+    }

@@ -1,0 +1,102 @@
+"""What a definition implies for the fold, worked out once when it takes effect."""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from inferwatch.records.definition import Check, Definition, Window, digest
+
+LABEL_METRICS = frozenset(
+    "accuracy precision recall f1 specificity mcc balanced_accuracy auc average_precision log_loss "
+    "brier calibration_error macro_precision macro_recall macro_f1 weighted_precision "
+    "weighted_recall weighted_f1 mae rmse bias mape r2".split()
+)
+ROW_METHODS = frozenset({"adwin", "page_hinkley"})
+SERIES_METHODS = frozenset({"zscore", "iqr"})
+DRIFT_METHODS = frozenset({"psi", "ks", "chisquare"})
+COVERAGE_DEFAULT = 0.8
+
+
+class WindowPlan(msgspec.Struct, frozen=True):
+    """One window definition and everything that reads it.
+
+    `pane_ms` is 0 for windows of rows. `coverage` is the share of labels under which its label
+    figures are unknown. `digest` is all that its figures depend on.
+    """
+
+    window: Window
+    pane_ms: int
+    reads_labels: bool
+    coverage: float
+    segment_features: bool
+    checks: tuple[Check, ...]
+    digest: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A definition with its checks sorted by who evaluates them."""
+
+    definition: Definition
+    windows: tuple[WindowPlan, ...]
+    row_checks: tuple[Check, ...]
+    absent_checks: tuple[Check, ...]
+
+
+def make(definition: Definition) -> Plan:
+    """Sort the checks of `definition` by what they read."""
+    by_window: dict[str, list[Check]] = {window.name: [] for window in definition.windows}
+    for check in definition.checks:
+        if check.window:
+            by_window[check.window].append(check)
+        elif check.method not in ROW_METHODS and check.method != "absent":
+            by_window[definition.windows[0].name].append(check)
+    longest = max(definition.windows, key=_extent, default=None)
+    windows = tuple(
+        _plan(definition, window, by_window[window.name], window is longest)
+        for window in definition.windows
+    )
+    return Plan(
+        definition,
+        windows,
+        tuple(check for check in definition.checks if check.method in ROW_METHODS),
+        tuple(check for check in definition.checks if check.method == "absent"),
+    )
+
+
+def _extent(window: Window) -> tuple[int, int]:
+    return window.rows, window.size_ms
+
+
+def _plan(definition: Definition, window: Window, checks: list[Check], longest: bool) -> WindowPlan:
+    step_ms = window.step_ms or window.size_ms
+    labelled = [check for check in checks if check.metric in LABEL_METRICS]
+    coverage = max((coverage_needed(check) for check in labelled), default=COVERAGE_DEFAULT)
+    facts = definition.model
+    return WindowPlan(
+        window=window,
+        pane_ms=math.gcd(window.size_ms, step_ms),
+        reads_labels=bool(labelled) or longest,
+        coverage=coverage,
+        segment_features=any(check.segment_by and _reads_features(check) for check in checks),
+        checks=tuple(checks),
+        digest=digest([window, facts.task, facts.positive, facts.segments, facts.segments_max,
+                       facts.label_horizon_ms, facts.restate_every_ms, definition.reference,
+                       coverage]),
+    )  # fmt: skip
+
+
+def _reads_features(check: Check) -> bool:
+    return check.metric.startswith("feature.") or check.metric == "drift_share"
+
+
+def coverage_needed(check: Check) -> float:
+    """Share of labels a check waits for: its own `when`, or 80 % where it names none."""
+    if check.metric not in LABEL_METRICS:
+        return check.need.coverage
+    return check.need.coverage or (0.0 if check.need.labels else COVERAGE_DEFAULT)
+
+
+def expand(target: str, names: Iterable[str]) -> list[str]:
+    """Names that a metric's `feature.*` or `feature.<name>` stands for."""
+    return list(names) if target == "*" else [target]

@@ -1,0 +1,104 @@
+"""Label figures of one segment of a pane: contributions that can be taken back exactly."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core.columns import Columns
+from inferwatch.core.figure import Figure
+from inferwatch.core.labels import Joined
+from inferwatch.core.metrics import confusion, ranked, regression
+from inferwatch.core.metrics.confusion import Confusion
+from inferwatch.core.metrics.regression import Residuals
+from inferwatch.core.sketches import score_labels
+from inferwatch.core.sketches.score_labels import ScoreLabels
+
+
+class LabelCell(msgspec.Struct):
+    """`predicted` rows could be labelled, `labelled` are. `scores` only for binary models."""
+
+    predicted: int = 0
+    labelled: int = 0
+    confusion: Confusion | None = None
+    residuals: Residuals | None = None
+    scores: ScoreLabels | None = None
+
+    def coverage(self) -> float | None:
+        """Share of the rows whose truth is known."""
+        return self.labelled / self.predicted if self.predicted else None
+
+
+def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> None:
+    """Add labelled rows, or take them back where `joined.sign` is -1."""
+    cell.labelled += joined.sign * len(joined.label)
+    if columns.task == "regression":
+        cell.residuals = cell.residuals or regression.empty()
+        regression.add(cell.residuals, joined.truth, joined.value, joined.sign)
+        return
+    cell.confusion = cell.confusion or confusion.empty()
+    judged = (joined.label >= 0) & (joined.predicted >= 0)
+    confusion.add(
+        cell.confusion, joined.label[judged], joined.predicted[judged], columns.classes, joined.sign
+    )
+    if columns.task == "binary":
+        cell.scores = cell.scores or score_labels.empty()
+        scored, truth = scored_rows(columns, positive, joined)
+        score_labels.add(cell.scores, scored, truth, joined.sign)
+
+
+def scored_rows(
+    columns: Columns, positive: str, joined: Joined
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores and truths of the rows that have both."""
+    has_score = np.isfinite(joined.score) & (joined.label >= 0)
+    code = columns.classes.index(positive) if positive in columns.classes else -2
+    return joined.score[has_score], joined.label[has_score] == code
+
+
+def merge(cells: Sequence[LabelCell]) -> LabelCell:
+    """The rows of all `cells`, in their order."""
+    whole = LabelCell()
+    for cell in cells:
+        whole.predicted += cell.predicted
+        whole.labelled += cell.labelled
+        if cell.confusion is not None:
+            whole.confusion = whole.confusion or confusion.empty()
+            confusion.merge(whole.confusion, cell.confusion)
+        if cell.residuals is not None:
+            whole.residuals = whole.residuals or regression.empty()
+            regression.merge(whole.residuals, cell.residuals)
+        if cell.scores is not None:
+            whole.scores = whole.scores or score_labels.empty()
+            score_labels.merge(whole.scores, cell.scores)
+    return whole
+
+
+def figures(
+    cell: LabelCell, columns: Columns, positive: str, exact: Joined | None
+) -> dict[str, Figure]:
+    """Every label figure of the model's task; `exact` holds the rows where the window keeps them."""
+    if columns.task == "regression":
+        return regression.figures(cell.residuals or regression.empty())
+    matrix = cell.confusion or confusion.empty()
+    if columns.task != "binary":
+        return confusion.multiclass(matrix)
+    found = confusion.binary(matrix, positive)
+    if exact is not None:
+        scores, truth = scored_rows(columns, positive, exact)
+        return found | {
+            "auc": ranked.auc(scores, truth),
+            "average_precision": ranked.average_precision(scores, truth),
+            "log_loss": ranked.log_loss(scores, truth),
+            "brier": ranked.brier(scores, truth),
+            "calibration_error": ranked.calibration_error(scores, truth),
+        }
+    state = cell.scores or score_labels.empty()
+    return found | {
+        "auc": score_labels.auc(state),
+        "average_precision": score_labels.average_precision(state),
+        "log_loss": score_labels.log_loss(state),
+        "brier": score_labels.brier(state),
+        "calibration_error": score_labels.calibration_error(state),
+    }

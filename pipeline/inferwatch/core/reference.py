@@ -1,0 +1,189 @@
+"""The rows that a version is compared with: a profile given, or learnt from its own first rows.
+
+A learnt reference is frozen once it holds `min_rows` rows of its version; until then everything
+that needs it says `learning`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core.columns import Block, Columns
+from inferwatch.core.sketches import binned
+from inferwatch.core.sketches.binned import Grid
+from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile, Reference
+
+FINE_BINS = 128
+PSI_BINS = 10
+SCALE_QUANTILES = (0.001, 0.999)
+Values = Mapping[str, NDArray[np.floating]]
+
+
+class Learning(msgspec.Struct):
+    """Rows of the reference to be, one array a batch."""
+
+    rows: int = 0
+    from_ms: int = 0
+    to_ms: int = 0
+    numeric: list[NDArray[np.float32]] = []
+    score: list[NDArray[np.float64]] = []
+    value: list[NDArray[np.float64]] = []
+    predicted: list[NDArray[np.int32]] = []
+    words: dict[str, dict[str, int]] = {}
+    wordless: dict[str, int] = {}
+
+
+class Learnt(msgspec.Struct):
+    """One version's own reference; `values` are its sorted columns where a window is exact."""
+
+    learning: Learning | None = None
+    profile: Profile | None = None
+    values: dict[str, NDArray[np.float64]] = {}
+
+
+class VersionReference(msgspec.Struct):
+    """A profile made ready for counting; without one, `profile` and both grids are None.
+
+    `names` are the numeric features of `grid`, in its order; `values` the sorted reference columns.
+    """
+
+    profile: Profile | None
+    names: list[str]
+    grid: Grid | None
+    score_grid: Grid | None
+    values: Values
+    columns_known: Columns
+    positions: NDArray[np.intp]
+
+    def columns(self, numeric: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The rows of `numeric` that `grid` counts; a feature never sent is all missing."""
+        if len(self.positions) != len(self.names) or (self.positions < 0).any():
+            known = {name: at for at, name in enumerate(self.columns_known.numeric)}
+            self.positions = np.array([known.get(name, -1) for name in self.names], np.intp)
+        picked = numeric[self.positions]
+        picked[self.positions < 0] = np.nan
+        return picked
+
+
+def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionReference:
+    """Make `profile` ready; `columns` are the model's, in whose order blocks arrive."""
+    grid = score_grid = None
+    names: list[str] = []
+    if profile is not None:
+        names = sorted(profile.numeric)
+        edges = [np.array(profile.numeric[name].edges, np.float32) for name in names]
+        grid = binned.make_grid(edges) if names else None
+        if profile.score is not None:
+            score_grid = binned.make_grid([np.array(profile.score.edges, np.float32)])
+    return VersionReference(
+        profile, names, grid, score_grid, values, columns, np.empty(0, np.intp)
+    )
+
+
+def learn(state: Learning, block: Block) -> None:
+    """Keep the rows of `block`; the caller cuts it so that no more than `min_rows` are kept."""
+    state.from_ms = int(block.time_ms[0]) if not state.rows else state.from_ms
+    state.to_ms = max(state.to_ms, int(block.time_ms.max()))
+    state.rows += len(block.time_ms)
+    state.numeric.append(block.numeric)
+    state.score.append(block.score)
+    state.value.append(block.value)
+    state.predicted.append(block.predicted)
+    for name, column in block.categories.items():
+        counts = np.bincount(column.codes + 1, minlength=len(column.words) + 1).tolist()
+        state.wordless[name] = state.wordless.get(name, 0) + counts[0]
+        words = state.words.setdefault(name, {})
+        for word, count in zip(column.words, counts[1:], strict=True):
+            if count:
+                words[word] = words.get(word, 0) + count
+
+
+def freeze(state: Learning, columns: Columns, settings: Reference, *, keep_values: bool) -> Learnt:
+    """Turn the rows kept into a profile."""
+    width = len(columns.numeric)
+    numeric = np.concatenate([_padded(block, width) for block in state.numeric], axis=1)
+    score = np.concatenate(state.score)
+    profile = Profile(
+        name=f"first {state.rows} rows",
+        rows=state.rows,
+        from_ms=state.from_ms,
+        to_ms=state.to_ms + 1,
+        numeric={
+            name: numeric_profile(numeric[at])
+            for at, name in enumerate(columns.numeric)
+            if np.isfinite(numeric[at]).any()
+        },
+        categories={
+            name: category_profile(words, state.wordless.get(name, 0))
+            for name, words in state.words.items()
+        },
+        score=numeric_profile(score) if np.isfinite(score).any() else None,
+        prediction=_prediction(columns, np.concatenate(state.predicted), state.value),
+        values_digest=None,
+    )
+    return Learnt(profile=profile, values=_values(columns, numeric, score) if keep_values else {})
+
+
+def _padded(block: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    missing = np.full((width - len(block), block.shape[1]), np.nan, np.float32)
+    return np.concatenate([block, missing])
+
+
+def _prediction(
+    columns: Columns, predicted: NDArray[np.int32], value: Sequence[NDArray[np.float64]]
+) -> CategoryProfile | NumericProfile | None:
+    if columns.task == "regression":
+        values = np.concatenate(value)
+        return numeric_profile(values) if np.isfinite(values).any() else None
+    if not (predicted >= 0).any():
+        return None
+    counts = np.bincount(predicted[predicted >= 0], minlength=len(columns.classes)).tolist()
+    words = dict(zip(columns.classes, counts, strict=True))
+    return category_profile(words, int((predicted < 0).sum()))
+
+
+def _values(
+    columns: Columns, numeric: NDArray[np.float32], score: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    values = {
+        name: np.sort(numeric[at][np.isfinite(numeric[at])]).astype(np.float64)
+        for at, name in enumerate(columns.numeric)
+    }
+    return values | {"score": np.sort(score[np.isfinite(score)])}
+
+
+def numeric_profile(values: NDArray[np.floating]) -> NumericProfile:
+    """Describe one column; edges are float32 because features travel so.
+
+    :raises ValueError: no finite value.
+    """
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not len(finite):
+        raise ValueError("a profile needs at least one finite value")
+    coarse = binned.quantile_edges(finite, PSI_BINS)
+    edges = np.union1d(binned.quantile_edges(finite, FINE_BINS), coarse).astype(np.float32)
+    grid = binned.make_grid([edges])
+    counts = binned.empty(grid)
+    binned.update(counts, grid, values.astype(np.float32)[np.newaxis])
+    low, high = np.quantile(finite, SCALE_QUANTILES)
+    return NumericProfile(
+        edges=edges.tolist(),
+        counts=binned.feature_counts(counts, grid, 0).tolist(),
+        psi_edges=coarse.tolist(),
+        mean=float(finite.mean()),
+        sd=float(finite.std(ddof=1)) if len(finite) > 1 else 0.0,
+        least=float(finite.min()),
+        most=float(finite.max()),
+        low=float(low),
+        high=float(high),
+    )
+
+
+def category_profile(words: Mapping[str, int], missing: int) -> CategoryProfile:
+    """Describe one column of words, in sorted order."""
+    ordered = sorted(words)
+    return CategoryProfile(
+        words=ordered, counts=[words[word] for word in ordered], missing=missing
+    )

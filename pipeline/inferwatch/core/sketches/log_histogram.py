@@ -1,0 +1,78 @@
+"""Counts on log-spaced bins, for quantiles of latencies and the like.
+
+The bin is the upper bits of the value's own float32, 32 bins an octave, so equal values share a bin on every
+machine and two histograms add exactly. A quantile is the nearest rank's bin middle: at most 1.6 % off.
+State: 12 bytes a bin in use.
+"""
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core.figure import Figure
+
+SHIFT = 18
+
+
+class LogHistogram(msgspec.Struct):
+    """`keys` int32[k] ascending in the order of the values, `counts` int64[k]."""
+
+    keys: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    missing: int = 0
+
+
+def empty() -> LogHistogram:
+    """A histogram without a row."""
+    return LogHistogram(np.empty(0, np.int32), np.empty(0, np.int64))
+
+
+def update(state: LogHistogram, values: NDArray[np.floating]) -> None:
+    """Count `values`; what is not finite is missing."""
+    finite = values[np.isfinite(values)]
+    state.missing += len(values) - len(finite)
+    limit = np.finfo(np.float32).max
+    bits = np.clip(finite, -limit, limit).astype(np.float32).view(np.int32)
+    size = (bits & 0x7FFFFFFF) >> SHIFT
+    keys, counts = np.unique(np.where(bits < 0, -size - 1, size), return_counts=True)
+    _add(state, keys.astype(np.int32), counts)
+
+
+def _add(state: LogHistogram, keys: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
+    whole = np.union1d(state.keys, keys).astype(np.int32)
+    summed = np.zeros(len(whole), np.int64)
+    summed[np.searchsorted(whole, state.keys)] += state.counts
+    summed[np.searchsorted(whole, keys)] += counts
+    state.keys, state.counts = whole, summed
+
+
+def merge(into: LogHistogram, other: LogHistogram) -> None:
+    """Add the rows of `other`; exact."""
+    into.missing += other.missing
+    _add(into, other.keys, other.counts)
+
+
+def count(state: LogHistogram) -> int:
+    """Rows that are not missing."""
+    return int(state.counts.sum())
+
+
+def quantile(state: LogHistogram, q: float) -> Figure:
+    """The value of nearest rank ⌈q·n⌉, for q in (0, 1]."""
+    n = count(state)
+    if not n:
+        return Figure(None, unknown="no rows")
+    rank = max(1, math.ceil(q * n))
+    key = int(state.keys[int(np.searchsorted(np.cumsum(state.counts), rank))])
+    return Figure(_middle(key), n)
+
+
+def _middle(key: int) -> float:
+    size = -key - 1 if key < 0 else key
+    if size == 0:
+        return 0.0
+    ends = np.array([size << SHIFT, ((size + 1) << SHIFT) - 1], np.int32).view(np.float32)
+    middle = float(ends.astype(np.float64).mean())
+    return -middle if key < 0 else middle

@@ -1,0 +1,235 @@
+"""Panes and windows of one definition and one version: what is open, what is late, what is over.
+
+A pane is the smallest tumbling piece; a window merges its panes. A window opens with its first row
+and is over when the watermark passes its end plus `grace`. Windows of rows are cut in log order,
+know no lateness and are over with their last row.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core import cell as cells
+from inferwatch.core import quality
+from inferwatch.core.cell import Cell
+from inferwatch.core.columns import Block, Columns
+from inferwatch.core.plan import WindowPlan
+from inferwatch.core.quality import LabelCell
+from inferwatch.core.reference import VersionReference
+from inferwatch.core.watermark import UNSET
+from inferwatch.records.outputs import WindowRecord
+
+ALL = ""
+
+
+class Pane(msgspec.Struct):
+    """`start` is a time in ms, or a row number. `cells` by segment, "" for all rows."""
+
+    start: int
+    from_ms: int
+    to_ms: int
+    first_offset: int
+    last_offset: int
+    cells: dict[str, Cell] = {}
+
+
+class Closed(msgspec.Struct):
+    """A published window that still takes labels. `base` is its last record by segment."""
+
+    start: int
+    end: int
+    to_ms: int
+    base: dict[str, WindowRecord]
+    drifted: list[tuple[str, float]]
+    judged: int
+    published_ms: int
+    revision: int = 0
+    restate: bool = False
+    whole: bool = False
+
+
+class Track(msgspec.Struct):
+    """State of one window definition for one version.
+
+    Windows that end at or before `boundary_ms` are over. `queue` holds, by check and segment, the
+    starts of windows that wait for their labels; `series` the past figures that anomaly checks read.
+    """
+
+    panes: dict[int, Pane] = {}
+    labels: dict[int, dict[str, LabelCell]] = {}
+    closed: dict[int, Closed] = {}
+    queue: dict[str, list[int]] = {}
+    series: dict[str, list[float]] = {}
+    boundary_ms: int = UNSET
+    rows: int = 0
+    late: int = 0
+
+
+def fold(
+    plan: WindowPlan,
+    track: Track,
+    block: Block,
+    reference: VersionReference,
+    sample: NDArray[np.bool_] | None,
+) -> NDArray[np.bool_]:
+    """Add the rows to their panes. Gives the mask of rows that came too late for any window."""
+    n = len(block.time_ms)
+    lost = np.zeros(n, np.bool_)
+    track.rows += n
+    if plan.pane_ms:
+        starts = block.time_ms // plan.pane_ms * plan.pane_ms
+        boundary_ms = np.maximum(track.boundary_ms, _last_end(plan, block.before_ms))
+        track.late += int((_first_end(plan, starts) <= boundary_ms).sum())
+        lost = _newest_end(plan, starts) <= boundary_ms
+    else:
+        starts = block.row // plan.window.rows * plan.window.rows
+    if not lost.any() and starts[0] == starts[-1] and (starts == starts[0]).all():
+        _add(plan, track, int(starts[0]), block, reference, sample)
+        return lost
+    for start in np.unique(starts[~lost]).tolist():
+        mine = (starts == start) & ~lost
+        picked = None if sample is None else sample[mine]
+        _add(plan, track, start, block.take(mine), reference, picked)
+    return lost
+
+
+def _add(
+    plan: WindowPlan,
+    track: Track,
+    start: int,
+    block: Block,
+    reference: VersionReference,
+    sample: NDArray[np.bool_] | None,
+) -> None:
+    from_ms, to_ms = int(block.time_ms.min()), int(block.time_ms.max())
+    pane = track.panes.get(start)
+    if pane is None:
+        pane = Pane(start, from_ms, to_ms, block.offset, block.offset)
+        track.panes[start] = pane
+    pane.from_ms, pane.to_ms = min(pane.from_ms, from_ms), max(pane.to_ms, to_ms)
+    pane.last_offset = block.offset
+    labels = track.labels.setdefault(start, {}) if plan.reads_labels else None
+    for segment, keep in segments_of(block):
+        part = block if keep is None else block.take(keep)
+        if segment not in pane.cells:
+            full = segment == ALL or plan.segment_features
+            features = len(block.numeric) if full else 0
+            exact = plan.window.exact and full
+            pane.cells[segment] = cells.empty(reference, features=features, exact=exact)
+        cells.add(pane.cells[segment], part, reference)
+        if labels is not None:
+            mine = sample if keep is None or sample is None else sample[keep]
+            taking_part = len(part.ids) if mine is None else int(mine.sum())
+            labels.setdefault(segment, LabelCell()).predicted += taking_part
+
+
+def segments_of(block: Block) -> Iterator[tuple[str, NDArray[np.bool_] | None]]:
+    """Every segment with rows in the block: "" with no mask, then "column:code" with its mask."""
+    yield ALL, None
+    for column, codes in block.segments.items():
+        for code in np.unique(codes[codes >= 0]).tolist():
+            yield f"{column}:{code}", codes == code
+
+
+def segment_name(columns: Columns, segment: str) -> str:
+    """ "country:3" as "country=DE"."""
+    if not segment:
+        return ALL
+    column, code = segment.rsplit(":", 1)
+    return f"{column}={columns.segments[column][int(code)]}"
+
+
+def _step_ms(plan: WindowPlan) -> int:
+    return plan.window.step_ms or plan.window.size_ms
+
+
+def _last_end(plan: WindowPlan, watermark_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """End of the last window that is over at each watermark."""
+    size, step = plan.window.size_ms, _step_ms(plan)
+    return (watermark_ms - plan.window.grace_ms - size) // step * step + size
+
+
+def _first_end(plan: WindowPlan, pane_start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """End of the first window that holds each pane."""
+    size, step = plan.window.size_ms, _step_ms(plan)
+    return -((size - plan.pane_ms - pane_start) // step) * step + size
+
+
+def _newest_end(plan: WindowPlan, pane_start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """End of the last window that holds each pane."""
+    step = _step_ms(plan)
+    return pane_start // step * step + plan.window.size_ms
+
+
+def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
+    """Starts of the open windows that are over at watermark `now_ms`, in order."""
+    if not plan.pane_ms:
+        full = [start for start in track.panes if start + plan.window.rows <= track.rows]
+        return sorted(full)
+    size, step = plan.window.size_ms, _step_ms(plan)
+    starts: dict[int, None] = {}
+    for pane in track.panes:
+        first = -((size - plan.pane_ms - pane) // step) * step
+        for start in range(first, pane + 1, step):
+            end = start + size
+            if track.boundary_ms < end and end + plan.window.grace_ms <= now_ms:
+                starts[start] = None
+    return sorted(starts)
+
+
+def move_boundary(plan: WindowPlan, track: Track, ended_ms: int, rows_ms: int) -> None:
+    """No window ends earlier any more: neither the last one published nor what rows have passed."""
+    if not plan.pane_ms:
+        return
+    passed = UNSET if rows_ms == UNSET else int(_last_end(plan, np.array([rows_ms]))[0])
+    track.boundary_ms = max(track.boundary_ms, ended_ms, passed)
+
+
+def end_of(plan: WindowPlan, start: int) -> int:
+    """End of a window, in ms or as a row number."""
+    return start + (plan.window.size_ms or plan.window.rows)
+
+
+def pane_starts(plan: WindowPlan, start: int) -> range:
+    """Starts of the panes of a window."""
+    return range(start, end_of(plan, start), plan.pane_ms or plan.window.rows)
+
+
+def merged(plan: WindowPlan, track: Track, start: int, reference: VersionReference) -> Pane:
+    """The window as one pane. Cost: a merge a pane and segment, none for tumbling windows."""
+    panes = [track.panes[at] for at in pane_starts(plan, start) if at in track.panes]
+    if len(panes) == 1:
+        return panes[0]
+    whole = Pane(
+        start,
+        min(pane.from_ms for pane in panes),
+        max(pane.to_ms for pane in panes),
+        min(pane.first_offset for pane in panes),
+        max(pane.last_offset for pane in panes),
+    )
+    for pane in panes:
+        for segment, part in pane.cells.items():
+            if segment not in whole.cells:
+                features = len(part.numeric.count) if part.numeric is not None else 0
+                whole.cells[segment] = cells.empty(reference, features=features, exact=False)
+            cells.merge(whole.cells[segment], part)
+    return whole
+
+
+def drop_panes(plan: WindowPlan, track: Track, started: list[int]) -> None:
+    """Forget the panes that no open window needs; their label part stays."""
+    if not plan.pane_ms:
+        for start in started:
+            del track.panes[start]
+        return
+    for start in list(track.panes):
+        if int(_newest_end(plan, np.array([start]))[0]) <= track.boundary_ms:
+            del track.panes[start]
+
+
+def window_labels(plan: WindowPlan, track: Track, start: int, segment: str) -> LabelCell:
+    """Label part of a window and segment."""
+    parts = [track.labels.get(at, {}).get(segment) for at in pane_starts(plan, start)]
+    return quality.merge([part for part in parts if part is not None])
