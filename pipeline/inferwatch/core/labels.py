@@ -15,7 +15,7 @@ from inferwatch.records.rows import Codes, Floats
 
 ROW_BITS = 20
 ROW_MASK = (1 << ROW_BITS) - 1
-ROW_BYTES = 41
+ROW_BYTES = 42
 
 
 class Slab(msgspec.Struct):
@@ -32,7 +32,7 @@ class Slab(msgspec.Struct):
     predicted: Codes
     score: Floats
     segments: dict[str, Codes]
-    late: NDArray[np.uint8]
+    late: NDArray[np.uint16]
     label: Codes
     labelled_ms: NDArray[np.int64]
     value: Floats
@@ -74,10 +74,26 @@ class Joined(msgspec.Struct):
     predicted: Codes
     value: Floats
     score: Floats
-    late: NDArray[np.uint8]
+    late: NDArray[np.uint16]
     segments: dict[str, Codes]
     label: Codes
     truth: Floats
+
+    def take(self, keep: NDArray[np.bool_]) -> "Joined":
+        """The rows that `keep` picks."""
+        return Joined(
+            version=self.version,
+            sign=self.sign,
+            time_ms=self.time_ms[keep],
+            row=self.row[keep],
+            predicted=self.predicted[keep],
+            value=self.value[keep],
+            score=self.score[keep],
+            late=self.late[keep],
+            segments={name: codes[keep] for name, codes in self.segments.items()},
+            label=self.label[keep],
+            truth=self.truth[keep],
+        )
 
 
 class Join:
@@ -108,7 +124,7 @@ class Join:
         """Whether the sample holds this id."""
         return not self.state.shift or id_hash(id_) >> (64 - self.state.shift) == 0
 
-    def predict(self, block: Block, late: NDArray[np.uint8], *, values: bool) -> list[Joined]:
+    def predict(self, block: Block, late: NDArray[np.uint16], *, values: bool) -> list[Joined]:
         """Remember the predictions of `block`, of which the sample keeps every row (`sample`).
 
         Gives those whose label was here already.
@@ -247,7 +263,7 @@ class Join:
         joined = Joined(
             version=version, sign=sign, time_ms=np.empty(n, np.int64), row=np.empty(n, np.int64),
             predicted=np.empty(n, np.int32), value=np.full(n, np.nan), score=np.empty(n),
-            late=np.empty(n, np.uint8), segments={}, label=np.empty(n, np.int32),
+            late=np.empty(n, np.uint16), segments={}, label=np.empty(n, np.int32),
             truth=np.full(n, np.nan),
         )  # fmt: skip
         for key in np.unique(keys).tolist():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inferwatch.core.columns import Block, Columns
 from inferwatch.core.sketches import binned
 from inferwatch.core.sketches.binned import Grid
-from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile, Reference
+from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile
 
 FINE_BINS = 128
 PSI_BINS = 10
@@ -100,7 +100,7 @@ def learn(state: Learning, block: Block) -> None:
                 words[word] = words.get(word, 0) + count
 
 
-def freeze(state: Learning, columns: Columns, settings: Reference, *, keep_values: bool) -> Learnt:
+def freeze(state: Learning, columns: Columns, *, keep_values: bool) -> Learnt:
     """Turn the rows kept into a profile."""
     width = len(columns.numeric)
     numeric = np.concatenate([_padded(block, width) for block in state.numeric], axis=1)

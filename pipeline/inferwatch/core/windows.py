@@ -18,7 +18,7 @@ from inferwatch.core.columns import Block, Columns
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import VersionReference
-from inferwatch.core.watermark import UNSET
+from inferwatch.core.watermark import UNSET, Watermark
 from inferwatch.records.outputs import WindowRecord
 
 ALL = ""
@@ -168,12 +168,10 @@ def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
     if not plan.pane_ms:
         full = [start for start in track.panes if start + plan.window.rows <= track.rows]
         return sorted(full)
-    size, step = plan.window.size_ms, _step_ms(plan)
     starts: dict[int, None] = {}
     for pane in track.panes:
-        first = -((size - plan.pane_ms - pane) // step) * step
-        for start in range(first, pane + 1, step):
-            end = start + size
+        for start in windows_of(plan, pane):
+            end = end_of(plan, start)
             if track.boundary_ms < end and end + plan.window.grace_ms <= now_ms:
                 starts[start] = None
     return sorted(starts)
@@ -233,3 +231,39 @@ def window_labels(plan: WindowPlan, track: Track, start: int, segment: str) -> L
     """Label part of a window and segment."""
     parts = [track.labels.get(at, {}).get(segment) for at in pane_starts(plan, start)]
     return quality.merge([part for part in parts if part is not None])
+
+
+def windows_of(plan: WindowPlan, pane: int) -> range:
+    """Starts of the windows that hold the pane."""
+    if not plan.pane_ms:
+        return range(pane, pane + 1)
+    step = _step_ms(plan)
+    first = -((plan.window.size_ms - plan.pane_ms - pane) // step) * step
+    return range(first, pane + 1, step)
+
+
+def deadlines(plan: WindowPlan, track: Track, watermark: Watermark) -> list[int]:
+    """Record time at which the next open window will be over if no row comes."""
+    if not plan.pane_ms or not track.panes:
+        return []
+    ends = [
+        start + plan.window.size_ms
+        for start in windows_of(plan, min(track.panes))
+        if start + plan.window.size_ms > track.boundary_ms
+    ]
+    return [watermark.record_time_at(min(ends) + plan.window.grace_ms)] if ends else []
+
+
+def expire(plan: WindowPlan, track: Track, oldest_ms: int) -> None:
+    """Forget closed windows and label parts whose rows are all past the horizon."""
+    waiting = {start for starts in track.queue.values() for start in starts}
+    for start in [start for start, closed in track.closed.items() if closed.to_ms < oldest_ms]:
+        if start in waiting:
+            continue
+        del track.closed[start]
+        if not plan.pane_ms:
+            track.labels.pop(start, None)
+    if plan.pane_ms:
+        reach_ms = plan.window.size_ms + plan.pane_ms
+        for start in [start for start in track.labels if start + reach_ms <= oldest_ms]:
+            del track.labels[start]

@@ -13,7 +13,9 @@ Task = Literal["binary", "multiclass", "regression", "unknown"]
 Direction = Literal["above", "below", "drop", "rise"]
 
 
-class NumericProfile(msgspec.Struct, frozen=True, kw_only=True):
+class NumericProfile(
+    msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind"
+):
     """One numeric column of the reference.
 
     `edges` are the fine bins (ascending, open at both ends, bin i is (e[i-1], e[i]]), `counts` their
@@ -32,7 +34,9 @@ class NumericProfile(msgspec.Struct, frozen=True, kw_only=True):
     high: float
 
 
-class CategoryProfile(msgspec.Struct, frozen=True, kw_only=True):
+class CategoryProfile(
+    msgspec.Struct, frozen=True, kw_only=True, tag="words", tag_field="kind"
+):
     """One categorical column of the reference: rows per word, and rows without one."""
 
     words: list[str]

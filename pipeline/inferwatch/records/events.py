@@ -73,7 +73,12 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Tick(msgspec.Struct, frozen=True):
-    """Time passed. The body is empty: the tick's own record time is all it says."""
+    """Time passed. The body is empty: the tick's own record time is all it says.
+
+    `closing` marks the last one of a table, which ends windows but proves no silence.
+    """
+
+    closing: bool = False
 
 
 Event = Resource | Deploy | Verdict | MonitorChange | Skip

@@ -148,7 +148,7 @@ def _times(values: Any, n: int) -> Column:
     if values is None:
         return array("q", [now_ms()]) * n
     values = _unwrapped(values)
-    if is_moment(values) and getattr(values, "ndim", 0):
+    if is_moment(values) and getattr(values, "ndim", 0) == 1:
         return _array("q", values.astype("M8[ms]"))
     if _is_numeric(values) and values.dtype.kind in "iu":
         return _array("q", values)

@@ -63,6 +63,7 @@ class Monitor:
         self._segments: dict[str, Plain] = {}
         self._privacy = Privacy(self._model)
         self._connection: Connection | None = None
+        self._on_collected: weakref.finalize[[], Monitor] | None = None
         self._begin()
         try:
             self._segments = {str(k): plain(v) for k, v in (segments or {}).items()}
@@ -208,8 +209,9 @@ class Monitor:
                 kind="rollback" if rollback else "deploy",
                 note=clean(str(note)),
             )
-            self._transport_started().wake()
+            sender = self._sender()
             self._emitter.buffer.put_between(("deploy", self._version), record)
+            sender.wake()
         except Exception as problem:
             warn_once(self._model, "deploy", f"deploy not sent: {type(problem).__name__}")
 
@@ -244,7 +246,7 @@ class Monitor:
 
     def _begin(self) -> None:
         """A new emitter: at the start, and in a forked child."""
-        if hasattr(self, "_on_collected"):
+        if self._on_collected is not None:
             self._on_collected.detach()
         self._transport: Transport | None = None
         self._emitter = Emitter(self._model, self._instance, self._privacy, *self._bounds)
@@ -293,7 +295,7 @@ class Monitor:
         self, kind: Kind, version: str | None, item: Row | Table, rows: int, size_bytes: int
     ) -> None:
         try:
-            sender = self._transport or self._transport_started()
+            sender = self._sender()
         except Exception as problem:
             self._refuse(Drop.INTERNAL, rows, problem)
             return
@@ -309,13 +311,14 @@ class Monitor:
         why = str(problem) if isinstance(problem, UnfitError) else type(problem).__name__
         warn_once(self._model, reason, f"rows dropped, {reason}: {why}")
 
-    def _transport_started(self) -> Transport:
+    def _sender(self) -> Transport:
         """The process's transport, serving this monitor; its thread starts with the first row."""
-        assert self._connection is not None
-        started = transport(self._connection)
-        started.attach(self._emitter)
-        self._transport = started
-        return started
+        if self._transport is None:
+            assert self._connection is not None
+            started = transport(self._connection)
+            started.attach(self._emitter)
+            self._transport = started
+        return self._transport
 
     def _wake(self) -> None:
         if self._transport is not None:

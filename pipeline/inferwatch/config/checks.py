@@ -1,0 +1,232 @@
+"""The `checks:` of a monitor file: which metric goes with which method, and what a limit may say."""
+
+from collections.abc import Mapping
+
+from inferwatch.config.document import Node, suggestion
+from inferwatch.core.metrics import HIGHER_IS_BETTER
+from inferwatch.core.plan import DRIFT_METHODS, LABEL_METRICS, ROW_METHODS, SERIES_METHODS
+from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Window
+
+METHODS = ("value", *sorted(DRIFT_METHODS), *sorted(SERIES_METHODS), *sorted(ROW_METHODS), "absent")
+RATIOS = frozenset(
+    "error_rate captured positive_rate coverage cpu memory gpu gpu_memory drift_share".split()
+) | {name for name in HIGHER_IS_BETTER if name not in ("log_loss", "mae", "rmse", "mape", "r2")}
+LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
+PLAIN = frozenset(
+    ["rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *LATENCIES]
+) | RATIOS | LABEL_METRICS  # fmt: skip
+PARTS = ("missing", "unseen", "mean", "sd")
+PARAMS = {
+    "adwin": {"delta": 0.002},
+    "page_hinkley": {"delta": 0.2, "threshold": 40.0},
+    "value": {"psi": 0.25},
+}
+BY_TASK = {
+    "regression": frozenset("mae rmse bias mape r2".split()),
+    "multiclass": frozenset(
+        name for name in LABEL_METRICS
+        if name.startswith(("macro_", "weighted_")) or name in ("accuracy", "mcc", "balanced_accuracy")
+    ),
+    "binary": frozenset(
+        "accuracy precision recall f1 specificity mcc balanced_accuracy auc average_precision "
+        "log_loss brier calibration_error".split()
+    ),
+}  # fmt: skip
+KEYS = (
+    "alert metric method window against segment_by when warn fail times for keep_firing_for mode "
+    "labels annotations params"
+).split()
+DIRECTIONS = ("above", "below", "drop", "rise")
+
+
+def parse(node: Node, facts: ModelFacts, windows: Mapping[str, Window]) -> Check:
+    """One check.
+
+    :raises ConfigError: naming the line, the key and the fix.
+    """
+    fields = node.fields(KEYS, required=("alert", "metric"))
+    method = fields["method"].choice(METHODS) if "method" in fields else "value"
+    metric = _metric(fields["metric"], method, facts)
+    _against(fields.get("against"))
+    warn, fail = (_limit(fields[name], metric, method) if name in fields else None
+                  for name in ("warn", "fail"))  # fmt: skip
+    _levels(node, method, warn, fail)
+    check = Check(
+        alert=fields["alert"].text(),
+        metric=metric,
+        method=method,
+        window=_window(node, fields.get("window"), method, windows),
+        segment_by=_segments(fields.get("segment_by"), method, facts),
+        need=_need(fields.get("when"), metric),
+        warn=warn,
+        fail=fail,
+        times=_times(fields.get("times")),
+        for_ms=fields["for"].duration_ms() if "for" in fields else 0,
+        keep_firing_for_ms=(
+            fields["keep_firing_for"].duration_ms() if "keep_firing_for" in fields else 0
+        ),
+        mode=fields["mode"].choice(("alert", "observe")) if "mode" in fields else "alert",  # type: ignore[arg-type]
+        labels=_words(fields.get("labels")),
+        annotations=_words(fields.get("annotations")),
+        params=_params(fields.get("params"), method),
+    )
+    if method == "absent" and not check.for_ms:
+        raise node.error("an absent check needs a duration", "add `for: 10m`")
+    return check
+
+
+def _metric(node: Node, method: str, facts: ModelFacts) -> str:
+    metric = node.text()
+    if method == "absent":
+        return _one_of(node, metric, ["traffic"], method)
+    if metric.startswith("feature.") and metric != "feature.":
+        part = metric.rsplit(".", 1)[-1] if metric.count(".") > 1 else ""
+        if part in PARTS and method in DRIFT_METHODS | ROW_METHODS | SERIES_METHODS:
+            raise node.error(f"'{metric}' is a plain figure", "leave `method` out")
+        if part not in PARTS and method in ("value", *SERIES_METHODS):
+            raise node.error(
+                f"'{metric}' has no value of its own",
+                "name a method (psi, ks, chisquare, adwin, page_hinkley) or a part such as "
+                f"{metric}.missing",
+            )
+        return metric
+    if method in DRIFT_METHODS:
+        return _one_of(node, metric, ["feature.<name>", "feature.*", "score", "prediction"], method)
+    if method in ROW_METHODS:
+        return _one_of(node, metric, ["error", "score", "feature.<name>", "feature.*"], method)
+    _one_of(node, metric, [*sorted(PLAIN), "feature.<name>.missing"], method)
+    if metric in LABEL_METRICS:
+        allowed = BY_TASK.get(facts.task)
+        if allowed is not None and metric not in allowed:
+            raise node.error(f"'{metric}' means nothing for a {facts.task} model",
+                             suggestion(metric, allowed))  # fmt: skip
+    return metric
+
+
+def _one_of(node: Node, metric: str, allowed: list[str], method: str) -> str:
+    if metric not in allowed:
+        raise node.error(f"'{metric}' is no metric for method {method}", suggestion(metric, allowed))
+    return metric
+
+
+def _against(node: Node | None) -> None:
+    if node is not None:
+        node.choice(["reference"])
+
+
+def _limit(node: Node, metric: str, method: str) -> Limit:
+    fields = node.fields((*DIRECTIONS, "clear"))
+    given = [name for name in DIRECTIONS if name in fields]
+    if len(given) != 1:
+        raise node.error("one limit is needed", f"write exactly one of {', '.join(DIRECTIONS)}")
+    direction = given[0]
+    if direction in ("drop", "rise") and method != "value":
+        raise fields[direction].error(f"method {method} already compares with the reference",
+                                      "use above or below")  # fmt: skip
+    value, relative = _measure(fields[direction], metric, direction)
+    clear = value
+    if "clear" in fields:
+        clear, clear_relative = _measure(fields["clear"], metric, direction)
+        if clear_relative != relative:
+            raise fields["clear"].error("has another unit than the limit", "use the same unit")
+        if (clear < value) if direction == "below" else (clear > value):
+            raise fields["clear"].error("lies beyond the limit, so it would never end",
+                                        "put it on the good side of the limit")  # fmt: skip
+    return Limit(direction=direction, value=value, relative=relative, clear=clear)  # type: ignore[arg-type]
+
+
+def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
+    amount = node.amount()
+    ratio = metric in RATIOS or metric.rsplit(".", 1)[-1] in ("missing", "unseen")
+    if direction in ("drop", "rise"):
+        if amount.value <= 0:
+            raise node.error("a change is a positive amount", "write 5% or 5pp")
+        if amount.unit == "%":
+            return amount.value, True
+        if amount.unit == "pp" and not ratio:
+            raise node.error(f"'{metric}' is no share, so it has no points", "write 5% or a number")
+    elif amount.unit in ("%", "pp") and not ratio:
+        raise node.error(f"'{metric}' is no share", "write a number")
+    if amount.unit == "ms" and not metric.startswith("latency."):
+        raise node.error(f"'{metric}' is no duration", "write a number")
+    return amount.value, False
+
+
+def _levels(node: Node, method: str, warn: Limit | None, fail: Limit | None) -> None:
+    if warn is None and fail is None:
+        if method in ROW_METHODS or method == "absent":
+            return
+        raise node.error("has no limit", "add `warn:` or `fail:`")
+    if warn is None or fail is None:
+        return
+    if warn.direction != fail.direction or warn.relative != fail.relative:
+        return
+    wrong = warn.value < fail.value if fail.direction == "below" else warn.value > fail.value
+    if wrong:
+        raise node.error("`warn` lies beyond `fail`", "swap the two")
+
+
+def _window(
+    node: Node, given: Node | None, method: str, windows: Mapping[str, Window]
+) -> str:
+    if given is not None:
+        return given.choice(windows)
+    if method in ROW_METHODS or method == "absent":
+        return ""
+    if len(windows) == 1:
+        return next(iter(windows))
+    raise node.error("does not say which window it reads", f"add `window:` ({', '.join(windows)})")
+
+
+def _segments(node: Node | None, method: str, facts: ModelFacts) -> list[str]:
+    if node is None:
+        return []
+    if method in ROW_METHODS or method == "absent":
+        raise node.error(f"method {method} reads the whole model", "leave `segment_by` out")
+    return [item.choice(facts.segments) for item in node.items()]
+
+
+def _need(node: Node | None, metric: str) -> Need:
+    if node is None:
+        return Need()
+    fields = node.fields(("rows", "labels", "coverage"))
+    for name in ("labels", "coverage"):
+        if name in fields and metric not in LABEL_METRICS:
+            raise fields[name].error(f"'{metric}' needs no labels", "use `rows`")
+    coverage = 0.0
+    if "coverage" in fields:
+        amount = fields["coverage"].amount()
+        coverage = amount.value
+        if not 0 < coverage <= 1 or amount.unit not in ("", "%"):
+            raise fields["coverage"].error("is no share", "write a share such as 80%")
+    return Need(
+        rows=fields["rows"].integer(1, 10**9) if "rows" in fields else 1,
+        labels=fields["labels"].integer(1, 10**9) if "labels" in fields else 0,
+        coverage=coverage,
+    )
+
+
+def _times(node: Node | None) -> tuple[int, int]:
+    if node is None:
+        return 1, 1
+    words = node.text().split()
+    if len(words) == 3 and words[1] == "of" and words[0].isdigit() and words[2].isdigit():
+        n, m = int(words[0]), int(words[2])
+        if 1 <= n <= m <= 60:
+            return n, m
+    raise node.error(f"'{node.text()}' is no count of windows", "write `2 of 3`, at most `60 of 60`")
+
+
+def _words(node: Node | None) -> dict[str, str]:
+    return {name: item.text() for name, item in node.entries().items()} if node else {}
+
+
+def _params(node: Node | None, method: str) -> dict[str, float]:
+    if node is None:
+        return {}
+    allowed = PARAMS.get(method, {})
+    found = {name: item.number() for name, item in node.fields(allowed).items()}
+    for name, value in found.items():
+        if value <= 0:
+            raise node.error(f"'{name}' must be positive", f"the default is {allowed[name]}")
+    return found

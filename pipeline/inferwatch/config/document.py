@@ -1,0 +1,172 @@
+"""A YAML document whose every value knows its file, line and key, so that an error can name them."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from inferwatch.config import units
+from inferwatch.errors import ConfigError
+
+
+class Node:
+    """One value of a document and where it stands."""
+
+    def __init__(self, value: Any, file: str, line: int, key: str) -> None:
+        self.value, self.file, self.line, self.key = value, file, line, key
+
+    def error(self, problem: str, fix: str = "") -> ConfigError:
+        """The error to raise about this value."""
+        return ConfigError(problem, file=self.file, line=self.line, key=self.key, fix=fix)
+
+    def fields(self, allowed: Iterable[str], required: Iterable[str] = ()) -> dict[str, "Node"]:
+        """The keys of a mapping. Unknown ones are errors with a suggestion, missing ones too."""
+        names = list(allowed)
+        found = self.entries()
+        for name, node in found.items():
+            if name not in names:
+                raise node.error("unknown key", suggestion(name, names))
+        for name in required:
+            if name not in found:
+                raise self.error(f"'{name}' is missing", f"add `{name}:`")
+        return found
+
+    def entries(self) -> dict[str, "Node"]:
+        """A mapping with keys of the user's choice."""
+        if not isinstance(self.value, CommentedMap):
+            raise self.error(f"expected a mapping, found {kind(self.value)}", "write `key: value`")
+        return {
+            str(name): Node(value, self.file, self.value.lc.key(name)[0] + 1, self._under(name))
+            for name, value in self.value.items()
+        }
+
+    def _under(self, name: object) -> str:
+        return f"{self.key}.{name}" if self.key else str(name)
+
+    def items(self) -> list["Node"]:
+        """The entries of a list."""
+        if not isinstance(self.value, CommentedSeq):
+            raise self.error(f"expected a list, found {kind(self.value)}", "write `- entry` lines")
+        return [
+            Node(value, self.file, self.value.lc.item(at)[0] + 1, f"{self.key}[{at}]")
+            for at, value in enumerate(self.value)
+        ]
+
+    def texts(self) -> list[str]:
+        """A list of words."""
+        return [item.text() for item in self.items()]
+
+    def text(self) -> str:
+        """A word; numbers are taken as they are written."""
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
+        if isinstance(self.value, str | int | float) and str(self.value):
+            return str(self.value)
+        raise self.error(f"expected text, found {kind(self.value)}", "write a word")
+
+    def integer(self, least: int, most: int) -> int:
+        """A whole number in a range."""
+        if isinstance(self.value, int) and not isinstance(self.value, bool):
+            if least <= self.value <= most:
+                return int(self.value)
+            raise self.error(f"{self.value} is out of range", f"{least} to {most}")
+        raise self.error(f"expected a whole number, found {kind(self.value)}", f"{least} to {most}")
+
+    def number(self) -> float:
+        """A finite number."""
+        if isinstance(self.value, int | float) and not isinstance(self.value, bool):
+            value = float(self.value)
+            if value == value and abs(value) != float("inf"):
+                return value
+        raise self.error(f"expected a number, found {self.value!r}", "write a finite number")
+
+    def boolean(self) -> bool:
+        """True or false, as YAML 1.2 has it."""
+        if isinstance(self.value, bool):
+            return self.value
+        raise self.error(f"expected true or false, found {self.value!r}", "true or false")
+
+    def choice(self, options: Iterable[str]) -> str:
+        """One of `options`."""
+        names, text = list(options), self.text()
+        if text not in names:
+            raise self.error(f"'{text}' is not allowed", suggestion(text, names))
+        return text
+
+    def duration_ms(self) -> int:
+        """A positive duration."""
+        found = units.duration_ms(self.value) if isinstance(self.value, str) else None
+        if not found:
+            raise self.error(f"{self.value!r} is no duration", units.DURATION_FIX)
+        return found
+
+    def size_bytes(self) -> int:
+        """A positive size."""
+        found = units.size_bytes(self.value) if isinstance(self.value, str) else None
+        if not found:
+            raise self.error(f"{self.value!r} is no size", units.SIZE_FIX)
+        return found
+
+    def amount(self) -> units.Amount:
+        """A number with its unit."""
+        usable = isinstance(self.value, str | int | float) and not isinstance(self.value, bool)
+        found = units.amount(str(self.value)) if usable else None
+        if found is None:
+            raise self.error(f"{self.value!r} is no amount", units.AMOUNT_FIX)
+        return found
+
+
+def kind(value: object) -> str:
+    """What a value is, in the words of a YAML author."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, CommentedMap):
+        return "a mapping"
+    if isinstance(value, CommentedSeq):
+        return "a list"
+    return f"{value!r}"
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """ "did you mean …?" where one is near, and what is allowed."""
+    allowed = sorted(names)
+    near = difflib.get_close_matches(name, allowed, n=1)
+    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(allowed)}"
+
+
+def read(path: Path) -> Node:
+    """The document in `path`. YAML 1.2: `no` is a word, keys are unique.
+
+    :raises ConfigError: it cannot be read, or is no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path),
+                          fix="check the path") from None  # fmt: skip
+    except UnicodeDecodeError:
+        raise ConfigError("is not UTF-8", file=str(path), fix="save it as UTF-8") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Node:
+    """The document in `text`; `file` is what errors call it."""
+    loader = YAML(typ="rt", pure=True)
+    try:
+        value = loader.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        raise ConfigError(f"not YAML: {error.problem or error.context}", file=file, line=line,
+                          fix="mend the syntax there") from None  # fmt: skip
+    except (YAMLError, ValueError, RecursionError, NotImplementedError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"not YAML: {first}", file=file, fix="mend the syntax") from None
+    if not isinstance(value, CommentedMap):
+        raise ConfigError(f"expected a mapping, found {kind(value)}", file=file, line=1,
+                          fix="write `key: value` lines")  # fmt: skip
+    return Node(value, file, 1, "")

@@ -1,0 +1,70 @@
+"""Mapping files: which column of a table is what. Shared by replay and `profile build`."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from inferwatch.config import document
+from inferwatch.config.document import Node
+
+KEYS = (
+    "model version prediction_id timestamp prediction proba label label_time label_delay entity_id "
+    "latency_ms error features segments"
+).split()
+
+
+class Mapping(msgspec.Struct, frozen=True, kw_only=True):
+    """Columns of a table by what they mean.
+
+    `numeric` and `categories` are the feature columns; where both are empty every column that is not
+    named elsewhere is one. `label_delay_ms` makes labels trail where no column says when they came.
+    """
+
+    model: str
+    version: str = "1"
+    prediction_id: str
+    timestamp: str
+    prediction: str | None = None
+    proba: str | None = None
+    label: str | None = None
+    label_time: str | None = None
+    label_delay_ms: int = 0
+    entity_id: str | None = None
+    latency_ms: str | None = None
+    error: str | None = None
+    numeric: list[str] = []
+    categories: list[str] = []
+    segments: list[str] = []
+
+    def columns(self) -> list[str]:
+        """Every column that the mapping names."""
+        single = (self.prediction_id, self.timestamp, self.prediction, self.proba, self.label,
+                  self.label_time, self.entity_id, self.latency_ms, self.error)  # fmt: skip
+        named = [name for name in single if name is not None]
+        return [*named, *self.numeric, *self.categories, *self.segments]
+
+
+def read(path: Path) -> Mapping:
+    """A mapping file.
+
+    :raises ConfigError: naming file, line, key and the fix.
+    """
+    root = document.read(path)
+    fields = root.fields(KEYS, required=("model", "prediction_id", "timestamp"))
+    given: dict[str, Any] = {}
+    for name, node in fields.items():
+        if name == "features":
+            given |= _features(node)
+        elif name == "segments":
+            given["segments"] = node.texts()
+        elif name == "label_delay":
+            given["label_delay_ms"] = node.duration_ms()
+        else:
+            given[name] = node.text()
+    return Mapping(**given)
+
+
+def _features(node: Node) -> dict[str, list[str]]:
+    fields = node.fields(("numeric", "categories"))
+    return {name: item.texts() for name, item in fields.items()}

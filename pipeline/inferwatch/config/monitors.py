@@ -1,0 +1,273 @@
+"""Monitor files: which models they match, and the definitions they give them.
+
+docs/monitors.md is the language for people; schemas/monitor.schema.json is for editors.
+"""
+
+import fnmatch
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from inferwatch.config import checks, document, profiles
+from inferwatch.config.defaults import default_definition
+from inferwatch.config.document import Node
+from inferwatch.core.reference import Values
+from inferwatch.errors import ConfigError
+from inferwatch.records.definition import Check, Definition, ModelFacts, Reference, Window
+
+API_VERSION = "inferwatch/v1"
+KEYS = ("apiVersion", "match", "extends", "model", "reference", "windows", "checks")
+MODEL_KEYS = (
+    "task positive label_delay label_wait label_horizon segments segments_max pending_max "
+    "restate_every"
+).split()
+WINDOWS_MAX = 16
+PANES_MAX = 2_000
+PANE_BYTES = 25_000
+
+
+class MonitorFile(msgspec.Struct, frozen=True):
+    """One file: the glob of the models it watches and what it says of them."""
+
+    path: Path
+    match: str
+    definition: Definition
+
+
+class Monitors:
+    """All monitor files of a process; `definition` answers for any model."""
+
+    def __init__(self, files: Sequence[MonitorFile], values: Mapping[str, Values]) -> None:
+        self._files = sorted(files, key=lambda file: _specificity(file.match), reverse=True)
+        self._values = dict(values)
+
+    def definition(self, model: str) -> Definition:
+        """The most specific file that matches, or the default set."""
+        for file in self._files:
+            if fnmatch.fnmatchcase(model, file.match):
+                return file.definition
+        return default_definition()
+
+    def values(self) -> dict[str, Values]:
+        """Reference columns of every profile in use, by digest."""
+        return self._values
+
+
+def _specificity(match: str) -> tuple[int, int]:
+    """Longer literal prefix first, then fewer wildcards."""
+    prefix = len(match.split("*")[0].split("?")[0].split("[")[0])
+    return prefix, -sum(match.count(wildcard) for wildcard in "*?[")
+
+
+def load(paths: Sequence[Path]) -> Monitors:
+    """Read monitor files.
+
+    :raises ConfigError: naming file, line, key and the fix.
+    """
+    files: list[MonitorFile] = []
+    values: dict[str, Values] = {}
+    for path in paths:
+        file, found = read(path)
+        for other in files:
+            if other.match == file.match:
+                raise ConfigError(f"matches the same models as {other.path}", file=str(path),
+                                  key="match.model", fix="merge the two files")  # fmt: skip
+        files.append(file)
+        values |= found
+    return Monitors(files, values)
+
+
+def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
+    """One monitor file, with the columns of its profile."""
+    root = document.read(path)
+    fields = _inherited(root, path, [])
+    _api_version(root)
+    if "match" not in fields:
+        raise root.error("'match' is missing", "add `match: {model: \"team/model\"}`")
+    match = fields["match"].fields(("model",), required=("model",))["model"].text()
+    facts = _facts(fields.get("model"))
+    reference, values = _reference(fields.get("reference"), path)
+    windows = _windows(fields.get("windows"))
+    found = _checks(fields.get("checks"), facts, windows)
+    definition = Definition(
+        model=facts, reference=reference, windows=list(windows.values()), checks=found
+    )
+    return MonitorFile(path, match, definition), values
+
+
+def _api_version(root: Node) -> None:
+    node = root.entries().get("apiVersion")
+    if node is None:
+        raise root.error("'apiVersion' is missing", f"add `apiVersion: {API_VERSION}`")
+    node.choice([API_VERSION])
+
+
+def _inherited(root: Node, path: Path, seen: list[Path]) -> dict[str, Node]:
+    """The file's own keys over those of the file that it extends; checks and windows by name."""
+    fields = root.fields(KEYS)
+    if "extends" not in fields:
+        return fields
+    node = fields.pop("extends")
+    base_path = path.parent / node.text()
+    if base_path.resolve() in [earlier.resolve() for earlier in [*seen, path]]:
+        raise node.error(f"{base_path.name} extends itself", "break the circle")
+    if not base_path.is_file():
+        raise node.error(f"{base_path.name} does not exist", "give a path beside this file")
+    base = _inherited(document.read(base_path), base_path, [*seen, path])
+    merged = base | fields
+    for name in ("model", "windows"):
+        if name in base and name in fields:
+            merged[name] = _Merged(fields[name], base[name].entries() | fields[name].entries())
+    if "checks" in base and "checks" in fields:
+        merged["checks"] = _MergedList(fields["checks"], _by_alert(base["checks"], fields["checks"]))
+    return merged
+
+
+class _Merged(Node):
+    """A mapping put together from two files; each key still knows its own."""
+
+    def __init__(self, node: Node, entries: dict[str, Node]) -> None:
+        super().__init__(node.value, node.file, node.line, node.key)
+        self._entries = entries
+
+    def entries(self) -> dict[str, Node]:
+        return self._entries
+
+
+class _MergedList(Node):
+    """A list put together from two files."""
+
+    def __init__(self, node: Node, items: list[Node]) -> None:
+        super().__init__(node.value, node.file, node.line, node.key)
+        self._items = items
+
+    def items(self) -> list[Node]:
+        return self._items
+
+
+def _by_alert(base: Node, own: Node) -> list[Node]:
+    named = {_alert_name(item): item for item in [*base.items(), *own.items()]}
+    return list(named.values())
+
+
+def _alert_name(item: Node) -> str:
+    node = item.entries().get("alert")
+    if node is None:
+        raise item.error("'alert' is missing", "add `alert: Name`")
+    return node.text()
+
+
+def _facts(node: Node | None) -> ModelFacts:
+    if node is None:
+        return ModelFacts()
+    fields = node.fields(MODEL_KEYS)
+    given: dict[str, Any] = {}
+    if "task" in fields:
+        given["task"] = fields["task"].choice(("binary", "multiclass", "regression"))
+    if "positive" in fields:
+        given["positive"] = fields["positive"].text()
+    if "segments" in fields:
+        given["segments"] = fields["segments"].texts()
+    if "segments_max" in fields:
+        given["segments_max"] = fields["segments_max"].integer(1, 10_000)
+    if "pending_max" in fields:
+        given["pending_max_bytes"] = fields["pending_max"].size_bytes()
+    if "restate_every" in fields:
+        given["restate_every_ms"] = fields["restate_every"].duration_ms()
+    return ModelFacts(**given, **_label_times(fields))
+
+
+def _label_times(fields: Mapping[str, Node]) -> dict[str, int]:
+    """`label_wait` is `label_delay` and `label_horizon` twice that, unless they are given."""
+    given = {
+        name: fields[name].duration_ms()
+        for name in ("label_delay", "label_wait", "label_horizon")
+        if name in fields
+    }
+    delay_ms = given.get("label_delay", ModelFacts().label_delay_ms)
+    if "label_horizon" in given and "label_delay" not in given:
+        delay_ms = given["label_horizon"] // 2
+    wait_ms = given.get("label_wait", delay_ms)
+    horizon_ms = given.get("label_horizon", 2 * wait_ms)
+    if wait_ms > horizon_ms:
+        node = fields.get("label_wait") or fields["label_horizon"]
+        raise node.error("a window would wait longer than labels are taken",
+                         "make label_horizon at least label_wait")  # fmt: skip
+    return {"label_delay_ms": delay_ms, "label_wait_ms": wait_ms, "label_horizon_ms": horizon_ms}
+
+
+def _reference(node: Node | None, path: Path) -> tuple[Reference, dict[str, Values]]:
+    if node is None:
+        return Reference(), {}
+    fields = node.fields(("profile", "last", "min_rows"))
+    if "profile" in fields:
+        for name in ("last", "min_rows"):
+            if name in fields:
+                raise fields[name].error("a profile is not learnt", "leave one of the two out")
+        place = Path(node.file).parent / fields["profile"].text()
+        try:
+            profile, values = profiles.read(place)
+        except ConfigError as error:
+            raise fields["profile"].error(str(error)) from None
+        return Reference(profile=profile), {profile.values_digest or "": values} if values else {}
+    given: dict[str, Any] = {}
+    if "last" in fields:
+        given["last_ms"] = fields["last"].duration_ms()
+    if "min_rows" in fields:
+        given["min_rows"] = fields["min_rows"].integer(50, 1_000_000)
+    return Reference(**given), {}
+
+
+def _windows(node: Node | None) -> dict[str, Window]:
+    if node is None:
+        return {window.name: window for window in default_definition().windows}
+    entries = node.entries()
+    if not entries or len(entries) > WINDOWS_MAX:
+        raise node.error(f"holds {len(entries)} windows", f"1 to {WINDOWS_MAX}")
+    return {name: _window(name, item) for name, item in entries.items()}
+
+
+def _window(name: str, node: Node) -> Window:
+    fields = node.fields(("size", "step", "rows", "grace", "exact"))
+    if ("size" in fields) == ("rows" in fields):
+        raise node.error("needs either `size` or `rows`", "write `{size: 1h}` or `{rows: 5000}`")
+    exact = fields["exact"].boolean() if "exact" in fields else False
+    if "rows" in fields:
+        for other in ("step", "grace"):
+            if other in fields:
+                raise fields[other].error("a window of rows has none", "leave it out")
+        return Window(name=name, rows=fields["rows"].integer(50, 1_000_000), exact=exact)
+    if exact:
+        raise fields["exact"].error("only windows of rows keep their rows", "use `rows: 5000`")
+    size_ms = fields["size"].duration_ms()
+    step_ms = fields["step"].duration_ms() if "step" in fields else size_ms
+    if size_ms < 1_000:
+        raise fields["size"].error("is shorter than a second", "1s or longer")
+    if step_ms > size_ms:
+        raise fields["step"].error("is longer than the window", "rows between would be lost")
+    pane_ms = math.gcd(size_ms, step_ms)
+    if size_ms // pane_ms > PANES_MAX:
+        mebibytes = size_ms // pane_ms * PANE_BYTES >> 20
+        raise fields["step"].error(
+            f"cuts the window into {size_ms // pane_ms} panes, about {mebibytes} MiB a model",
+            f"at most {PANES_MAX} panes: a longer step or a shorter window",
+        )
+    grace_ms = fields["grace"].duration_ms() if "grace" in fields else 30_000
+    return Window(name=name, size_ms=size_ms, step_ms=step_ms, grace_ms=grace_ms)
+
+
+def _checks(
+    node: Node | None, facts: ModelFacts, windows: Mapping[str, Window]
+) -> list[Check]:
+    if node is None:
+        return []
+    found: dict[str, Check] = {}
+    for item in node.items():
+        check = checks.parse(item, facts, windows)
+        if check.alert in found:
+            raise item.error(f"'{check.alert}' is there twice", "give each alert its own name")
+        found[check.alert] = check
+    return list(found.values())

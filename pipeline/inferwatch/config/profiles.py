@@ -1,0 +1,207 @@
+"""Profile files: the reference rows of a model, described once and kept.
+
+`NAME.json` is the profile itself, ≤ 256 KiB, which travels in the `monitor` record; `NAME.values.npz` beside it
+holds the sorted columns that exact windows compare with.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core import quality
+from inferwatch.core.columns import Columns, answers, recode
+from inferwatch.core.labels import Joined
+from inferwatch.core.quality import LabelCell
+from inferwatch.core.reference import Values, category_profile, numeric_profile
+from inferwatch.errors import ConfigError
+from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
+from inferwatch.records.outputs import OUTPUT_MAX_BYTES
+from inferwatch.records.rows import Rows, Truths, Words
+
+
+def build(
+    name: str, facts: ModelFacts, rows: list[Rows], truths: list[Truths]
+) -> tuple[Profile, dict[str, NDArray[np.floating]]]:
+    """Describe reference rows; gives the profile and its sorted columns.
+
+    :raises ConfigError: there is no row.
+    """
+    if not rows:
+        raise ConfigError("a profile needs at least one row", fix="check the source and mapping")
+    columns = Columns(task=facts.task)
+    numeric = {
+        name: np.concatenate([batch.numeric[batch.numeric_names.index(name)] for batch in rows])
+        for name in rows[0].numeric_names
+    }
+    words = {name: _words([batch.categories[name] for batch in rows]) for name in rows[0].categories}
+    score = _scores(rows)
+    times = np.concatenate([batch.time_ms for batch in rows])
+    parts = [answers(columns, batch.prediction, batch.n) for batch in rows]
+    predicted = np.concatenate([codes for codes, _ in parts])
+    value = np.concatenate([values for _, values in parts])
+    joined = _join(columns, facts, rows, truths, predicted, value, score)
+    values: dict[str, NDArray[np.floating]] = {
+        name: np.sort(column[np.isfinite(column)]) for name, column in sorted(numeric.items())
+    }
+    if np.isfinite(score).any():
+        values["score"] = np.sort(score[np.isfinite(score)])
+    profile = Profile(
+        name=name,
+        rows=len(times),
+        from_ms=int(times.min()),
+        to_ms=int(times.max()) + 1,
+        numeric={name: numeric_profile(column) for name, column in numeric.items()},
+        categories=words,
+        score=numeric_profile(score) if "score" in values else None,
+        prediction=_prediction(columns, predicted, value),
+        quality=_quality(columns, facts, joined),
+        values_digest=values_digest(values),
+    )
+    return profile, values
+
+
+def _words(columns: list[Words]) -> CategoryProfile:
+    counts: dict[str, int] = {}
+    missing = 0
+    for column in columns:
+        found = np.bincount(column.codes + 1, minlength=len(column.words) + 1).tolist()
+        missing += found[0]
+        for word, count in zip(column.words, found[1:], strict=True):
+            if count:
+                counts[word] = counts.get(word, 0) + count
+    return category_profile(counts, missing)
+
+
+def _scores(rows: list[Rows]) -> NDArray[np.float64]:
+    return np.concatenate(
+        [batch.scores[0] if batch.score_names else np.full(batch.n, np.nan) for batch in rows]
+    )
+
+
+def _prediction(
+    columns: Columns, predicted: NDArray[np.int32], value: NDArray[np.float64]
+) -> CategoryProfile | NumericProfile | None:
+    if columns.task == "regression":
+        return numeric_profile(value) if np.isfinite(value).any() else None
+    known = predicted[predicted >= 0]
+    if not len(known):
+        return None
+    counts = np.bincount(known, minlength=len(columns.classes)).tolist()
+    named = dict(zip(columns.classes, counts, strict=True))
+    return category_profile(named, len(predicted) - len(known))
+
+
+def _join(
+    columns: Columns, facts: ModelFacts, rows: list[Rows], truths: list[Truths],
+    predicted: NDArray[np.int32], value: NDArray[np.float64], score: NDArray[np.float64],
+) -> Joined:  # fmt: skip
+    labels = {
+        id_: (code, truth)
+        for batch in truths
+        for id_, code, truth in zip(
+            batch.ids,
+            *(part.tolist() for part in answers(columns, batch.label, batch.n)),
+            strict=True,
+        )
+    }
+    ids = [id_ for batch in rows for id_ in batch.ids]
+    missing = (-1, float("nan"))
+    found = [labels.get(id_, missing) for id_ in ids]
+    segments = {}
+    for name in facts.segments:
+        known: list[str] = columns.segments.setdefault(name, [])
+        coded = [
+            recode(known, column, facts.segments_max)
+            if (column := batch.segments.get(name) or batch.categories.get(name)) is not None
+            else np.full(batch.n, -1, np.int32)
+            for batch in rows
+        ]
+        segments[name] = np.concatenate(coded)
+    n = len(ids)
+    whole = Joined(
+        version="", sign=1, time_ms=np.zeros(n, np.int64), row=np.arange(n), predicted=predicted,
+        value=value, score=score, late=np.zeros(n, np.uint16), segments=segments,
+        label=np.array([code for code, _ in found], np.int32),
+        truth=np.array([truth for _, truth in found]),
+    )  # fmt: skip
+    return whole.take(np.array([id_ in labels for id_ in ids], np.bool_))
+
+
+def _quality(
+    columns: Columns, facts: ModelFacts, joined: Joined
+) -> dict[str, dict[str, float]]:
+    if not len(joined.row):
+        return {}
+    found = {"": _figures(columns, facts, joined)}
+    for name, codes in joined.segments.items():
+        for code in np.unique(codes[codes >= 0]).tolist():
+            key = f"{name}={columns.segments[name][code]}"
+            found[key] = _figures(columns, facts, joined.take(codes == code))
+    return found
+
+
+def _figures(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, float]:
+    cell = LabelCell()
+    quality.add(cell, columns, facts.positive, joined)
+    exact = joined if columns.task == "binary" else None
+    figures = quality.figures(cell, columns, facts.positive, exact)
+    return {name: figure.value for name, figure in figures.items() if figure.value is not None}
+
+
+def values_digest(values: Mapping[str, NDArray[np.floating]]) -> str:
+    """32 hex digits of the columns themselves, whatever file holds them."""
+    state = hashlib.blake2b(digest_size=16)
+    for name in sorted(values):
+        state.update(name.encode() + b"\0")
+        state.update(np.ascontiguousarray(values[name]).tobytes())
+    return state.hexdigest()
+
+
+def values_path(path: Path) -> Path:
+    """Where the sorted columns of a profile lie."""
+    return path.with_suffix(".values.npz")
+
+
+def write(path: Path, profile: Profile, values: Mapping[str, NDArray[np.floating]]) -> None:
+    """Write both files.
+
+    :raises ConfigError: the profile is too large to travel.
+    """
+    text = msgspec.json.format(msgspec.json.encode(profile, order="sorted"), indent=1)
+    if len(msgspec.json.encode(profile)) > OUTPUT_MAX_BYTES:
+        raise ConfigError("the profile is larger than 256 KiB", file=str(path),
+                          fix="leave out features or rare categories")  # fmt: skip
+    path.write_bytes(text + b"\n")
+    np.savez_compressed(values_path(path), **dict(values))
+
+
+def read(path: Path) -> tuple[Profile, Values]:
+    """A profile and its columns; without the second file, no columns.
+
+    :raises ConfigError: a file is unreadable, or the two do not belong together.
+    """
+    try:
+        profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path),
+                          fix="build it with `inferwatch profile build`") from None  # fmt: skip
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"is no profile: {error}", file=str(path),
+                          fix="build it with `inferwatch profile build`") from None  # fmt: skip
+    beside = values_path(path)
+    if not beside.exists():
+        return profile, {}
+    try:
+        with np.load(beside, allow_pickle=False) as archive:
+            values: Values = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot be read: {error}", file=str(beside),
+                          fix="build the profile again") from None  # fmt: skip
+    if values_digest(values) != profile.values_digest:
+        raise ConfigError("does not belong to the profile beside it", file=str(beside),
+                          fix="build the profile again")  # fmt: skip
+    return profile, values

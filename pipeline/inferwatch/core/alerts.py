@@ -1,0 +1,210 @@
+"""The life of an alert: conditions, what moves them, and the record of each move.
+
+`TRANSITIONS` is the whole machine. A gap in data never resolves an alert: besides recovery it ends
+only because its check, version or segment is gone, and says so.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from inferwatch.records.definition import Check
+from inferwatch.records.outputs import (
+    FOLD_VERSION,
+    AlertRecord,
+    Condition,
+    Severity,
+    alert_fingerprint,
+    identity,
+)
+
+Signal = Literal["ok", "breach", "held", "unknown", "learning", "silent", "ended"]
+
+# (condition, signal) → (condition, reason). `breach`: past the limit, but `for` has not passed yet.
+TRANSITIONS: dict[tuple[Condition, Signal], tuple[Condition, str]] = {
+    ("learning", "ok"): ("ok", "learnt"),
+    ("learning", "breach"): ("pending", "limit_passed"),
+    ("learning", "held"): ("firing", "limit_passed"),
+    ("learning", "unknown"): ("unknown", "blind"),
+    ("learning", "learning"): ("learning", ""),
+    ("learning", "silent"): ("no_data", "data_gone"),
+    ("learning", "ended"): ("ok", "ended"),
+    ("unknown", "ok"): ("ok", "sighted"),
+    ("unknown", "breach"): ("pending", "limit_passed"),
+    ("unknown", "held"): ("firing", "limit_passed"),
+    ("unknown", "unknown"): ("unknown", ""),
+    ("unknown", "learning"): ("learning", "reference_changed"),
+    ("unknown", "silent"): ("no_data", "data_gone"),
+    ("unknown", "ended"): ("ok", "ended"),
+    ("ok", "ok"): ("ok", ""),
+    ("ok", "breach"): ("pending", "limit_passed"),
+    ("ok", "held"): ("firing", "limit_passed"),
+    ("ok", "unknown"): ("unknown", "blind"),
+    ("ok", "learning"): ("learning", "reference_changed"),
+    ("ok", "silent"): ("no_data", "data_gone"),
+    ("ok", "ended"): ("ok", "ended"),
+    ("pending", "ok"): ("ok", "recovered_early"),
+    ("pending", "breach"): ("pending", ""),
+    ("pending", "held"): ("firing", "limit_passed"),
+    ("pending", "unknown"): ("unknown", "blind"),
+    ("pending", "learning"): ("learning", "reference_changed"),
+    ("pending", "silent"): ("no_data", "data_gone"),
+    ("pending", "ended"): ("ok", "ended"),
+    ("firing", "ok"): ("ok", "recovered"),
+    ("firing", "breach"): ("firing", ""),
+    ("firing", "held"): ("firing", ""),
+    ("firing", "unknown"): ("firing", ""),
+    ("firing", "learning"): ("firing", ""),
+    ("firing", "silent"): ("no_data", "data_gone"),
+    ("firing", "ended"): ("ok", "ended"),
+    ("no_data", "ok"): ("ok", "recovered"),
+    ("no_data", "breach"): ("pending", "limit_passed"),
+    ("no_data", "held"): ("firing", "data_back"),
+    ("no_data", "unknown"): ("no_data", ""),
+    ("no_data", "learning"): ("no_data", ""),
+    ("no_data", "silent"): ("no_data", ""),
+    ("no_data", "ended"): ("ok", "ended"),
+}
+
+
+class Instance(msgspec.Struct, kw_only=True):
+    """One alert of one check: a fingerprint and where it stands.
+
+    `history` holds (window start, level) of the windows that `times` counts; `failing` says that the last
+    known level was bad, `began_ms` when that run of windows began. `fired` stays true through
+    `no_data`, so that data coming back bad fires again at once.
+    """
+
+    alert: str
+    version: str
+    feature: str
+    segment: str
+    condition: Condition = "unknown"
+    severity: Severity = "warning"
+    seq: int = 0
+    fired: bool = False
+    history: list[tuple[int, str]] = []
+    bad_since_ms: int | None = None
+    ok_since_ms: int | None = None
+    failing: bool = False
+    began_ms: int | None = None
+    first_bad: str = ""
+    until_ms: int | None = None
+    silenced_until_ms: int | None = None
+    acknowledged: bool = False
+
+    def firing_severity(self) -> str:
+        """The severity in force, "" when nothing fires."""
+        return self.severity if self.condition == "firing" else ""
+
+    def flags(self, now_ms: int) -> list[str]:
+        """Flags beside the condition."""
+        silenced = self.silenced_until_ms is not None and now_ms < self.silenced_until_ms
+        return ["silenced"] * silenced + ["acknowledged"] * self.acknowledged
+
+
+def key(check: Check, version: str, feature: str, segment: str) -> str:
+    """Where a model keeps the instance."""
+    return "\x1f".join((check.alert, version, feature, segment))
+
+
+def count(check: Check, instance: Instance, start: int, level: str, stride: int) -> str:
+    """The level of n of the last m windows, this one and those at whole multiples of its size back."""
+    n, m = check.times
+    instance.history = [*instance.history, (start, level)][-max(m * 64, 64) :]
+    wanted = {start - back * stride for back in range(m)}
+    levels = [seen for at, seen in instance.history if at in wanted]
+    if level in ("unknown", "learning"):
+        return level
+    if levels.count("fail") >= n:
+        return "fail"
+    if levels.count("fail") + levels.count("warn") >= n:
+        return "warn"
+    return "ok"
+
+
+def signal(check: Check, instance: Instance, level: str, bad_from_ms: int, now_ms: int) -> Signal:
+    """What the level means, given how long `for` and `keep_firing_for` ask it to last."""
+    if level == "unknown":
+        return "unknown"
+    if level == "learning":
+        return "learning"
+    if level == "ok":
+        instance.bad_since_ms = None
+        if instance.condition != "firing" or not check.keep_firing_for_ms:
+            return "ok"
+        if instance.ok_since_ms is None:
+            instance.ok_since_ms = now_ms
+        lasted_ms = now_ms - instance.ok_since_ms
+        return "ok" if lasted_ms >= check.keep_firing_for_ms else "held"
+    instance.ok_since_ms = None
+    if instance.bad_since_ms is None:
+        instance.bad_since_ms = bad_from_ms
+    if instance.fired or now_ms - instance.bad_since_ms >= check.for_ms:
+        return "held"
+    return "breach"
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A change worth telling: from what, and why."""
+
+    previous: Condition
+    reason: str
+
+
+def move(instance: Instance, sign: Signal, severity: Severity, reason: str = "") -> Move | None:
+    """Move the instance; None where nobody need hear of it.
+
+    An alert is on the topic from its first `pending` or `firing` on; before that it has no record.
+    """
+    previous, before = instance.condition, instance.severity
+    instance.condition, why = TRANSITIONS[(previous, sign)]
+    if instance.condition in ("pending", "firing") and sign in ("breach", "held"):
+        instance.severity = severity
+    if instance.condition == "firing":
+        instance.fired = True
+    elif instance.condition != "no_data":
+        instance.fired = instance.acknowledged = False
+    if previous == instance.condition:
+        if instance.condition != "firing" or before == instance.severity:
+            return None
+        order = ("info", "warning", "critical")
+        raised = order.index(instance.severity) > order.index(before)
+        return Move(previous, "severity_raised" if raised else "severity_lowered")
+    if not instance.seq and instance.condition not in ("pending", "firing"):
+        return None
+    return Move(previous, reason or why)
+
+
+def record(
+    model: str, check: Check, instance: Instance, moved: Move, at_ms: int, **found: Any
+) -> AlertRecord:
+    """The record of a move; takes the next `seq`. `found` are further fields of the record."""
+    instance.seq += 1
+    fingerprint = alert_fingerprint(
+        check.alert, model, instance.version, instance.feature, instance.segment
+    )
+    fields: dict[str, Any] = {
+        "id": identity(fingerprint, instance.seq, FOLD_VERSION),
+        "fingerprint": fingerprint,
+        "seq": instance.seq,
+        "alert": check.alert,
+        "model": model,
+        "version": instance.version,
+        "feature": instance.feature,
+        "segment": instance.segment,
+        "severity": instance.severity,
+        "condition": instance.condition,
+        "previous": moved.previous,
+        "reason": moved.reason,
+        "mode": check.mode,
+        "flags": instance.flags(at_ms),
+        "labels": check.labels,
+        "annotations": check.annotations,
+        "metric": check.metric,
+        "method": check.method,
+        "at_ms": at_ms,
+        "began_ms": instance.began_ms,
+        "first_bad": instance.first_bad,
+    }
+    return AlertRecord(**(fields | found))

@@ -1,0 +1,83 @@
+"""Words that travel in an alert: what else happened, and which feature moved most.
+
+Plain rankings by PSI for now; every phrase is complete, so that a channel need not know anything.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from inferwatch.core.anomaly import zscore
+from inferwatch.core.figures import PSI_DRIFTED, Drift
+from inferwatch.records.events import Deploy
+
+DEPLOY_NEAR_MS = 3_600_000
+LATENCY_NORMAL = 3.0
+CAUSES_MAX = 3
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
+
+
+def ranked(drifts: Mapping[str, Drift]) -> list[tuple[str, float]]:
+    """Features by PSI, the largest first; ties by name."""
+    known = [
+        (name.removeprefix("feature."), drift.psi.value)
+        for name, drift in drifts.items()
+        if name.startswith("feature.") and drift.psi.value is not None
+    ]
+    return sorted(known, key=lambda pair: (-pair[1], pair[0]))
+
+
+def causes(drifted: Sequence[tuple[str, float]], judged: int) -> list[str]:
+    """ "amount (PSI 4.1)", …, "19 of 20 features quiet"; nothing where no reference is known."""
+    if not judged:
+        return []
+    moved = [pair for pair in drifted if pair[1] > PSI_DRIFTED]
+    words = [f"{name} (PSI {value:.2g})" for name, value in moved[:CAUSES_MAX]]
+    return [*words, f"{judged - len(moved)} of {judged} features quiet"]
+
+
+def after_deploy(deploys: Sequence[Deploy], began_ms: int) -> list[str]:
+    """ "two minutes after deploy v12" for the last deploy within an hour before the beginning."""
+    near = [
+        deploy for deploy in deploys if 0 <= began_ms - deploy.time_ms <= DEPLOY_NEAR_MS
+    ]
+    if not near:
+        return []
+    last = max(near, key=lambda deploy: deploy.time_ms)
+    return [f"{_minutes(began_ms - last.time_ms)} after {last.kind} v{last.version}"]
+
+
+def _minutes(span_ms: int) -> str:
+    minutes = span_ms // 60_000
+    if not minutes:
+        return "less than a minute"
+    number = _SMALL[minutes] if minutes < len(_SMALL) else str(minutes)
+    return f"{number} minute" + "s" * (minutes != 1)
+
+
+def other_segments(segment: str, levels: Mapping[str, str]) -> list[str]:
+    """ "other country values unchanged" where no other segment of the column is past its limit."""
+    if not segment:
+        return []
+    column = segment.split("=", 1)[0]
+    others = {
+        name: level
+        for name, level in levels.items()
+        if name != segment and name.startswith(f"{column}=") and level not in ("unknown", "learning")
+    }
+    if not others:
+        return []
+    bad = sorted(name for name, level in others.items() if level in ("warn", "fail"))
+    if not bad:
+        return [f"other {column} values unchanged"]
+    return [f"also {', '.join(bad[:CAUSES_MAX])}" + " …" * (len(bad) > CAUSES_MAX)]
+
+
+def latency(past: Sequence[float], now: float | None) -> list[str]:
+    """ "latency normal", or how p99 moved; nothing while too little is known."""
+    if now is None:
+        return []
+    score = zscore.score(past, now).value
+    if score is None:
+        return []
+    if abs(score) < LATENCY_NORMAL:
+        return ["latency normal"]
+    return [f"latency p99 {sum(past) / len(past):.3g} → {now:.3g} ms"]

@@ -1,0 +1,267 @@
+"""step(state, record) → outputs: the fold of one model.
+
+It reads nothing but its arguments. Worker and replay drive the same function; what it cannot compute
+is a record in the log. The order of work on a batch, read aloud:
+
+    repeats → watermark → columns → reference → panes → join → detectors → windows → silence
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core import columns as model_columns
+from inferwatch.core import emitters, judge, online, operators, quality, silence, watermark
+from inferwatch.core import reference as references
+from inferwatch.core import windows as panes
+from inferwatch.core.cell import Gauge
+from inferwatch.core.columns import Block
+from inferwatch.core.labels import Joined
+from inferwatch.core.model import Model, Position
+from inferwatch.core.output import Output
+from inferwatch.core.plan import WindowPlan
+from inferwatch.core.quality import LabelCell
+from inferwatch.core.watermark import UNSET
+from inferwatch.core.windows import ALL, Track
+from inferwatch.records.events import Deploy, MonitorChange, Resource, Tick, Verdict
+from inferwatch.records.rows import Rows, Truths
+
+
+def step(model: Model, record: Any, at: Position) -> list[Output] | None:
+    """Fold one record that the model has not seen. None for a batch that its emitter sent before.
+
+    `record` is Rows, Truths, a small event or a Tick. Changes the model in place.
+    """
+    outputs: list[Output] = []
+    match record:
+        case Rows():
+            if not emitters.accept(model.state.emitters, record.emitter, record.seq):
+                return None
+            outputs += _rows(model, record, at)
+        case Truths():
+            if not emitters.accept(model.state.emitters, record.emitter, record.seq):
+                return None
+            outputs += _truths(model, record, at)
+        case Tick():
+            watermark.tick(model.state.watermark, at.time_ms)
+        case Resource():
+            _resource(model, record)
+        case Deploy() | MonitorChange() | Verdict():
+            outputs += operators.apply(model, record, at)
+    outputs += judge.close(model, at)
+    outputs += online.quiet(model)
+    if isinstance(record, Rows) or (isinstance(record, Tick) and not record.closing):
+        outputs += silence.check(model, at)
+    _expire(model, at)
+    return outputs
+
+
+def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
+    state = model.state
+    advance = watermark.advance(state.watermark, rows.time_ms, at.time_ms)
+    first_row = state.rows.get(rows.version, 0)
+    state.rows[rows.version] = first_row + rows.n
+    state.row_ms = max(state.row_ms, at.time_ms)
+    block = model_columns.align(
+        state.columns, model.definition.model, rows, advance.time_ms, advance.before_ms,
+        first_row, at.offset,
+    )  # fmt: skip
+    outputs = []
+    for part in _cut(model, block):
+        outputs += _fold(model, part, at)
+    _account(model, rows, block)
+    return outputs
+
+
+def _cut(model: Model, block: Block) -> list[Block]:
+    """Two pieces where the version's reference becomes complete inside the batch, else one."""
+    learning = model.learning(block.version)
+    if learning is None:
+        return [block]
+    left = model.definition.reference.min_rows - learning.rows
+    if left >= len(block.row):
+        return [block]
+    return [block.take(slice(0, left)), block.take(slice(left, None))]
+
+
+def _fold(model: Model, block: Block, at: Position) -> list[Output]:
+    state, version = model.state, block.version
+    sample = model.join.sample(block)
+    late = np.zeros(len(block.row), np.uint16)
+    _learn(model, block, sample)
+    reference = model.reference(version)
+    for bit, plan in enumerate(model.plan.windows):
+        lost = panes.fold(plan, model.track(plan, version), block, reference, sample)
+        late |= lost.astype(np.uint16) << np.uint16(bit)
+    outputs = online.rows(model, block, at)
+    kept, kept_late = (block, late) if sample is None else (block.take(sample), late[sample])
+    if len(kept.row):
+        regression = state.columns.task == "regression"
+        for joined in model.join.predict(kept, kept_late, values=regression):
+            outputs += _contribute(model, joined, at)
+    return outputs
+
+
+def _learn(model: Model, block: Block, sample: NDArray[np.bool_] | None) -> None:
+    """Rows of the learning span: kept for the reference, and folded as its baseline window."""
+    learning = model.learning(block.version)
+    if learning is None:
+        return
+    track = model.state.first.setdefault(block.version, Track())
+    panes.fold(model.first_plan(), track, block, references.bind(None, {}, model.state.columns),
+               sample)  # fmt: skip
+    references.learn(learning, block)
+    if learning.rows >= model.definition.reference.min_rows:
+        model.freeze(block.version, learning)
+
+
+def _account(model: Model, rows: Rows, block: Block) -> None:
+    """Put what the sender dropped beside the rows it sent last."""
+    emitted, dropped = emitters.account(
+        model.state.emitters, rows.emitter, rows.emitted, rows.dropped
+    )
+    for plan in model.plan.windows:
+        place = int(block.time_ms[-1]) if plan.pane_ms else int(block.row[-1])
+        width = plan.pane_ms or plan.window.rows
+        pane = model.track(plan, block.version).panes.get(place // width * width)
+        if pane is not None:
+            pane.cells[ALL].emitted += emitted
+            pane.cells[ALL].dropped += dropped
+
+
+def _truths(model: Model, truths: Truths, at: Position) -> list[Output]:
+    state = model.state
+    label, truth = model_columns.answers(state.columns, truths.label, truths.n)
+    now_ms = state.watermark.now_ms()
+    outputs = []
+    for joined in model.join.label(
+        truths.ids, truths.version, label, truth, truths.time_ms, now_ms, _oldest_ms(model)
+    ):
+        outputs += _contribute(model, joined, at)
+    emitters.account(state.emitters, truths.emitter, truths.emitted, truths.dropped)
+    return outputs
+
+
+def _contribute(model: Model, joined: Joined, at: Position) -> list[Output]:
+    """Labelled rows, to every window that holds their predictions and to the error detectors."""
+    for bit, plan in enumerate(model.plan.windows):
+        if plan.reads_labels:
+            kept = joined.take((joined.late >> np.uint16(bit)) & 1 == 0)
+            _add_labels(model, plan, model.track(plan, joined.version), kept)
+    first = model.state.first.get(joined.version)
+    if first is not None:
+        plan = model.first_plan()
+        _add_labels(model, plan, first, joined.take(joined.row < plan.window.rows))
+    return online.errors(model, joined, at)
+
+
+def _add_labels(model: Model, plan: WindowPlan, track: Track, joined: Joined) -> None:
+    if not len(joined.row):
+        return
+    place = joined.time_ms if plan.pane_ms else joined.row
+    width = plan.pane_ms or plan.window.rows
+    starts = place // width * width
+    for start in np.unique(starts).tolist():
+        cells = track.labels.get(start)
+        if cells is None:
+            continue
+        part = joined.take(starts == start)
+        for segment, keep in _label_segments(part):
+            cell = cells.setdefault(segment, LabelCell())
+            quality.add(
+                cell,
+                model.state.columns,
+                model.definition.model.positive,
+                part if keep is None else part.take(keep),
+            )
+        for window in panes.windows_of(plan, start):
+            if window in track.closed:
+                track.closed[window].restate = True
+
+
+def _label_segments(joined: Joined) -> list[tuple[str, NDArray[np.bool_] | None]]:
+    found: list[tuple[str, NDArray[np.bool_] | None]] = [(ALL, None)]
+    for column, codes in joined.segments.items():
+        for code in np.unique(codes[codes >= 0]).tolist():
+            found.append((f"{column}:{code}", codes == code))
+    return found
+
+
+def _resource(model: Model, sample: Resource) -> None:
+    """Samples go to the open panes of their version; they open none and move no watermark."""
+    gauges = {"cpu": sample.cpu, "memory": sample.memory, "gpu": sample.gpu,
+              "gpu_memory": sample.gpu_memory}  # fmt: skip
+    for plan in model.plan.windows:
+        track = model.track(plan, sample.version)
+        if not track.panes:
+            continue
+        start = sample.time_ms // plan.pane_ms * plan.pane_ms if plan.pane_ms else max(track.panes)
+        if start not in track.panes:
+            continue
+        cell = track.panes[start].cells[ALL]
+        for name, value in gauges.items():
+            if value is not None:
+                gauge = cell.gauges.setdefault(name, Gauge())
+                gauge.n, gauge.total = gauge.n + 1, gauge.total + value
+                gauge.most = max(gauge.most, value)
+
+
+def _oldest_ms(model: Model) -> int:
+    now_ms = model.state.watermark.now_ms()
+    return UNSET if now_ms == UNSET else now_ms - model.definition.model.label_horizon_ms
+
+
+def _expire(model: Model, at: Position) -> None:
+    """Forget what is past the label horizon, then what the memory cap does not hold."""
+    oldest_ms = _oldest_ms(model)
+    if oldest_ms == UNSET:
+        return
+    model.join.expire(oldest_ms)
+    for plan in model.plan.windows:
+        for track in model.state.tracks.get(plan.window.name, {}).values():
+            panes.expire(plan, track, oldest_ms)
+    for joined, labelled in model.join.shrink(model.definition.model.pending_max_bytes):
+        _leave(model, joined)
+        _contribute(model, labelled, at)
+
+
+def _leave(model: Model, joined: Joined) -> None:
+    """Rows that the smaller sample no longer holds could not be labelled: take them out of coverage."""
+    tracks = [(plan, model.track(plan, joined.version), bit)
+              for bit, plan in enumerate(model.plan.windows) if plan.reads_labels]  # fmt: skip
+    for plan, track, bit in tracks:
+        kept = joined.take((joined.late >> np.uint16(bit)) & 1 == 0)
+        place = kept.time_ms if plan.pane_ms else kept.row
+        width = plan.pane_ms or plan.window.rows
+        starts = place // width * width
+        for start in np.unique(starts).tolist():
+            part = kept.take(starts == start)
+            for segment, keep in _label_segments(part):
+                cell = track.labels.get(start, {}).get(segment)
+                if cell is not None:
+                    cell.predicted -= len(part.row) if keep is None else int(keep.sum())
+
+
+def wake_ms(model: Model) -> int | None:
+    """Record time of the first tick that this model need be told of; None for none."""
+    state, times = model.state, []
+    for plan in model.plan.windows:
+        for track in state.tracks.get(plan.window.name, {}).values():
+            times += panes.deadlines(plan, track, state.watermark)
+            for waiting in track.queue.values():
+                if waiting:
+                    due_ms = judge.deadline_ms(model, plan, track.closed[waiting[0]])
+                    times.append(state.watermark.record_time_at(due_ms))
+            times += [
+                closed.published_ms + model.definition.model.restate_every_ms
+                for closed in track.closed.values()
+                if closed.restate
+            ]
+    times += [
+        state.watermark.record_time_at(instance.until_ms)
+        for instance in state.instances.values()
+        if instance.until_ms is not None
+    ]
+    times += silence.deadlines(model)
+    return min(times, default=None)

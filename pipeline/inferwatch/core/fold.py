@@ -1,0 +1,140 @@
+"""The models of one partition: every record routed, every row accounted for.
+
+Worker and replay drive this class; it has no clock and no I/O. Always, in rows:
+in = ok + rejected + duplicate.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from inferwatch.core import engine, snapshot
+from inferwatch.core.model import Model, ModelState, Position
+from inferwatch.core.output import Output, dead_output
+from inferwatch.core.reference import Values
+from inferwatch.errors import Reason
+from inferwatch.records.definition import Definition
+from inferwatch.records.events import Skip, Tick
+from inferwatch.records.raw import Decoded, RawRecord
+
+__all__ = ["Counts", "Output", "Partition"]
+
+
+class Counts(msgspec.Struct):
+    """Rows since the start, by what became of them. `duplicate` by how it was known."""
+
+    in_: int = 0
+    ok: int = 0
+    rejected: dict[Reason, int] = {}
+    duplicate: dict[str, int] = {}
+
+    def conserved(self) -> bool:
+        """Whether nothing went missing."""
+        gone = sum(self.rejected.values()) + sum(self.duplicate.values())
+        return self.in_ == self.ok + gone
+
+
+class Partition:
+    """Folds the records of partition `number` in offset order.
+
+    :param values: reference columns by digest, for windows that compare exactly.
+    """
+
+    def __init__(self, number: int, values: Mapping[str, Values] | None = None) -> None:
+        self.number = number
+        self.offset = -1
+        self.models: dict[str, Model] = {}
+        self.counts = Counts()
+        self._values = dict(values or {})
+        self._changed: dict[str, None] = {}
+        self._wake_ms: dict[str, int | None] = {}
+        self._skipped: set[int] = set()
+
+    def undefined(self, decoded: Decoded) -> str | None:
+        """The model that must be defined before this record may be folded."""
+        name = getattr(decoded.record, "model", None)
+        return None if name is None or name in self.models else name
+
+    def define(self, name: str, definition: Definition, offset: int) -> None:
+        """A model's first definition; it acts from the record at `offset` on."""
+        state = ModelState(name=name, definition=definition, offset=offset - 1)
+        self.models[name] = Model(state, self._values)
+
+    def restore(self, data: bytes) -> Model:
+        """Take over a model from a checkpoint. Raises what `snapshot.load` raises."""
+        model = snapshot.load(data, self._values)
+        self.models[model.name] = model
+        self._wake_ms[model.name] = engine.wake_ms(model)
+        return model
+
+    def dump(self, name: str) -> bytes:
+        """The model's state for a checkpoint."""
+        return snapshot.dump(self.models[name])
+
+    def changed(self) -> list[str]:
+        """Models folded since they were last saved."""
+        return list(self._changed)
+
+    def saved(self, names: Iterable[str]) -> None:
+        """The state of these models, as of now, is safe."""
+        for name in names:
+            self._changed.pop(name, None)
+
+    def skip(self, offset: int) -> None:
+        """Do not fold the record at `offset`."""
+        self._skipped.add(offset)
+
+    def fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
+        """Outputs of one record. A record that its model has folded before gives none."""
+        self.offset = max(self.offset, raw.offset)
+        self.counts.in_ += decoded.rows_in
+        outputs = [dead_output(raw, reject) for reject in decoded.rejects]
+        rejected = 0
+        for reject in decoded.rejects:
+            rejected += reject.rows
+            _count(self.counts.rejected, reject.reason, reject.rows)
+        rest = decoded.rows_in - rejected
+        if decoded.record is None:
+            return outputs
+        if raw.offset in self._skipped:
+            _count(self.counts.duplicate, "skipped", rest)
+            return outputs
+        at = Position(raw.partition, raw.offset, raw.time_ms)
+        if isinstance(decoded.record, Tick):
+            self.counts.ok += rest
+            return outputs + self._tick(decoded.record, at)
+        if isinstance(decoded.record, Skip):
+            self._skipped.add(decoded.record.offset)
+        known = self._step(decoded.record.model, decoded.record, at)
+        if isinstance(known, str):
+            _count(self.counts.duplicate, known, rest)
+            return outputs
+        self.counts.ok += rest
+        return outputs + known
+
+    def _step(self, name: str, record: object, at: Position) -> list[Output] | str:
+        """Outputs, or why the record is a repeat."""
+        model = self.models[name]
+        if at.offset <= model.offset:
+            return "offset"
+        outputs = engine.step(model, record, at)
+        model.state.offset = at.offset
+        self._changed[name] = None
+        self._wake_ms[name] = engine.wake_ms(model)
+        return "id" if outputs is None else outputs
+
+    def _tick(self, tick: Tick, at: Position) -> list[Output]:
+        """Wake the models whose next deadline has passed; idle ones cost nothing."""
+        outputs: list[Output] = []
+        for name, wake_ms in list(self._wake_ms.items()):
+            if wake_ms is None or at.time_ms < wake_ms:
+                continue
+            found = self._step(name, tick, at)
+            if not isinstance(found, str):
+                outputs += found
+        return outputs
+
+
+def _count(counts: dict[Any, int], key: Any, rows: int) -> None:
+    counts[key] = counts.get(key, 0) + rows

@@ -1,0 +1,153 @@
+"""One model's whole state, and what follows from it and is never stored.
+
+The state is one unit with the offset of the last record it has folded: a checkpoint of it, wherever
+it was taken, plus the records after that offset give the same answer.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from inferwatch.core import plan as plans
+from inferwatch.core import reference as references
+from inferwatch.core.alerts import Instance
+from inferwatch.core.columns import Columns
+from inferwatch.core.drift.adwin import Adwin, AdwinState
+from inferwatch.core.drift.page_hinkley import PageHinkley, PageHinkleyState
+from inferwatch.core.emitters import Emitter
+from inferwatch.core.labels import Join, Pending
+from inferwatch.core.plan import WindowPlan
+from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
+from inferwatch.core.watermark import Watermark
+from inferwatch.core.windows import Track
+from inferwatch.records.definition import Definition, Window
+from inferwatch.records.events import Deploy
+from inferwatch.records.outputs import FOLD_VERSION
+
+FORMAT = 1
+DEPLOYS_MAX = 20
+Detector = Adwin | PageHinkley
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a record stands: its partition, offset and record time."""
+
+    partition: int
+    offset: int
+    time_ms: int
+
+
+class ModelState(msgspec.Struct, kw_only=True):
+    """Everything a checkpoint holds. `offset` is the last record folded, -1 for none.
+
+    `tracks` by window and version; `first` is each version's learning span as one window of rows;
+    `row_ms` the record time of the newest inference row.
+    """
+
+    format: int = FORMAT
+    fold_version: int = FOLD_VERSION
+    name: str
+    definition: Definition
+    offset: int = -1
+    watermark: Watermark = msgspec.field(default_factory=Watermark)
+    columns: Columns = msgspec.field(default_factory=Columns)
+    rows: dict[str, int] = {}
+    row_ms: int = -1
+    learnt: dict[str, Learnt] = {}
+    first: dict[str, Track] = {}
+    tracks: dict[str, dict[str, Track]] = {}
+    pending: Pending = msgspec.field(default_factory=Pending)
+    emitters: dict[str, Emitter] = {}
+    instances: dict[str, Instance] = {}
+    detectors: dict[str, AdwinState | PageHinkleyState] = {}
+    deploys: list[Deploy] = []
+
+
+class Model:
+    """A model at work: its state, and the plan, indexes and detectors that follow from it.
+
+    :param values: sorted reference columns by the digest a profile names them with.
+    """
+
+    def __init__(self, state: ModelState, values: Mapping[str, Values]) -> None:
+        self.state = state
+        self.values = values
+        self.plan = plans.make(state.definition)
+        self.join = Join(state.pending)
+        self.detectors = {key: _detector(kept) for key, kept in state.detectors.items()}
+        self._references: dict[str, VersionReference] = {}
+
+    @property
+    def name(self) -> str:
+        """team/model."""
+        return self.state.name
+
+    @property
+    def offset(self) -> int:
+        """Offset of the last record folded."""
+        return self.state.offset
+
+    @property
+    def definition(self) -> Definition:
+        """What the model is watched by now."""
+        return self.state.definition
+
+    def redefine(self, definition: Definition) -> None:
+        """Watch by `definition` from here on; windows whose definition changed start anew."""
+        before = {plan.window.name: plan.digest for plan in self.plan.windows}
+        self.state.definition = definition
+        self.plan = plans.make(definition)
+        after = {plan.window.name: plan.digest for plan in self.plan.windows}
+        kept = [name for name in after if before.get(name) == after[name]]
+        self.state.tracks = {
+            name: tracks for name, tracks in self.state.tracks.items() if name in kept
+        }
+        self._references.clear()
+
+    def track(self, plan: WindowPlan, version: str) -> Track:
+        """State of one window definition for one version."""
+        return self.state.tracks.setdefault(plan.window.name, {}).setdefault(version, Track())
+
+    def first_plan(self) -> WindowPlan:
+        """The learning span as a window of rows: its figures are the learnt baseline."""
+        rows = self.definition.reference.min_rows
+        return WindowPlan(Window(name="reference", rows=rows), 0, True, 0.8, False, (), "")
+
+    def learning(self, version: str) -> Learning | None:
+        """The reference being learnt, None once there is one."""
+        if self.definition.reference.profile is not None:
+            return None
+        learnt = self.state.learnt.get(version)
+        if learnt is None:
+            learnt = self.state.learnt[version] = Learnt(learning=Learning())
+        return learnt.learning
+
+    def freeze(self, version: str, learning: Learning) -> None:
+        """The reference is complete."""
+        exact = any(plan.window.exact for plan in self.plan.windows)
+        self.state.learnt[version] = references.freeze(
+            learning, self.state.columns, keep_values=exact
+        )
+        self._references.pop(version, None)
+
+    def reference(self, version: str) -> VersionReference:
+        """What `version` is compared with, ready for counting."""
+        bound = self._references.get(version)
+        if bound is None:
+            profile, learnt = self.definition.reference.profile, self.state.learnt.get(version)
+            values: Values = {}
+            if profile is not None:
+                values = self.values.get(profile.values_digest or "", {})
+            elif learnt is not None:
+                profile, values = learnt.profile, learnt.values
+            bound = references.bind(profile, values, self.state.columns)
+            self._references[version] = bound
+        return bound
+
+    def dump_detectors(self) -> None:
+        """Bring `state.detectors` up to date, for a checkpoint."""
+        self.state.detectors = {key: live.dump() for key, live in self.detectors.items()}
+
+
+def _detector(state: AdwinState | PageHinkleyState) -> Detector:
+    return Adwin.load(state) if isinstance(state, AdwinState) else PageHinkley.load(state)

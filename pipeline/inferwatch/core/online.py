@@ -1,0 +1,139 @@
+"""Checks that read every row: detectors of a change in the error, the score or a feature.
+
+A detection fires at once and stays for `keep_firing_for` (an hour where the check names none) after the last
+one; a level that fell on errors is told as information, not as a problem.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.core import alerts, diagnose
+from inferwatch.core.columns import Block
+from inferwatch.core.drift.adwin import Adwin
+from inferwatch.core.drift.finding import Finding
+from inferwatch.core.drift.page_hinkley import PageHinkley
+from inferwatch.core.judge import instance_of
+from inferwatch.core.labels import Joined
+from inferwatch.core.model import Detector, Model, Position
+from inferwatch.core.output import Output, alert_output
+from inferwatch.records.definition import Check, NumericProfile
+from inferwatch.records.outputs import Severity
+
+QUIET_AFTER_MS = 3_600_000
+
+
+def rows(model: Model, block: Block, at: Position) -> list[Output]:
+    """Feed the scores and numeric features of a block to the checks that read them."""
+    outputs = []
+    for check in model.plan.row_checks:
+        for feature, values in _streams(model, check, block):
+            outputs += _feed(model, check, block.version, feature, values, block.time_ms, at)
+    return outputs
+
+
+def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
+    """Feed what labels said about predictions, 1 for wrong and 0 for right, in order of arrival."""
+    outputs = []
+    for check in model.plan.row_checks:
+        if check.metric != "error" or joined.sign < 0 or model.state.columns.task == "regression":
+            continue
+        known = (joined.label >= 0) & (joined.predicted >= 0)
+        wrong = (joined.label != joined.predicted)[known].astype(np.float64)
+        times = joined.time_ms[known]
+        outputs += _feed(model, check, joined.version, "", wrong, times, at)
+    return outputs
+
+
+def _streams(
+    model: Model, check: Check, block: Block
+) -> list[tuple[str, NDArray[np.floating]]]:
+    if check.metric == "score":
+        return [("", block.score)]
+    if not check.metric.startswith("feature."):
+        return []
+    wanted = check.metric.removeprefix("feature.")
+    return [
+        (name, block.numeric[at])
+        for at, name in enumerate(model.state.columns.numeric)
+        if wanted in ("*", name)
+    ]
+
+
+def _feed(
+    model: Model, check: Check, version: str, feature: str, values: NDArray[np.floating],
+    time_ms: NDArray[np.int64], at: Position,
+) -> list[Output]:  # fmt: skip
+    key = alerts.key(check, version, feature, "")
+    detector = model.detectors.get(key)
+    if detector is None:
+        detector = _make(model, check, version, feature)
+        if detector is None:
+            return []
+        model.detectors[key] = detector
+    return [
+        output
+        for finding in detector.update_many(values)
+        for output in _fire(model, check, version, feature, finding, int(time_ms[finding.row]), at)
+    ]
+
+
+def _make(model: Model, check: Check, version: str, feature: str) -> Detector | None:
+    """A detector scaled by the reference; None while that is being learnt."""
+    params = check.params
+    if check.metric == "error":
+        low, high, mean, sd = 0.0, 1.0, 0.5, 0.5
+    else:
+        profile = model.reference(version).profile
+        column: NumericProfile | None = None
+        if profile is not None:
+            column = profile.numeric.get(feature) if feature else profile.score
+        if column is None:
+            return None
+        low, high, mean, sd = column.low, column.high, column.mean, column.sd
+    if check.method == "page_hinkley":
+        return PageHinkley(mean, sd, params.get("delta", 0.2), params.get("threshold", 40.0))
+    return Adwin(low, high, params.get("delta", 0.002))
+
+
+def _fire(
+    model: Model, check: Check, version: str, feature: str, finding: Finding, event_ms: int,
+    at: Position,
+) -> list[Output]:  # fmt: skip
+    instance = instance_of(model, check, version, feature, "")
+    now_ms = model.state.watermark.now_ms()
+    instance.until_ms = now_ms + (check.keep_firing_for_ms or QUIET_AFTER_MS)
+    severity: Severity = "critical" if check.fail is not None else "warning"
+    if check.metric == "error" and finding.direction == "down":
+        severity = "info"
+    moved = alerts.move(instance, "held", severity)
+    if moved is None:
+        return []
+    instance.began_ms = event_ms
+    instance.first_bad = f"events.v1/{at.partition}@{at.offset}"
+    profile = model.reference(version).profile
+    record = alerts.record(
+        model.name, check, instance, moved, event_ms,
+        value=finding.after,
+        reference=finding.before,
+        reference_span="the level before the change",
+        context=diagnose.after_deploy(model.state.deploys, event_ms),
+        causes=[] if profile is None else [f"went {finding.direction}"],
+    )  # fmt: skip
+    return [alert_output(record)]
+
+
+def quiet(model: Model) -> list[Output]:
+    """End the detections whose time is over."""
+    outputs = []
+    now_ms = model.state.watermark.now_ms()
+    checks = {check.alert: check for check in model.plan.row_checks}
+    for instance in model.state.instances.values():
+        check = checks.get(instance.alert)
+        if check is None or instance.until_ms is None or now_ms < instance.until_ms:
+            continue
+        moved = alerts.move(instance, "ok", instance.severity, reason="quiet")
+        ended_ms, instance.until_ms = instance.until_ms, None
+        if moved is not None:
+            record = alerts.record(model.name, check, instance, moved, ended_ms)
+            outputs.append(alert_output(record))
+    return outputs

@@ -1,0 +1,68 @@
+"""Records that people and files write: deploys, verdicts on alerts, changed definitions."""
+
+from inferwatch.core import alerts
+from inferwatch.core.alerts import Instance
+from inferwatch.core.model import DEPLOYS_MAX, Model, Position
+from inferwatch.core.output import Output, alert_output
+from inferwatch.records.definition import Check, Definition
+from inferwatch.records.events import Deploy, MonitorChange, Verdict
+from inferwatch.records.outputs import alert_fingerprint
+
+
+def apply(model: Model, record: Deploy | Verdict | MonitorChange, at: Position) -> list[Output]:
+    """Take the record in; gives the transitions that follow at once."""
+    if isinstance(record, Deploy):
+        model.state.deploys = [*model.state.deploys, record][-DEPLOYS_MAX:]
+        return []
+    if isinstance(record, Verdict):
+        return _verdict(model, record, at)
+    if record.definition.digest() == model.definition.digest():
+        return []
+    outputs = _end_changed(model, record.definition, at)
+    model.redefine(record.definition)
+    return outputs
+
+
+def _verdict(model: Model, verdict: Verdict, at: Position) -> list[Output]:
+    checks = {check.alert: check for check in model.definition.checks}
+    for instance in model.state.instances.values():
+        named = alert_fingerprint(
+            instance.alert, model.name, instance.version, instance.feature, instance.segment
+        )
+        if named != verdict.fingerprint or instance.alert not in checks:
+            continue
+        if verdict.verdict == "ack":
+            instance.acknowledged = True
+        elif verdict.verdict == "silence":
+            instance.silenced_until_ms = verdict.until_ms or 1 << 62
+        elif verdict.verdict == "unsilence":
+            instance.silenced_until_ms = None
+        moved = alerts.Move(instance.condition, verdict.verdict)
+        record = alerts.record(model.name, checks[instance.alert], instance, moved, at.time_ms)
+        return [alert_output(record)]
+    return []
+
+
+def _end_changed(model: Model, definition: Definition, at: Position) -> list[Output]:
+    """Alerts of checks that are gone or changed end, with the reason; nothing goes silently."""
+    before = {check.alert: check for check in model.definition.checks}
+    after = {check.alert: check for check in definition.checks}
+    outputs = []
+    for key, instance in list(model.state.instances.items()):
+        old, new = before.get(instance.alert), after.get(instance.alert)
+        if old is not None and old == new:
+            continue
+        outputs += _end(model, old, instance, "check_changed" if new else "check_removed", at)
+        del model.state.instances[key]
+        if old is None or new is None or old.statistic_digest() != new.statistic_digest():
+            model.detectors.pop(key, None)
+    return outputs
+
+
+def _end(
+    model: Model, check: Check | None, instance: Instance, reason: str, at: Position
+) -> list[Output]:
+    moved = alerts.move(instance, "ended", instance.severity, reason=reason)
+    if check is None or moved is None:
+        return []
+    return [alert_output(alerts.record(model.name, check, instance, moved, at.time_ms))]

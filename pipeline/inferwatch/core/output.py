@@ -1,0 +1,74 @@
+"""What the fold gives back: records for three topics, written once, here."""
+
+from typing import Literal
+
+import msgspec
+
+from inferwatch.errors import Reason
+from inferwatch.records.outputs import (
+    OUTPUT_MAX_BYTES,
+    AlertRecord,
+    WindowRecord,
+    canonical,
+)
+from inferwatch.records.raw import JSON, PREFIX, RawRecord, Reject
+
+ERROR_HEADERS = "__inferwatch.errors."
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A record for `windows.v1`, `alerts.v1` or `dlq.v1`. Equal `id` means equal bytes."""
+
+    kind: Literal["window", "alert", "dead"]
+    key: bytes
+    value: bytes
+    id: str
+    headers: dict[str, bytes] = {}
+
+
+def _headers(word: str, id_: str, model: str) -> dict[str, bytes]:
+    return {
+        "ce_specversion": b"1.0",
+        "ce_id": id_.encode(),
+        "ce_source": f"inferwatch/{model}".encode(),
+        "ce_type": f"{PREFIX}{word}.v1".encode(),
+        "content-type": JSON.encode(),
+    }
+
+
+def window_output(record: WindowRecord) -> Output:
+    """A window; features with the least drift are left out until it fits 256 KiB."""
+    value = canonical(record)
+    names = sorted(record.features, key=lambda name: (-(record.features[name].psi or 0.0), name))
+    while len(value) > OUTPUT_MAX_BYTES and names:
+        names = names[: len(names) // 2]
+        kept = {name: record.features[name] for name in names}
+        gone = len(record.features) - len(kept)
+        value = canonical(msgspec.structs.replace(record, features=kept, truncated=gone))
+    return Output("window", record.model.encode(), value, record.id,
+                  _headers("window", record.id, record.model))  # fmt: skip
+
+
+def alert_output(record: AlertRecord) -> Output:
+    """A transition, keyed by its fingerprint."""
+    return Output("alert", record.fingerprint.encode(), canonical(record), record.id,
+                  _headers("alert", record.id, record.model))  # fmt: skip
+
+
+def dead_output(raw: RawRecord, reject: Reject) -> Output:
+    """A dead letter: the record as it came, and why. A row of a batch has its own."""
+    id_ = raw.name if reject.row < 0 else f"{raw.name}-{reject.row}"
+    facts = {
+        "topic": raw.topic,
+        "partition": raw.partition,
+        "offset": raw.offset,
+        "timestamp": raw.time_ms,
+        "stage": reject.stage,
+        "reason": Reason(reject.reason).value,
+        "exception.message": reject.detail,
+        "row": reject.row,
+        "rows": reject.rows,
+        "id": id_,
+    }
+    headers = {f"{ERROR_HEADERS}{name}": str(value).encode() for name, value in facts.items()}
+    return Output("dead", raw.key or b"", raw.value or b"", id_, dict(raw.headers) | headers)

@@ -1,0 +1,230 @@
+"""What a check sees in a closed window, and how bad it is. No state: `alerts` remembers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from inferwatch.core.anomaly import iqr, zscore
+from inferwatch.core.figure import Figure
+from inferwatch.core.figures import LEARNING, Drift, drift_share
+from inferwatch.core.plan import (
+    DRIFT_METHODS,
+    LABEL_METRICS,
+    SERIES_METHODS,
+    WindowPlan,
+    coverage_needed,
+)
+from inferwatch.records.definition import Check, Limit, Profile
+from inferwatch.records.outputs import FeatureFigures, Span
+
+Level = Literal["fail", "warn", "ok", "unknown", "learning"]
+SCORES: dict[str, Callable[[Sequence[float], float], Figure]] = {
+    "zscore": zscore.score,
+    "iqr": iqr.score,
+}
+
+
+class View(msgspec.Struct):
+    """One closed window of one version and segment, as checks read it.
+
+    `baseline` holds the reference's own figures for this segment (empty while unknown); `learning`
+    is true until there is a reference. `series` are past figures by metric.
+    """
+
+    plan: WindowPlan
+    version: str
+    span: Span
+    segment: str
+    rows: int
+    labels: int
+    coverage: float | None
+    metrics: Mapping[str, Figure]
+    features: Mapping[str, FeatureFigures]
+    drifts: Mapping[str, Drift]
+    profile: Profile | None
+    baseline: Mapping[str, float]
+    learning: bool
+    series: Mapping[str, list[float]]
+    end_ms: int
+    began_ms: int
+    first_offset: int
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """The figure that a check compares, with what it is compared to."""
+
+    value: float | None
+    reference: float | None = None
+    unknown: str = ""
+    learning: bool = False
+
+
+def targets(check: Check, view: View) -> list[str]:
+    """Features that the check speaks of, each with an alert of its own; [""] where it names none."""
+    if not check.metric.startswith("feature."):
+        return [""]
+    name = feature_of(check.metric)
+    if name != "*":
+        return [name]
+    known = view.profile or None
+    names = [*known.numeric, *known.categories] if known else list(view.features)
+    return sorted(names)
+
+
+def feature_of(metric: str) -> str:
+    """ "amount" of `feature.amount` and of `feature.amount.missing`."""
+    name = metric.removeprefix("feature.")
+    return name.rsplit(".", 1)[0] if part_of(metric) else name
+
+
+def part_of(metric: str) -> str:
+    """ "missing" of `feature.amount.missing`, "" of `feature.amount`."""
+    last = metric.rsplit(".", 1)[-1]
+    return last if metric.count(".") > 1 and last in ("missing", "mean", "sd", "unseen") else ""
+
+
+def read(check: Check, feature: str, view: View) -> Reading:
+    """The figure of `check` in this window, or why there is none."""
+    blind = _blind(check, view)
+    if blind:
+        return Reading(None, unknown=blind)
+    if check.method in DRIFT_METHODS:
+        return _drift(check, feature, view)
+    if check.metric == "drift_share":
+        if view.learning:
+            return Reading(None, unknown=LEARNING, learning=True)
+        figure = drift_share(view.drifts, check.params.get("psi", 0.25))
+        return Reading(figure.value, unknown=figure.unknown)
+    if check.method in SERIES_METHODS:
+        return _anomaly(check, view)
+    if part_of(check.metric):
+        return _feature_part(part_of(check.metric), feature, view)
+    figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
+    reference = view.baseline.get(check.metric)
+    if figure.value is None:
+        return Reading(None, reference, figure.unknown)
+    if _needs_reference(check) and reference is None:
+        why = LEARNING if view.learning else "no reference"
+        return Reading(None, unknown=why, learning=view.learning)
+    return Reading(figure.value, reference)
+
+
+def _needs_reference(check: Check) -> bool:
+    limits = [limit for limit in (check.warn, check.fail) if limit is not None]
+    return any(limit.direction in ("drop", "rise") for limit in limits)
+
+
+def _blind(check: Check, view: View) -> str:
+    if view.rows < check.need.rows:
+        return f"{view.rows} rows of {check.need.rows}"
+    if check.metric not in LABEL_METRICS:
+        return ""
+    if view.labels < check.need.labels:
+        return f"{view.labels} labels of {check.need.labels}"
+    if (view.coverage or 0.0) < coverage_needed(check):
+        return f"coverage {(view.coverage or 0.0):.0%}"
+    return ""
+
+
+def _drift(check: Check, feature: str, view: View) -> Reading:
+    if view.learning:
+        return Reading(None, unknown=LEARNING, learning=True)
+    drift = view.drifts.get(f"feature.{feature}" if feature else check.metric)
+    if drift is None:
+        return Reading(None, unknown="not in the reference or not sent")
+    figure = drift.psi if check.method == "psi" else drift.effect
+    return Reading(figure.value, unknown=figure.unknown)
+
+
+def _anomaly(check: Check, view: View) -> Reading:
+    figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
+    if figure.value is None:
+        return Reading(None, unknown=figure.unknown)
+    score = SCORES[check.method](view.series.get(check.metric, []), figure.value)
+    return Reading(None if score.value is None else abs(score.value), unknown=score.unknown)
+
+
+def _feature_part(part: str, feature: str, view: View) -> Reading:
+    seen = view.features.get(feature)
+    if seen is None:
+        return Reading(None, unknown="not sent")
+    total = seen.rows + seen.missing + seen.non_finite
+    if part == "unseen" and view.learning:
+        return Reading(None, unknown=LEARNING, learning=True)
+    values = {
+        "missing": (seen.missing + seen.non_finite) / total if total else None,
+        "unseen": seen.unseen / seen.rows if seen.rows else None,
+        "mean": seen.mean,
+        "sd": seen.sd,
+    }
+    value = values[part]
+    reference = _profile_part(part, feature, view.profile)
+    if value is None:
+        return Reading(None, reference, "no rows")
+    return Reading(value, reference)
+
+
+def _profile_part(part: str, feature: str, profile: Profile | None) -> float | None:
+    if profile is None:
+        return None
+    numeric, words = profile.numeric.get(feature), profile.categories.get(feature)
+    if part in ("mean", "sd"):
+        return getattr(numeric, part) if numeric else None
+    if part == "unseen":
+        return 0.0
+    if numeric:
+        return numeric.counts[-1] / max(sum(numeric.counts), 1)
+    return words.missing / max(sum(words.counts) + words.missing, 1) if words else None
+
+
+def measure(limit: Limit, reading: Reading) -> float | None:
+    """The figure in the limit's own measure: itself, or its distance from the reference."""
+    if reading.value is None or limit.direction in ("above", "below"):
+        return reading.value
+    if reading.reference is None:
+        return None
+    distance = reading.reference - reading.value
+    if limit.direction == "rise":
+        distance = -distance
+    if not limit.relative:
+        return distance
+    return distance / abs(reading.reference) if reading.reference else None
+
+
+def passed(limit: Limit | None, reading: Reading, *, firing: bool) -> bool:
+    """Whether the figure is past the limit, or, once `firing`, not yet back behind `clear`."""
+    if limit is None:
+        return False
+    value = measure(limit, reading)
+    if value is None:
+        return False
+    edge = limit.clear if firing else limit.value
+    return value < edge if limit.direction == "below" else value > edge
+
+
+def level(check: Check, reading: Reading, firing: str) -> Level:
+    """How bad the reading is; `firing` is the severity that fires now, or ""."""
+    if reading.value is None:
+        return "learning" if reading.learning else "unknown"
+    limits = [limit for limit in (check.warn, check.fail) if limit is not None]
+    if limits and all(measure(limit, reading) is None for limit in limits):
+        return "unknown"
+    if passed(check.fail, reading, firing=firing == "critical"):
+        return "fail"
+    if passed(check.warn, reading, firing=firing in ("critical", "warning")):
+        return "warn"
+    return "ok"
+
+
+def limit_value(check: Check, severity: str, reading: Reading) -> float | None:
+    """The limit in the figure's own units, for people: 0.76 for a drop of 5 % from 0.80."""
+    limit = check.fail if severity == "critical" and check.fail else (check.warn or check.fail)
+    if limit is None:
+        return None
+    if limit.direction in ("above", "below"):
+        return limit.value
+    if reading.reference is None:
+        return None
+    distance = limit.value * abs(reading.reference) if limit.relative else limit.value
+    return reading.reference + (distance if limit.direction == "rise" else -distance)

@@ -1,0 +1,1 @@
+"""Historical topics and tables through the same fold as live traffic, for backtests and proofs."""

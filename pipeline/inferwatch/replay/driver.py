@@ -1,0 +1,142 @@
+"""Drives the fold over records that exist already, and writes what it gives.
+
+The same decode, the same `Partition` as the worker; only the source of records and of definitions
+differs.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from inferwatch.core.fold import Counts, Output, Partition
+from inferwatch.core.reference import Values
+from inferwatch.errors import UsageError
+from inferwatch.records.definition import Definition
+from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.replay.digest import Digest
+
+DefinitionOf = Callable[[str], Definition]
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What a replay read and what came of it, in rows unless said otherwise."""
+
+    records: int
+    rows: int
+    ok: int
+    rejected: dict[str, int]
+    duplicate: dict[str, int]
+    windows: int
+    alerts: int
+    transitions: dict[str, int]
+    dead: int
+    digest: str
+    seconds: float
+
+
+class Writer:
+    """`windows.jsonl`, `alerts.jsonl`, `dead.jsonl` in a folder: each output once, in log order.
+
+    :raises UsageError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._files = {
+                kind: (folder / f"{name}.jsonl").open("wb")
+                for kind, name in (("window", "windows"), ("alert", "alerts"), ("dead", "dead"))
+            }
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        for file in self._files.values():
+            file.close()
+
+    def write(self, output: Output) -> None:
+        """One line; a dead letter as its headers."""
+        line = output.value
+        if output.kind == "dead":
+            said = {name: value.decode(errors="replace") for name, value in output.headers.items()}
+            line = msgspec.json.encode(said, order="sorted")
+        self._files[output.kind].write(line + b"\n")
+
+    def summary(self, summary: Summary) -> None:
+        """`summary.json`."""
+        text = msgspec.json.format(msgspec.json.encode(summary, order="sorted"), indent=2)
+        (self._folder / "summary.json").write_bytes(text + b"\n")
+
+
+def run(
+    records: Iterable[tuple[RawRecord, Decoded]],
+    definition_of: DefinitionOf,
+    values: Mapping[str, Values],
+    write: Callable[[Output], None],
+) -> Summary:
+    """Fold every record; `write` gets each unique output once.
+
+    :raises ConflictError: one id came with two contents.
+    """
+    started = time.monotonic()
+    partitions: dict[int, Partition] = {}
+    digest, kinds, transitions = Digest(), Counter[str](), Counter[str]()
+    read = 0
+    for raw, decoded in records:
+        read += 1
+        partition = partitions.get(raw.partition)
+        if partition is None:
+            partition = partitions[raw.partition] = Partition(raw.partition, values)
+        name = partition.undefined(decoded)
+        if name is not None:
+            partition.define(name, definition_of(name), raw.offset)
+        for output in partition.fold(raw, decoded):
+            if digest.add_output(output):
+                kinds[output.kind] += 1
+                if output.kind == "alert":
+                    transitions[_transition(output.value)] += 1
+                write(output)
+    counts = total(partition.counts for partition in partitions.values())
+    return Summary(
+        records=read,
+        rows=counts.in_,
+        ok=counts.ok,
+        rejected={reason.value: rows for reason, rows in counts.rejected.items()},
+        duplicate=counts.duplicate,
+        windows=kinds["window"],
+        alerts=kinds["alert"],
+        transitions=dict(sorted(transitions.items())),
+        dead=kinds["dead"],
+        digest=digest.hex(),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _transition(value: bytes) -> str:
+    record: dict[str, Any] = msgspec.json.decode(value)
+    return f"{record['alert']} {record['previous']} → {record['condition']}"
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """Sums over partitions."""
+    whole = Counts()
+    for part in counts:
+        whole.in_ += part.in_
+        whole.ok += part.ok
+        for reason, rows in part.rejected.items():
+            whole.rejected[reason] = whole.rejected.get(reason, 0) + rows
+        for kind, rows in part.duplicate.items():
+            whole.duplicate[kind] = whole.duplicate.get(kind, 0) + rows
+    return whole

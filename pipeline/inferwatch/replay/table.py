@@ -1,0 +1,235 @@
+"""CSV, Parquet and JSON lines as a source: rows become batches, labels trail behind them.
+
+A table has no broker, so record time is the newest event time read so far. It makes no ticks between rows, which
+move the watermark themselves, and one at the end that closes the windows still open.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from inferwatch.config.mapping import Mapping
+from inferwatch.errors import UsageError
+from inferwatch.records.events import Tick
+from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.records.rows import Rows, Truths, Words
+
+BATCH_ROWS = 500
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
+
+
+class Batch(msgspec.Struct):
+    """Up to 500 rows of a table, with the labels that came with them; -1 where a label has no time."""
+
+    rows: Rows
+    labels: Truths | None
+    label_ms: NDArray[np.int64]
+
+
+def read(path: Path, mapping: Mapping) -> Iterator[Batch]:
+    """The batches of a table, in its order. Memory: one block of it, but all of a JSON lines file.
+
+    :raises UsageError: no such file, unknown format, a column is missing or of the wrong type.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    if not path.name.endswith(SUFFIXES):
+        raise UsageError(f"{path}: unknown format; use one of {', '.join(SUFFIXES)}")
+    try:
+        for block in _blocks(path, mapping):
+            _check_columns(path, mapping, block.schema.names)
+            for start in range(0, block.num_rows, BATCH_ROWS):
+                yield _batch(path, mapping, block.slice(start, BATCH_ROWS))
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
+
+
+def _blocks(path: Path, mapping: Mapping) -> Iterator[Any]:
+    if path.name.endswith(".parquet"):
+        with pa.parquet.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=100 * BATCH_ROWS)
+        return
+    with pa.input_stream(str(path), compression="detect") as stream:
+        if ".csv" in path.name:
+            words = [mapping.prediction_id, *mapping.categories, *mapping.segments]
+            types = dict.fromkeys(words, pa.string()) | dict.fromkeys(mapping.numeric, pa.float64())
+            convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+            reader = pa.csv.open_csv(stream, convert_options=convert)
+            # whole batches of 500, however the reader cuts its blocks
+            yield from _even(reader)
+        else:
+            yield from pa.json.read_json(stream).to_batches(max_chunksize=100 * BATCH_ROWS)
+
+
+def _even(blocks: Any) -> Iterator[Any]:
+    rest = None
+    for block in blocks:
+        table = pa.Table.from_batches([block])
+        table = table if rest is None else pa.concat_tables([rest, table])
+        whole = table.num_rows // BATCH_ROWS * BATCH_ROWS
+        if whole:
+            yield table.slice(0, whole).combine_chunks()
+        rest = table.slice(whole)
+    if rest is not None and rest.num_rows:
+        yield rest.combine_chunks()
+
+
+def _check_columns(path: Path, mapping: Mapping, names: Sequence[str]) -> None:
+    missing = [name for name in mapping.columns() if name not in names]
+    if missing:
+        raise UsageError(
+            f"{path}: column '{missing[0]}' is missing; the table has {', '.join(names)}"
+        )
+
+
+def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
+    ids = _texts(block, mapping.prediction_id)
+    time_ms = _times(path, block, mapping.timestamp)
+    numeric, categories = _features(mapping, block)
+    rows = Rows(
+        model=mapping.model,
+        version=mapping.version,
+        emitter="",
+        seq=-1,
+        emitted=0,
+        dropped=0,
+        n=len(ids),
+        time_ms=time_ms,
+        ids=ids,
+        numeric_names=tuple(numeric),
+        numeric=np.stack([_floats(path, block, name) for name in numeric]).astype(np.float32)
+        if numeric
+        else np.empty((0, len(ids)), np.float32),
+        categories={name: _words(block, name) for name in categories},
+        prediction=_answer(block, mapping.prediction),
+        score_names=("score",) if mapping.proba else (),
+        scores=_floats(path, block, mapping.proba)[np.newaxis]
+        if mapping.proba
+        else np.empty((0, len(ids))),
+        latency_ms=_floats(path, block, mapping.latency_ms) if mapping.latency_ms else None,
+        error=_words(block, mapping.error) if mapping.error else None,
+        segments={name: _words(block, name) for name in mapping.segments},
+        entity=_texts(block, mapping.entity_id) if mapping.entity_id else None,
+    )
+    return _with_labels(path, mapping, block, rows)
+
+
+def _with_labels(path: Path, mapping: Mapping, block: Any, rows: Rows) -> Batch:
+    answer = _answer(block, mapping.label)
+    if answer is None:
+        return Batch(rows, None, np.empty(0, np.int64))
+    known = answer.codes >= 0 if isinstance(answer, Words) else np.isfinite(answer)
+    times = rows.time_ms + mapping.label_delay_ms
+    if mapping.label_time:
+        times = _times(path, block, mapping.label_time)
+    labels = Truths(
+        model=rows.model,
+        version=rows.version,
+        emitter="",
+        seq=-1,
+        emitted=0,
+        dropped=0,
+        n=int(known.sum()),
+        time_ms=times[known],
+        ids=[id_ for id_, has_label in zip(rows.ids, known.tolist(), strict=True) if has_label],
+        label=Words(answer.words, answer.codes[known])
+        if isinstance(answer, Words)
+        else answer[known],
+    )
+    return Batch(rows, labels, times[known])
+
+
+def _features(mapping: Mapping, block: Any) -> tuple[list[str], list[str]]:
+    if mapping.numeric or mapping.categories:
+        return mapping.numeric, mapping.categories
+    named = set(mapping.columns())
+    rest = [field for field in block.schema if field.name not in named]
+    numeric = [
+        field.name for field in rest
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    ]  # fmt: skip
+    return numeric, [field.name for field in rest if field.name not in numeric]
+
+
+def _texts(block: Any, name: str) -> list[str]:
+    column = pc.cast(block.column(name), pa.string())
+    return [value if value is not None else "" for value in column.to_pylist()]
+
+
+def _floats(path: Path, block: Any, name: str) -> NDArray[np.float64]:
+    try:
+        column = pc.cast(block.column(name), pa.float64())
+    except pa.ArrowInvalid:
+        raise UsageError(f"{path}: column '{name}' is not numeric") from None
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _words(block: Any, name: str) -> Words:
+    column = pc.cast(block.column(name), pa.string())
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    coded = column.dictionary_encode()
+    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32)
+    return Words(tuple(coded.dictionary.to_pylist()), codes)
+
+
+def _answer(block: Any, name: str | None) -> Words | NDArray[np.float64] | None:
+    if name is None:
+        return None
+    kind = block.schema.field(name).type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return np.asarray(
+            pc.cast(block.column(name), pa.float64()).to_numpy(zero_copy_only=False), np.float64
+        )
+    return _words(block, name)
+
+
+def _times(path: Path, block: Any, name: str) -> NDArray[np.int64]:
+    """Milliseconds; a timestamp without a zone is UTC, a whole number is milliseconds already."""
+    column = block.column(name)
+    if pa.types.is_integer(column.type):
+        return np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
+    try:
+        stamped = pc.cast(column, pa.timestamp("ms"), safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise UsageError(
+            f"{path}: column '{name}' is no time; use ISO 8601 or whole milliseconds"
+        ) from None
+    if stamped.null_count:
+        raise UsageError(f"{path}: column '{name}' has rows without a time")
+    return np.asarray(pc.cast(stamped, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+
+def records(batches: Iterator[Batch], grace_ms: int) -> Iterator[tuple[RawRecord, Decoded]]:
+    """The records that a live topic would hold: batches, labels once they are known, a last tick."""
+    offset, now_ms = 0, 0
+    waiting: deque[Batch] = deque()
+    for batch in batches:
+        now_ms = max(now_ms, int(batch.rows.time_ms.max()))
+        while waiting and int(waiting[0].label_ms.max()) <= now_ms:
+            yield _record(offset, now_ms, waiting.popleft().labels)
+            offset += 1
+        yield _record(offset, now_ms, batch.rows)
+        offset += 1
+        if batch.labels is not None and batch.labels.n:
+            waiting.append(batch)
+    for batch in waiting:
+        yield _record(offset, now_ms, batch.labels)
+        offset += 1
+    yield _record(offset, now_ms + grace_ms, Tick(closing=True))
+
+
+def _record(offset: int, time_ms: int, record: Rows | Truths | Tick | None) -> Any:
+    rows = getattr(record, "n", 1)
+    raw = RawRecord("table", 0, offset, time_ms, None, None)
+    return raw, Decoded(record, (), rows)
