@@ -6,7 +6,6 @@ numpy, pandas and torch scalars are known by what they can do, so none of these 
 import math
 import time
 from datetime import UTC, datetime, timedelta
-from numbers import Number
 from types import NoneType
 from typing import Any
 
@@ -40,8 +39,8 @@ def plain(value: Any) -> Plain:
         scalar = value.item()
         if type(scalar) in PLAIN_TYPES:
             return scalar  # type: ignore[no-any-return]
-    elif isinstance(value, Number):
-        return float(value)  # type: ignore[arg-type]
+    elif hasattr(type(value), "__float__"):
+        return float(value)
     raise UnfitError(f"{type(value).__name__} is no number, text or truth value")
 
 

@@ -1,0 +1,113 @@
+"""Brokers and security, one model for every client: librdkafka, aiokafka, Faust.
+
+Settings come from the command line, else from `INFERWATCH_*`, else there is no broker. A
+`client.properties` file in librdkafka's names is passed through.
+"""
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inferwatch.errors import ConfigError
+
+PREFIX = "inferwatch."
+EMBEDDED = "embedded"
+_AIOKAFKA = {
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+    "sasl.mechanism": "sasl_mechanism",
+    "sasl.mechanisms": "sasl_mechanism",
+    "security.protocol": "security_protocol",
+}
+_TLS = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the brokers are and how to speak to them. `prefix` begins every topic's name."""
+
+    bootstrap_servers: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    prefix: str = PREFIX
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Connection | None":
+        """What `INFERWATCH_BOOTSTRAP_SERVERS`, `_CLIENT_PROPERTIES`, `_PREFIX` say; None without brokers.
+
+        :raises ConfigError: the properties file cannot be used.
+        """
+        path = environment.get("INFERWATCH_CLIENT_PROPERTIES", "")
+        properties = read_properties(Path(path)) if path else {}
+        servers = environment.get("INFERWATCH_BOOTSTRAP_SERVERS") or properties.get(
+            "bootstrap.servers", ""
+        )
+        if not servers:
+            return None
+        return cls(servers, properties, environment.get("INFERWATCH_PREFIX", PREFIX))
+
+    def environment(self) -> dict[str, str]:
+        """The variables from which a child process makes the same connection."""
+        return {"INFERWATCH_BOOTSTRAP_SERVERS": self.bootstrap_servers, "INFERWATCH_PREFIX": self.prefix}
+
+    def topic(self, name: str) -> str:
+        """Full name of one of our topics, such as `events.v1`."""
+        return f"{self.prefix}{name}"
+
+    def librdkafka(self, **settings: Any) -> dict[str, Any]:
+        """Configuration of a confluent-kafka client; `settings` in librdkafka's names rule."""
+        return {**self.properties, "bootstrap.servers": self.bootstrap_servers, **settings}
+
+    def aiokafka(self) -> dict[str, Any]:
+        """Keyword arguments of an aiokafka client.
+
+        :raises ConfigError: a property has no equal there, or a password would travel in the clear.
+        """
+        found: dict[str, Any] = {"bootstrap_servers": self.bootstrap_servers.split(",")}
+        for name, value in self.properties.items():
+            if name in _AIOKAFKA:
+                found[_AIOKAFKA[name]] = value
+            elif name not in (*_TLS, "bootstrap.servers", "client.id"):
+                raise ConfigError(f"'{name}' is not supported by the worker", key=name,
+                                  fix=f"use {', '.join([*_AIOKAFKA, *_TLS])}")  # fmt: skip
+        protocol = found.get("security_protocol", "PLAINTEXT").upper()
+        if protocol == "SASL_PLAINTEXT" and found.get("sasl_mechanism", "PLAIN") == "PLAIN":
+            raise ConfigError("a password would travel in the clear", key="security.protocol",
+                              fix="use SASL_SSL")  # fmt: skip
+        if protocol.endswith("SSL"):
+            found["ssl_context"] = self._tls()
+        return found
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.properties.get("ssl.ca.location"))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if "ssl.certificate.location" in self.properties:
+            context.load_cert_chain(
+                self.properties["ssl.certificate.location"],
+                self.properties.get("ssl.key.location"),
+            )
+        return context
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """`name=value` lines; `#` begins a comment.
+
+    :raises ConfigError: unreadable, or a line without `=`.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path),
+                          fix="check the path") from None  # fmt: skip
+    found = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError("is no setting", file=str(path), line=number, fix="write name=value")
+        found[name.strip()] = value.strip()
+    return found

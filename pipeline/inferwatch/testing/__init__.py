@@ -1,0 +1,1 @@
+"""Tools to test what you build on inferwatch; our own tests use the same."""
