@@ -1,0 +1,76 @@
+"""`inferwatch`: finds the command, runs it, and turns errors into one sentence and an exit code."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from inferwatch import __version__
+from inferwatch.errors import ConfigError, Exit, TransientError, UsageError
+
+COMMANDS = {
+    "demo": "real data, a drift, a kill and a proof, in about a minute",
+    "dev": "broker, worker and notifier on this machine, for your own model",
+    "worker": "fold the events topic",
+    "notifier": "deliver alerts",
+    "replay": "run monitors over a table or a topic that exists",
+    "profile": "describe reference rows: build, show",
+    "models": "which models are watched, and how they are",
+    "alerts": "the state of every alert: list, show, follow",
+    "topics": "what topics there should be: plan, apply",
+    "broker": "the embedded broker, alone",
+}
+
+
+def parser(commands: Sequence[str]) -> argparse.ArgumentParser:
+    """The argument parser with the named commands loaded."""
+    top = argparse.ArgumentParser(prog="inferwatch", description="Watches models in production.")
+    top.add_argument("--version", action="version", version=f"inferwatch {__version__}")
+    found = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = found.add_parser(name, help=summary, description=summary)
+        if name in commands:
+            module = _module(name)
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return top
+
+
+def _module(name: str):  # type: ignore[no-untyped-def]
+    try:
+        return importlib.import_module(f"inferwatch.cli.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("inferwatch"):
+            raise
+        raise UsageError(
+            f"`inferwatch {name}` needs {error.name}: pip install 'inferwatch[worker]'"
+        ) from None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    wanted = [word for word in arguments if word in COMMANDS][:1]
+    try:
+        parsed = parser(wanted).parse_args(arguments)
+        return int(parsed.run(parsed))
+    except ConfigError as error:
+        return _fail(error, Exit.CONFIG)
+    except UsageError as error:
+        return _fail(error, Exit.USAGE)
+    except TransientError as error:
+        return _fail(error, Exit.UNAVAILABLE)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.DONE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(error: Exception, code: Exit) -> int:
+    print(f"inferwatch: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

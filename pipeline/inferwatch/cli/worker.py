@@ -1,0 +1,44 @@
+"""`inferwatch worker`"""
+
+import argparse
+from pathlib import Path
+
+from inferwatch.cli.connect import add_connection, connection
+from inferwatch.runtime import worker
+from inferwatch.runtime.settings import GROUP, WorkerSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the worker."""
+    add_connection(parser)
+    parser.add_argument("--monitors", type=Path, nargs="*", default=[], metavar="FILE",
+                        help="monitor files; models without one get the default checks")  # fmt: skip
+    parser.add_argument("--broker", choices=["real", "embedded"], default="real",
+                        help="embedded: the server named is `inferwatch broker`")  # fmt: skip
+    parser.add_argument("--group", default=GROUP, help="consumer group")
+    parser.add_argument("--http-listen", default="127.0.0.1:0", metavar="HOST:PORT",
+                        help="health and metrics; port 0 takes a free one")  # fmt: skip
+    parser.add_argument("--checkpoint-every", type=float, default=2.0, metavar="SECONDS")
+    parser.add_argument("--tick-every", type=float, default=5.0, metavar="SECONDS")
+    parser.add_argument("--session-timeout", type=float, metavar="SECONDS",
+                        help="after which a dead worker's partitions move; 10, embedded 3")  # fmt: skip
+    parser.add_argument("--accept-state-loss", action="store_true",
+                        help="start although the state of a partition is gone")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one worker until SIGTERM."""
+    embedded = arguments.broker == "embedded"
+    return worker.run(
+        WorkerSettings(
+            connection=connection(arguments),
+            monitors=tuple(arguments.monitors),
+            embedded=embedded,
+            group=arguments.group,
+            checkpoint_every_s=arguments.checkpoint_every,
+            tick_every_s=arguments.tick_every,
+            session_timeout_s=arguments.session_timeout or (3.0 if embedded else 10.0),
+            http_listen=arguments.http_listen,
+            accept_state_loss=arguments.accept_state_loss,
+        )
+    )

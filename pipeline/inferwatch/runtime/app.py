@@ -1,0 +1,99 @@
+"""Faust apps with every setting that matters passed explicitly: Faust also reads bare environment names."""
+
+import contextlib
+import logging
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from inferwatch.connection import Connection
+from inferwatch.errors import ConfigError, TransientError
+from inferwatch.runtime import faust_private
+
+FETCH_MAX_BYTES = 4 << 20
+BUFFERED_MESSAGES = 64
+
+
+def make(
+    name: str, connection: Connection, *, embedded: bool, session_timeout_s: float, datadir: Path
+) -> faust.App:
+    """A Faust app as a delivery shell: no tables, no acks, no web, no declared topics.
+
+    :raises ConfigError: the connection cannot be used by aiokafka.
+    """
+    if embedded:
+        faust_private.slow_assignor(0.25)
+    return faust.App(
+        name,
+        broker=[f"kafka://{server}" for server in connection.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(connection),
+        broker_client_id=name,
+        broker_session_timeout=session_timeout_s,
+        broker_heartbeat_interval=min(3.0, session_timeout_s / 4),
+        broker_rebalance_timeout=session_timeout_s if embedded else 60.0,
+        broker_request_timeout=max(15.0, session_timeout_s * 3),
+        broker_max_poll_records=BUFFERED_MESSAGES,
+        stream_buffer_maxsize=BUFFERED_MESSAGES,
+        consumer_max_fetch_size=FETCH_MAX_BYTES,
+        consumer_auto_offset_reset="earliest",
+        stream_recovery_delay=0,
+        stream_wait_empty=False,
+        producer_threaded=False,
+        producer_request_timeout=30.0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        store="memory://",
+        table_standby_replicas=0,
+        datadir=str(datadir),
+        web_enabled=False,
+        # `faust worker` switches the web on over our setting: then at least on loopback only
+        web_bind="127.0.0.1",
+        web_host="127.0.0.1",
+        processing_guarantee="at_least_once",
+        autodiscover=False,
+    )
+
+
+def scratch_folder(name: str) -> Path:
+    """A folder that Faust insists on and never needs: there is no local state."""
+    return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+
+
+def _credentials(connection: Connection) -> Any:
+    settings = connection.aiokafka()
+    protocol = settings.get("security_protocol", "PLAINTEXT").upper()
+    if protocol == "SSL":
+        return faust.SSLCredentials(settings["ssl_context"])
+    if protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.get("sasl_plain_username"),
+            password=settings.get("sasl_plain_password"),
+            mechanism=settings.get("sasl_mechanism", "PLAIN"),
+            ssl_context=settings.get("ssl_context"),
+        )
+    return None
+
+
+def check_reachable(connection: Connection, timeout_s: float = 3.0) -> None:
+    """Fail early and clearly where no broker listens: Faust would end with a traceback.
+
+    :raises TransientError: no server of the list takes a connection.
+    :raises ConfigError: an address is no host:port.
+    """
+    for server in connection.bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdigit():
+            raise ConfigError(f"'{server}' is no broker address", fix="write host:port")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout_s):
+            return
+    raise TransientError(f"no broker answers at {connection.bootstrap_servers}")
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """One line an event on standard error; libraries only when something is wrong."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("faust", "mode", "aiokafka", "kafka"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -1,0 +1,115 @@
+"""The embedded broker: librdkafka's mock cluster in a process of its own.
+
+It speaks Kafka's protocol, keeps about 5 MB a partition in memory and forgets everything when it ends: good for
+a first look and for tests, not for data. It ends by itself when the process that started it is gone.
+"""
+
+import argparse
+import ctypes
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from inferwatch.errors import TransientError
+
+REBALANCE_DELAY_MS = 200
+PARTITION_BYTES = 5_000_000
+PENDING_MAX_BYTES = 1_000_000
+TOPICS = {
+    "events.v1": 4, "windows.v1": 4, "state.v1": 4, "alerts.v1": 1, "notified.v1": 1, "dlq.v1": 1,
+}  # fmt: skip
+
+
+@dataclass
+class EmbeddedBroker:
+    """A running broker; `stop` ends it, and so does the end of this process."""
+
+    bootstrap_servers: str
+    process: "subprocess.Popen[bytes]"
+
+    def stop(self) -> None:
+        """End the broker; everything it held is gone."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start(topics: Mapping[str, int] | None = None, prefix: str = "inferwatch.") -> EmbeddedBroker:
+    """Start a broker with our topics, or with `topics` (full names and partition counts).
+
+    :raises TransientError: it did not come up.
+    """
+    wanted = topics or {f"{prefix}{name}": count for name, count in TOPICS.items()}
+    listed = ",".join(f"{name}:{count}" for name, count in wanted.items())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inferwatch.runtime.embedded", listed],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    address = process.stdout.readline().decode().strip()
+    if not address:
+        process.kill()
+        raise TransientError("the embedded broker did not start; its own message stands above")
+    return EmbeddedBroker(address, process)
+
+
+def _library() -> ctypes.CDLL:
+    import confluent_kafka
+
+    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
+    found = sorted(folder.glob("librdkafka*.so*")) + sorted(folder.glob("librdkafka*.dylib"))
+    if not found:
+        sys.exit("the embedded broker needs the confluent-kafka wheel, which carries librdkafka; "
+                 "use --bootstrap-server with a real broker instead")  # fmt: skip
+    library = ctypes.CDLL(str(found[0]))
+    pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+    signatures = {
+        "rd_kafka_conf_new": (pointer, []),
+        "rd_kafka_conf_set": (number, [pointer, text, text, text, ctypes.c_size_t]),
+        "rd_kafka_new": (pointer, [number, pointer, text, ctypes.c_size_t]),
+        "rd_kafka_mock_cluster_new": (pointer, [pointer, number]),
+        "rd_kafka_mock_cluster_bootstraps": (text, [pointer]),
+        "rd_kafka_mock_topic_create": (number, [pointer, text, number, number]),
+        "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [pointer, ctypes.c_int32]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def serve(topics: Mapping[str, int]) -> None:
+    """Run the broker until standard input is closed."""
+    library = _library()
+    problem = ctypes.create_string_buffer(512)
+    settings = library.rd_kafka_conf_new()
+    library.rd_kafka_conf_set(settings, b"log_level", b"2", problem, 512)
+    client = library.rd_kafka_new(0, settings, problem, 512)
+    if not client:
+        sys.exit(f"librdkafka cannot start: {problem.value.decode()}")
+    cluster = library.rd_kafka_mock_cluster_new(client, 1)
+    library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, REBALANCE_DELAY_MS)
+    for name, partitions in topics.items():
+        if library.rd_kafka_mock_topic_create(cluster, name.encode(), partitions, 1):
+            sys.exit(f"librdkafka cannot create topic {name}")
+    print(library.rd_kafka_mock_cluster_bootstraps(cluster).decode(), flush=True)
+    sys.stdin.buffer.read()
+
+
+def main() -> None:
+    """`python -m inferwatch.runtime.embedded topic:partitions,…`"""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("topics", help="name:partitions, separated by commas")
+    listed = parser.parse_args().topics.split(",")
+    serve({name: int(count) for name, count in (entry.rsplit(":", 1) for entry in listed)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""`/livez`, `/readyz`, `/startupz` and `/metrics`, on loopback unless told otherwise.
+
+Served by a thread of its own, so that a blocked event loop is seen and not waited for.
+"""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client.exposition import choose_encoder
+
+from inferwatch.errors import ConfigError
+from inferwatch.runtime.status import Status
+
+
+def serve(listen: str, status: Status) -> str:
+    """Start the server; gives the address it listens on.
+
+    :raises ConfigError: `listen` is no free host:port.
+    """
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"'{listen}' is no address", key="--http-listen", fix="write host:port")
+    try:
+        server = ThreadingHTTPServer((host, int(port)), _handler(status))
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {listen}: {error.strerror}", key="--http-listen",
+                          fix="choose a free port") from None  # fmt: skip
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    return f"{host}:{server.server_address[1]}"
+
+
+def _handler(status: Status) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        """Answers GET on four paths."""
+
+        def do_GET(self) -> None:
+            checks = {
+                "/livez": status.alive,
+                "/readyz": status.ready,
+                "/startupz": lambda: not status.restoring,
+            }
+            if self.path == "/metrics":
+                encode, kind = choose_encoder(self.headers.get("Accept", ""))
+                self._answer(200, kind, encode(status.metrics.registry))
+            elif self.path in checks:
+                good = checks[self.path]()
+                body = json.dumps(status.health()).encode()
+                self._answer(200 if good else 503, "application/json", body)
+            else:
+                self._answer(404, "text/plain", b"not found\n")
+
+        def _answer(self, code: int, kind: str, body: bytes) -> None:
+            self.send_response(code)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Probes every few seconds are no news."""
+
+    return Handler

@@ -1,0 +1,46 @@
+"""Settings of the worker and the notifier: from the command line, or from the environment under `faust`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from inferwatch.connection import Connection
+from inferwatch.errors import ConfigError
+
+GROUP = "inferwatch-worker"
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What one worker process needs to know. `embedded` is true on the embedded broker only."""
+
+    connection: Connection
+    monitors: tuple[Path, ...] = ()
+    embedded: bool = False
+    group: str = GROUP
+    checkpoint_every_s: float = 2.0
+    tick_every_s: float = 5.0
+    session_timeout_s: float = 10.0
+    http_listen: str = "127.0.0.1:0"
+    accept_state_loss: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "WorkerSettings":
+        """What `INFERWATCH_*` says.
+
+        :raises ConfigError: no broker is named.
+        """
+        connection = Connection.from_environment(environment)
+        if connection is None:
+            raise ConfigError("no broker is configured", key="INFERWATCH_BOOTSTRAP_SERVERS",
+                              fix="set it to host:port")  # fmt: skip
+        listed = environment.get("INFERWATCH_MONITORS", "")
+        embedded = environment.get("INFERWATCH_EMBEDDED", "") == "1"
+        return cls(
+            connection=connection,
+            monitors=tuple(Path(path) for path in listed.split(os.pathsep) if path),
+            embedded=embedded,
+            session_timeout_s=3.0 if embedded else 10.0,
+            http_listen=environment.get("INFERWATCH_HTTP_LISTEN", "127.0.0.1:0"),
+        )

@@ -1,0 +1,77 @@
+"""How the worker is doing, as its health endpoints, metrics and watchdog see it."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from inferwatch.core.fold import Output
+from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.telemetry.metrics import Metrics
+
+READY_S = 30.0
+STALLED_S = 60.0
+
+
+class Status:
+    """Written by the event loop, read by the watchdog and health threads."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.restoring = True
+        self.stopping_since_s: float | None = None
+        self.beat_s = time.monotonic()
+        self._lock = threading.Lock()
+
+    def took_over(self, partitions: Sequence[int]) -> None:
+        """A new assignment is restored."""
+        self.restoring = False
+        self.beat_s = time.monotonic()
+        self.metrics.rebalances.inc()
+        self.metrics.partitions.set(len(partitions))
+
+    def folded(
+        self, partition: int, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
+    ) -> None:
+        """One record went through the fold."""
+        self.beat_s = time.monotonic()
+        metrics = self.metrics
+        metrics.in_rows.inc(decoded.rows_in)
+        metrics.event_delay.observe(max(0.0, time.time() - raw.time_ms / 1000))
+        for reject in decoded.rejects:
+            metrics.rejected.labels(reject.reason.value).inc(reject.rows)
+        for output in outputs:
+            metrics.outputs.labels(output.kind).inc()
+        metrics.progress_time.labels(str(partition)).set_to_current_time()
+
+    def checkpointed(self, partition: int, size_bytes: int) -> None:
+        """A checkpoint and its commit were accepted."""
+        self.metrics.checkpoints.inc()
+        self.metrics.checkpoint_time.labels(str(partition)).set_to_current_time()
+        self.metrics.state_bytes.labels(str(partition)).set(size_bytes)
+
+    def lag(self, records: int) -> None:
+        """Records still in the log; none means progress."""
+        self.metrics.lag.set(records)
+        if not records:
+            self.beat_s = time.monotonic()
+
+    def idle_s(self) -> float:
+        """Seconds since the last progress."""
+        return time.monotonic() - self.beat_s
+
+    def health(self) -> dict[str, Any]:
+        """What `/readyz` answers."""
+        return {
+            "restoring": self.restoring,
+            "seconds_without_progress": round(self.idle_s(), 1),
+            "stopping": self.stopping_since_s is not None,
+        }
+
+    def ready(self) -> bool:
+        """Assigned, restored, and folding or with nothing to fold."""
+        return not self.restoring and self.idle_s() < READY_S and self.stopping_since_s is None
+
+    def alive(self) -> bool:
+        """False only when a restart would help; never during a restore."""
+        return self.restoring or self.idle_s() < STALLED_S

@@ -1,0 +1,125 @@
+"""Topics as code: what should be there, what is, and the difference.
+
+DESIGN: one model, one partition, one order; the state topic has the partitions of the events topic.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inferwatch.connection import Connection
+from inferwatch.errors import ConfigError, TransientError
+
+DAY_MS = 86_400_000
+PARTITIONS = 24
+TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic: `config` holds the settings that we rely on."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def wanted(prefix: str, partitions: int = PARTITIONS) -> list[Topic]:
+    """Every topic of a deployment."""
+    kept = {"max.message.bytes": str(1 << 20)}
+    compacted = kept | {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(32 << 20),
+        "segment.ms": "600000",
+        "min.cleanable.dirty.ratio": "0.2",
+        "delete.retention.ms": str(DAY_MS),
+    }
+
+    def deleted(days: int) -> dict[str, str]:
+        return kept | {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS)}
+
+    stamped = {"message.timestamp.type": "LogAppendTime"}
+    return [
+        Topic(f"{prefix}events.v1", partitions, deleted(35) | stamped),
+        Topic(f"{prefix}windows.v1", partitions, deleted(90)),
+        Topic(f"{prefix}alerts.v1", 1, deleted(90)),
+        Topic(f"{prefix}state.v1", partitions, compacted),
+        Topic(f"{prefix}notified.v1", 1, compacted),
+        Topic(f"{prefix}dlq.v1", 1, deleted(14)),
+    ]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A topic that is missing, or a setting of one that differs."""
+
+    topic: str
+    what: str
+    found: str
+    wanted: str
+
+
+def admin(connection: Connection) -> Any:
+    """A client that reaches the brokers.
+
+    :raises TransientError: they do not answer.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    client = AdminClient(connection.librdkafka(**{"log_level": 0}))
+    try:
+        client.list_topics(timeout=TIMEOUT_S)
+    except KafkaException:
+        raise TransientError(f"no broker answers at {connection.bootstrap_servers}") from None
+    return client
+
+
+def differences(connection: Connection, topics: list[Topic]) -> list[Difference]:
+    """What `apply` would have to change, and what it will not."""
+    from confluent_kafka.admin import ConfigResource
+
+    client = admin(connection)
+    there = client.list_topics(timeout=TIMEOUT_S).topics
+    found = []
+    for topic in topics:
+        if topic.name not in there or there[topic.name].error is not None:
+            found.append(Difference(topic.name, "topic", "missing", f"{topic.partitions} partitions"))
+            continue
+        partitions = len(there[topic.name].partitions)
+        if partitions != topic.partitions:
+            found.append(
+                Difference(topic.name, "partitions", str(partitions), str(topic.partitions))
+            )
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic.name)
+        described = client.describe_configs([resource])[resource].result(TIMEOUT_S)
+        for name, value in topic.config.items():
+            if described[name].value != value:
+                found.append(Difference(topic.name, name, str(described[name].value), value))
+    return found
+
+
+def apply(connection: Connection, topics: list[Topic], replication_factor: int) -> list[str]:
+    """Create what is missing; gives the names. Never deletes, never alters.
+
+    :raises ConfigError: the broker refuses a topic.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import NewTopic
+
+    client = admin(connection)
+    there = client.list_topics(timeout=TIMEOUT_S).topics
+    new = [
+        NewTopic(topic.name, topic.partitions, replication_factor, config=dict(topic.config))
+        for topic in topics
+        if topic.name not in there
+    ]
+    if not new:
+        return []
+    try:
+        for future in client.create_topics(new).values():
+            future.result(TIMEOUT_S)
+    except KafkaException as error:
+        raise ConfigError(f"a topic cannot be created: {error.args[0].str()}",
+                          fix="check rights and the replication factor") from None  # fmt: skip
+    return [topic.topic for topic in new]

@@ -1,0 +1,80 @@
+"""The worker: a Faust app that folds `events.v1`.
+
+`inferwatch worker` runs it with settings from the command line; `faust -A inferwatch.runtime.worker
+worker --without-web` takes them from the environment.
+"""
+
+import asyncio
+import logging
+import sys
+from typing import Any
+
+import faust
+
+from inferwatch.config import monitors as monitor_files
+from inferwatch.runtime import app as apps
+from inferwatch.runtime import health, watchdog
+from inferwatch.runtime.settings import WorkerSettings
+from inferwatch.runtime.shell import Shell, attach, die
+from inferwatch.runtime.status import Status
+from inferwatch.telemetry.metrics import Metrics
+
+log = logging.getLogger("inferwatch.worker")
+
+
+def make(settings: WorkerSettings) -> tuple[faust.App, Status]:
+    """The app with everything attached.
+
+    :raises ConfigError: a monitor file or the connection cannot be used.
+    """
+    monitors = monitor_files.load(settings.monitors)
+    status = Status(Metrics())
+    app = apps.make(
+        settings.group,
+        settings.connection,
+        embedded=settings.embedded,
+        session_timeout_s=settings.session_timeout_s,
+        datadir=apps.scratch_folder(settings.group),
+    )
+    shell = Shell(app, settings, monitors, status)
+    attach(app, shell)
+    watchdog.start(status, lambda: bool(app.should_stop), die)
+    return app, status
+
+
+def run(settings: WorkerSettings) -> int:
+    """Run one worker until SIGTERM; the exit code.
+
+    :raises TransientError: no broker answers.
+    """
+    apps.configure_logging()
+    apps.check_reachable(settings.connection)
+    app, status = make(settings)
+    address = health.serve(settings.http_listen, status)
+    log.info("worker on %s, health on http://%s", settings.connection.bootstrap_servers, address)
+    return apps_main(app)
+
+
+def apps_main(app: faust.App) -> int:
+    """Run a Faust app in this process, without its command line or banner."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(
+        app, loop=loop, loglevel="ERROR", override_logging=False, quiet=True, redirect_stdouts=False
+    )
+    worker.spinner = None  # it would write terminal codes into log files
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def __getattr__(name: str) -> Any:
+    """`app` is made when `faust -A` asks for it, so that importing this module starts nothing."""
+    if name != "app":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    apps.configure_logging()
+    app, _ = make(WorkerSettings.from_environment())
+    setattr(sys.modules[__name__], "app", app)
+    return app

@@ -1,0 +1,38 @@
+"""The worker's metrics, in a registry of their own. docs/operating.md lists them."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from inferwatch.errors import Reason
+
+DELAYS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
+
+
+class Metrics:
+    """One attribute a metric."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        within = {"namespace": "inferwatch", "registry": self.registry}
+        self.in_rows = Counter("in", "Rows read from the events topic", **within)
+        self.rejected = Counter("rejected", "Rows that could not be read", ["reason"], **within)
+        for reason in Reason:
+            self.rejected.labels(reason.value)
+        self.outputs = Counter("outputs", "Records given out by the fold", ["kind"], **within)
+        for kind in ("window", "alert", "dead"):
+            self.outputs.labels(kind)
+        self.checkpoints = Counter("checkpoints", "Checkpoints accepted by the group", **within)
+        self.rebalances = Counter("rebalances", "Assignments taken over", **within)
+        self.partitions = Gauge("partitions", "Partitions owned", **within)
+        self.lag = Gauge("lag_records", "Records in the log and not folded", **within)
+        self.checkpoint_time = Gauge(
+            "checkpoint_timestamp_seconds", "Time of the last checkpoint", ["partition"], **within
+        )
+        self.progress_time = Gauge(
+            "progress_timestamp_seconds", "Time of the last record folded", ["partition"], **within
+        )
+        self.state_bytes = Gauge(
+            "state_bytes", "Bytes written by the last checkpoint", ["partition"], **within
+        )
+        self.event_delay = Histogram(
+            "event_delay_seconds", "From record time to fold", buckets=DELAYS_S, **within
+        )
