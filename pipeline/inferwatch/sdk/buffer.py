@@ -1,159 +1,169 @@
-"""Rows on their way out: bounded, and every one accounted for.
+"""Rows between the caller and the sender: bounded, in order, every one accounted for.
 
-At every moment emitted = delivered + dropped + pending, by reason, exactly.
+What is lost, and when: a row that finds the buffer full is dropped and counted `queue_full`; rows
+already in the buffer are kept. Callers hold the lock for less than a microsecond.
 """
 
+import enum
 import threading
+import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-Reason = Literal["queue_full", "too_large", "bad_row", "not_delivered", "closed"]
-ROW_BYTES, VALUE_BYTES = 400, 48
+import msgspec
 
+Kind = Literal["inference", "label", "deploy"]
+Lane = tuple[Kind, str | None]
 
-class Row(NamedTuple):
-    """One answer as the caller gave it; the sender turns it into columns."""
-
-    version: str
-    id: str
-    time_ms: int
-    features: dict[str, Any]
-    prediction: Any
-    proba: Any
-    latency_ms: float | None
-    error: str | None
-    segments: dict[str, Any]
-    entity: str | None
+BATCH_ROWS_MAX = 500
+BATCH_AGE_MAX_S = 0.75  # and the sender looks every quarter of a second: one second in all
+CHUNK_BYTES_MAX = 1 << 20  # in memory, where a row takes about five times its size on the wire
 
 
-class Label(NamedTuple):
-    """One truth."""
+class Drop(enum.StrEnum):
+    """Why a row was not delivered: a closed list."""
 
-    version: str | None
-    id: str
-    time_ms: int
-    label: Any
-
-
-class Event(NamedTuple):
-    """A small record, ready as it is."""
-
-    word: str
-    record: Any
+    QUEUE_FULL = "queue_full"
+    TOO_LARGE = "too_large"
+    BAD_ROW = "bad_row"
+    NOT_DELIVERED = "not_delivered"
+    CLOSED = "closed"
+    INTERNAL = "internal"
 
 
-Item = Row | Label | Event
+class Counters(msgspec.Struct, frozen=True):
+    """Rows of one emitter: `emitted = delivered + sum(dropped) + pending`, at every moment."""
+
+    emitted: int
+    delivered: int
+    dropped: dict[str, int]
+    pending: int
 
 
-@dataclass(frozen=True)
-class Counters:
-    """Rows and labels since the process began (small events are not counted)."""
+class Chunk(msgspec.Struct):
+    """Items of one lane that travel together: rows, tables of rows, or one deploy."""
 
-    emitted: int = 0
-    delivered: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    pending: int = 0
+    lane: Lane
+    since_s: float
+    items: list[Any] = []
+    rows: int = 0
+    size_bytes: int = 0
+
+
+class Taken(msgspec.Struct):
+    """A chunk out of the buffer, with the counters as they stood behind its last row."""
+
+    chunk: Chunk
+    emitted: int
+    dropped: dict[str, int]
 
 
 class Buffer:
-    """A queue that never blocks the one who puts in: what does not fit is dropped and counted."""
+    """A queue of chunks and the counters, under one lock. Sizes are of memory, roughly."""
 
     def __init__(self, rows_max: int, bytes_max: int) -> None:
+        # Re-entrant, because a signal handler may close the monitor while its thread is in `put`.
+        self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+        self._open: dict[Lane, Chunk] = {}
+        self._sealed: deque[Chunk] = deque()
+        self._rows = self._bytes = 0
         self._rows_max, self._bytes_max = rows_max, bytes_max
-        self._items: deque[Item] = deque()
-        self._changed = threading.Condition()
-        self._bytes = 0
         self._emitted = self._delivered = self._pending = 0
         self._dropped: dict[str, int] = {}
-        self._closed = False
+        self.closed = False
+        self.waiters = 0
 
-    def put(self, items: list[Item]) -> int:
-        """Take rows in; gives how many found no room."""
-        refused = 0
-        with self._changed:
-            for item in items:
-                counted = not isinstance(item, Event)
-                self._emitted += counted
-                size = _size(item)
-                reason = self._refusal(size)
-                if reason is None:
-                    self._items.append(item)
-                    self._bytes += size
-                    self._pending += counted
-                elif counted:
-                    refused += 1
-                    self._drop(reason, 1)
-            self._changed.notify_all()
-        return refused
+    def put(self, lane: Lane, item: Any, rows: int, size_bytes: int) -> tuple[Drop | None, bool]:
+        """Queue `item`; answers why it was dropped, and whether a batch is now complete."""
+        with self._lock:
+            self._emitted += rows
+            if self.closed:
+                return self._count(Drop.CLOSED, rows), False
+            if self._rows + rows > self._rows_max or self._bytes + size_bytes > self._bytes_max:
+                return self._count(Drop.QUEUE_FULL, rows), True
+            self._rows += rows
+            self._bytes += size_bytes
+            self._pending += rows
+            sealed = len(self._sealed)
+            chunk = self._open.get(lane)
+            if chunk is not None and chunk.rows + rows > BATCH_ROWS_MAX:
+                self._sealed.append(self._open.pop(lane))
+                chunk = None
+            if chunk is None:
+                chunk = self._open[lane] = Chunk(lane, time.monotonic())
+            chunk.items.append(item)
+            chunk.rows += rows
+            chunk.size_bytes += size_bytes
+            if chunk.rows >= BATCH_ROWS_MAX or chunk.size_bytes >= CHUNK_BYTES_MAX:
+                self._sealed.append(self._open.pop(lane))
+            return None, len(self._sealed) > sealed
 
-    def _refusal(self, size: int) -> Reason | None:
-        if self._closed:
-            return "closed"
-        full = len(self._items) >= self._rows_max or self._bytes + size > self._bytes_max
-        return "queue_full" if full else None
+    def put_between(self, lane: Lane, item: Any) -> None:
+        """Queue a record that is no row, behind everything put so far and before what follows."""
+        with self._lock:
+            self._seal()
+            self._sealed.append(Chunk(lane, 0.0, [item]))
 
-    def _drop(self, reason: Reason, rows: int) -> None:
-        self._dropped[reason] = self._dropped.get(reason, 0) + rows
+    def seal(self) -> None:
+        """Make everything in the buffer due."""
+        with self._lock:
+            self._seal()
 
-    def take(self, most: int, patience_s: float, hurry_bytes: int) -> list[Item]:
-        """Up to `most` items of one kind and version, after waiting for a full batch or `patience_s`."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: len(self._items) >= most or self._bytes >= hurry_bytes or self._closed,
-                patience_s,
-            )
-            taken: list[Item] = []
-            while self._items and len(taken) < most:
-                item = self._items[0]
-                if taken and (type(item) is not type(taken[0]) or isinstance(item, Event)):
-                    break
-                if taken and not isinstance(item, Event) and item[0] != taken[0][0]:
-                    break
-                taken.append(self._items.popleft())
-                self._bytes -= _size(item)
-            return taken
+    def take(self) -> Taken | None:
+        """The next chunk that is complete or old enough."""
+        with self._lock:
+            due_s = time.monotonic() - BATCH_AGE_MAX_S
+            for lane in [lane for lane, chunk in self._open.items() if chunk.since_s <= due_s]:
+                self._sealed.append(self._open.pop(lane))
+            if not self._sealed:
+                return None
+            chunk = self._sealed.popleft()
+            self._rows -= chunk.rows
+            self._bytes -= chunk.size_bytes
+            return Taken(chunk, self._emitted - self._rows, dict(self._dropped))
 
-    def settle(self, rows: int, reason: Reason | None) -> None:
-        """`rows` pending ones were delivered, or dropped for `reason`."""
-        with self._changed:
+    def refuse(self, reason: Drop, rows: int) -> None:
+        """Count rows that were handed in and never queued."""
+        with self._lock:
+            self._emitted += rows
+            self._count(reason, rows)
+
+    def settle(self, rows: int, reason: Drop | None = None) -> None:
+        """Queued rows were delivered, or dropped for `reason`."""
+        with self._lock:
             self._pending -= rows
             if reason is None:
                 self._delivered += rows
             else:
-                self._drop(reason, rows)
-            self._changed.notify_all()
+                self._count(reason, rows)
+            if self._pending == 0:
+                self._settled.notify_all()
 
-    def refuse(self, reason: Reason, rows: int = 1) -> None:
-        """Rows that never got as far as the queue."""
-        with self._changed:
-            self._emitted += rows
-            self._drop(reason, rows)
-
-    def counters(self) -> Counters:
-        """All four numbers of one moment."""
-        with self._changed:
-            return Counters(self._emitted, self._delivered, dict(self._dropped), self._pending)
-
-    def idle(self) -> bool:
-        """Whether nothing waits to be taken."""
-        with self._changed:
-            return not self._items
-
-    def wait_empty(self, timeout_s: float) -> bool:
-        """Wait until nothing is pending."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._pending and not self._items, timeout_s)
+    def wait(self, timeout_s: float) -> bool:
+        """Whether all rows were settled within `timeout_s`."""
+        with self._lock:
+            self.waiters += 1
+            try:
+                return self._settled.wait_for(lambda: self._pending == 0, timeout_s)
+            finally:
+                self.waiters -= 1
 
     def close(self) -> None:
-        """Take in nothing more; what is queued may still be taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        """Refuse what comes from now on."""
+        with self._lock:
+            self.closed = True
+            self._seal()
 
+    def counters(self) -> Counters:
+        """One consistent reading."""
+        with self._lock:
+            return Counters(self._emitted, self._delivered, dict(self._dropped), self._pending)
 
-def _size(item: Item) -> int:
-    """A cheap bound on what the item holds in memory."""
-    if not isinstance(item, Row):
-        return ROW_BYTES
-    return ROW_BYTES + VALUE_BYTES * (len(item.features) + len(item.segments))
+    def _seal(self) -> None:
+        self._sealed.extend(self._open.values())
+        self._open.clear()
+
+    def _count(self, reason: Drop, rows: int) -> Drop:
+        self._dropped[reason.value] = self._dropped.get(reason.value, 0) + rows
+        return reason

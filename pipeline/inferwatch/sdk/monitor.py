@@ -1,330 +1,363 @@
-"""`Monitor`: what a model server calls.
+"""`Monitor`: what a model server calls. It never raises into the caller and never waits for Kafka.
 
-It never raises into the caller and never waits for a broker: a call appends to a bounded buffer, and
-a background thread does the rest. docs/sdk.md says what is dropped when.
+Whatever cannot be sent is counted under a reason (`Drop`) and told once by `logging`.
 """
 
-import atexit
-import contextlib
-import itertools
-import logging
 import os
-import secrets
-import socket
-import threading
-import time
+import re
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError
 from inferwatch.records.events import Deploy
 from inferwatch.sdk import frames
-from inferwatch.sdk.buffer import Buffer, Counters, Event, Item, Label, Row
-from inferwatch.sdk.privacy import Filter
-from inferwatch.sdk.sender import Sender
+from inferwatch.sdk.buffer import BATCH_ROWS_MAX, Counters, Drop, Kind
+from inferwatch.sdk.emitter import Emitter
+from inferwatch.sdk.notice import warn_once
+from inferwatch.sdk.privacy import Privacy, key_from_environment
+from inferwatch.sdk.table import ROW_BYTES, SCORE, VALUE_BYTES, Row, Table
+from inferwatch.sdk.timed import Timed
+from inferwatch.sdk.transport import Transport, begin_anew, transport
+from inferwatch.sdk.values import (
+    PLAIN_TYPES,
+    Plain,
+    UnfitError,
+    clean,
+    now_ms,
+    number,
+    plain,
+    text,
+    time_ms,
+)
 
-log = logging.getLogger("inferwatch.sdk")
-ROWS_MAX = 20_000
-BYTES_MAX = 32 << 20
-CLOSE_S = 2.0
-_monitors: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
-
-
-class Call:
-    """What `timed` fills in: set `prediction`, and `proba` where there is one."""
-
-    prediction: Any = None
-    proba: Any = None
-    prediction_id: str = ""
+MODEL_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 
 class Monitor:
-    """Reports the answers of one model.
+    """Reports the predictions and labels of one model, and which version answered.
 
-    :param model: `team/model`. :param version: rows carry it until `deploy` names another.
-    :param connection: brokers; by default what `INFERWATCH_BOOTSTRAP_SERVERS` says.
-    :param include: globs of features that may leave the process; all by default.
-    :param hash: globs of features that leave as keyed tokens only.
-    :param instance: name of this replica; host and process by default.
+    `model` is a path like `risk/fraud-scorer`. `include` names the features that may leave the
+    process (globs; all by default), `hash` those (and segments, and `entity_id`) that leave as
+    keyed tokens. `segments` are added to every row. Without a broker it warns once and does
+    nothing. Thread-safe; after a fork the child counts anew.
     """
 
     def __init__(
         self,
         model: str,
-        version: str = "1",
+        version: str,
         *,
         connection: Connection | None = None,
         include: Sequence[str] | None = None,
         hash: Sequence[str] = (),
+        segments: Mapping[str, Any] | None = None,
         instance: str = "",
-        rows_max: int = ROWS_MAX,
-        bytes_max: int = BYTES_MAX,
+        buffer_rows: int = 100_000,
+        buffer_bytes: int = 64 << 20,
     ) -> None:
-        self.model, self.version = str(model), str(version)
-        self._instance = instance or f"{socket.gethostname()}-{os.getpid()}"
-        self._filter = Filter(include, hash)
-        self._limits = rows_max, bytes_max
-        self._connection = self._find(connection)
+        self._model, self._version, self._instance = "", "", ""
+        self._bounds = (buffer_rows, buffer_bytes)
+        self._shape: tuple[tuple[Any, ...], tuple[str, ...]] = ((), ())
+        self._segments: dict[str, Plain] = {}
+        self._privacy = Privacy(self._model)
+        self._connection: Connection | None = None
+        self._on_collected: weakref.finalize[[], Monitor] | None = None
         self._begin()
-        _monitors.add(self)
-
-    @staticmethod
-    def _find(connection: Connection | None) -> Connection | None:
-        if os.environ.get("INFERWATCH_DISABLED", "") not in ("", "0"):
-            return None
         try:
-            found = connection or Connection.from_environment()
-        except ConfigError as error:
-            log.warning("inferwatch: nothing is sent: %s", error)
-            return None
-        if found is None:
-            log.warning("inferwatch: no broker is configured, nothing is sent; "
-                        "set INFERWATCH_BOOTSTRAP_SERVERS")  # fmt: skip
-        return found
-
-    def _begin(self) -> None:
-        """A fresh buffer and name: at the start, and in a forked child."""
-        host = socket.gethostname().split(".")[0][:12]
-        self.emitter = f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._next = itertools.count()
-        self._buffer = Buffer(*self._limits)
-        self._sender: Sender | None = None
-        self._starting = threading.Lock()
+            self._model, self._version = clean(str(model)), clean(str(version))
+            self._instance = clean(str(instance))
+            self._segments = {str(k): plain(v) for k, v in (segments or {}).items()}
+            self._connection = _connection(self._model, connection)
+            if self._connection is not None:
+                self._privacy = Privacy(self._model, include, hash, key_from_environment())
+                self._begin()
+        except Exception as problem:
+            self._connection = None
+            warn_once(self._model, "settings", f"nothing is sent: {_reason(problem)}")
+        _monitors.add(self)
 
     def log(
         self,
-        *,
         features: Mapping[str, Any] | None = None,
         prediction: Any = None,
         proba: Any = None,
-        timestamp: datetime | int | None = None,
+        *,
+        timestamp: Any = None,
         entity_id: Any = None,
         latency_ms: float | None = None,
         error: Any = None,
         segments: Mapping[str, Any] | None = None,
         prediction_id: Any = None,
     ) -> str:
-        """Report one answer; gives its prediction id, by which a label can name it later.
+        """Report one answer; returns its prediction id, which `log_label` takes.
 
-        Numbers are numeric features, everything else is a category; None and NaN are missing. `proba` is the
-        probability of the positive class, or a mapping from class to probability. `timestamp` is a datetime or
-        whole milliseconds, now by default. `error` says what kind of failure it was.
+        Numbers are numeric features, texts and truth values are categories, None and NaN are
+        missing. `proba` is the score, or a mapping of class to probability. `timestamp` is a
+        datetime (naive is UTC) or integer milliseconds; now by default. `error` is a word or an
+        exception, of which only the class is sent. Cost: about 5 µs with 20 features.
         """
-        id_ = str(prediction_id) if prediction_id is not None else self._new_id()
+        row_id = self._emitter.next_id()
         try:
+            if prediction_id is not None:
+                row_id = str(prediction_id)
+            if self._connection is None:
+                return row_id
+            names, values, size_bytes = self._copy(features)
             row = Row(
-                self.version,
-                id_,
-                to_ms(timestamp),
-                self._filter.features(features or {}),
-                prediction,
-                dict(proba) if isinstance(proba, Mapping) else proba,
-                latency_ms,
-                None if error is None else kind_of(error),
-                dict(segments or {}),
-                self._filter.entity(entity_id),
+                row_id,
+                now_ms() if timestamp is None else time_ms(timestamp),
+                names,
+                values,
+                plain(prediction),
+                None if proba is None else _scores(proba),
+                None if latency_ms is None else number(plain(latency_ms)),
+                None if error is None else frames.error_name(error),
+                self._row_segments(segments),
+                None if entity_id is None else text(plain(entity_id)),
             )
-        except Exception as problem:  # whatever a caller hands in must not come back as an error
-            self._refuse(problem)
-            return id_
-        self._put([row])
-        return id_
+        except Exception as problem:
+            self._refuse(Drop.BAD_ROW, 1, problem)
+            return row_id
+        self._put("inference", self._version, row, 1, size_bytes)
+        return row_id
 
     def log_batch(
         self,
-        *,
-        features: Any,
-        names: Sequence[str] | None = None,
+        features: Any = None,
         prediction: Any = None,
         proba: Any = None,
+        *,
+        names: Sequence[str] | None = None,
         timestamp: Any = None,
-        latency_ms: Any = None,
-        segments: Mapping[str, Any] | None = None,
         entity_id: Any = None,
+        latency_ms: Any = None,
+        error: Any = None,
+        segments: Mapping[str, Any] | None = None,
         prediction_id: Any = None,
     ) -> list[str]:
-        """Report many answers: a data frame, a mapping of columns, or a 2-D array with `names`.
+        """Report many answers; returns their prediction ids. Cost: about 1 µs a row of 10 numbers.
 
-        The other arguments are columns of the same length, or one value for all. Gives the prediction ids.
+        `features` is a data frame, a mapping of columns, or a matrix with `names`; everything else
+        is a column of the same length or, but for answers and ids, one value for all rows.
         """
+        rows = 1
+        ids: list[str] = []
         try:
-            rows = frames.rows(features, names)
-            n = len(rows)
-            ids = [str(id_) for id_ in frames.column(prediction_id, n) if id_ is not None]
-            ids = ids if len(ids) == n else [self._new_id() for _ in range(n)]
-            parts = {name: frames.column(values, n) for name, values in (segments or {}).items()}
-            columns = zip(
+            rows = frames.row_count(features, prediction, prediction_id)
+            if prediction_id is None:
+                ids = self._emitter.next_ids(rows)
+            else:
+                ids = [str(value) for value in prediction_id]
+            if self._connection is None:
+                return ids
+            table = frames.answers_table(
+                self._model,
+                self._privacy,
                 ids,
-                [to_ms(moment) for moment in frames.column(timestamp, n)],
-                rows,
-                frames.column(prediction, n),
-                frames.column(proba, n),
-                frames.column(latency_ms, n),
-                frames.column(entity_id, n),
-                range(n),
-                strict=True,
+                features=features,
+                names=names,
+                prediction=prediction,
+                proba=proba,
+                timestamp=timestamp,
+                entity_id=entity_id,
+                latency_ms=latency_ms,
+                error=error,
+                segments={**self._segments, **(segments or {})},
             )
-            items: list[Item] = [
-                Row(
-                    self.version, id_, time_ms, self._filter.features(row), answer, score, latency,
-                    None, {name: values[at] for name, values in parts.items()},
-                    self._filter.entity(entity),
-                )
-                for id_, time_ms, row, answer, score, latency, entity, at in columns
-            ]  # fmt: skip
-        except Exception as problem:  # as in `log`
-            self._refuse(problem)
-            return []
-        self._put(items)
+        except Exception as problem:
+            self._refuse(Drop.BAD_ROW, rows, problem)
+            return ids
+        self._put_table("inference", self._version, table, rows)
         return ids
 
     def log_label(
-        self,
-        prediction_id: Any,
-        label: Any,
-        *,
-        timestamp: datetime | int | None = None,
-        version: str | None = None,
+        self, prediction_id: Any, label: Any, timestamp: Any = None, version: Any = None
     ) -> None:
-        """Report what turned out to be true. A later label of the same id corrects an earlier one.
+        """Report what turned out to be true; a later label of the same id corrects an earlier one.
 
-        With `version` it labels that version's prediction only.
+        With `version` it is for that version's answer only, otherwise for every version's.
         """
-        self.log_labels([prediction_id], [label], timestamp=timestamp, version=version)
+        self.log_labels([prediction_id], [label], timestamp, version)
 
     def log_labels(
-        self,
-        prediction_ids: Sequence[Any],
-        labels: Sequence[Any],
-        *,
-        timestamp: datetime | int | None = None,
-        version: str | None = None,
+        self, prediction_ids: Any, labels: Any, timestamp: Any = None, version: Any = None
     ) -> None:
-        """Report many labels at once."""
-        try:
-            time_ms = to_ms(timestamp)
-            items: list[Item] = [
-                Label(version, str(id_), time_ms, label)
-                for id_, label in zip(prediction_ids, labels, strict=True)
-            ]
-        except Exception as problem:  # as in `log`
-            self._refuse(problem)
+        """As `log_label`, for columns of equal length. A missing label is dropped as `bad_row`."""
+        if self._connection is None:
             return
-        self._put([item for item in items if isinstance(item, Label) and item.label is not None])
-        missing = sum(isinstance(item, Label) and item.label is None for item in items)
-        if missing and self._connection is not None:
-            self._buffer.refuse("bad_row", missing)
-
-    def deploy(self, version: str, *, kind: str = "deploy", note: str = "") -> None:
-        """Say that `version` is live; rows logged from now on carry it. `kind` may be "rollback"."""
-        self.version = str(version)
-        record = Deploy(
-            model=self.model,
-            version=self.version,
-            time_ms=to_ms(None),
-            kind="rollback" if kind == "rollback" else "deploy",
-            note=str(note)[:500],
-        )
-        self._put([Event("deploy", record)])
-
-    @contextlib.contextmanager
-    def timed(self, **fields: Any) -> Iterator[Call]:
-        """Time a call and report it; the caller's own exception is reported as an error and goes on.
-
-        ::
-
-            with monitor.timed(features=row) as call:
-                call.prediction = model.predict(row)
-        """
-        call, error = Call(), None
-        started_s = time.perf_counter()
+        rows = 1
         try:
-            yield call
-        except BaseException as problem:
-            error = problem
-            raise
-        finally:
-            latency_ms = (time.perf_counter() - started_s) * 1000
-            given = {"prediction": call.prediction, "proba": call.proba, **fields}
-            with contextlib.suppress(Exception):  # a wrong keyword here must not hide the answer
-                call.prediction_id = self.log(latency_ms=latency_ms, error=error, **given)
+            rows = len(prediction_ids)
+            ids = [str(value) for value in prediction_ids]
+            table = frames.labels_table(ids, labels, timestamp)
+            lane_version = None if version is None else clean(str(version))
+        except Exception as problem:
+            self._refuse(Drop.BAD_ROW, rows, problem)
+            return
+        self._put_table("label", lane_version, table, rows)
+
+    def deploy(self, version: str, *, rollback: bool = False, note: str = "") -> None:
+        """A version went live: rows logged from now on carry it, and the log says when."""
+        try:
+            self._version = self._emitter.version = clean(str(version))
+            if self._connection is None:
+                return
+            record = Deploy(
+                model=self._model,
+                version=self._version,
+                time_ms=now_ms(),
+                kind="rollback" if rollback else "deploy",
+                note=clean(str(note)),
+            )
+            sender = self._sender()
+            self._emitter.buffer.put_between(("deploy", self._version), record)
+            sender.wake()
+        except Exception as problem:
+            warn_once(self._model, "deploy", f"deploy not sent: {type(problem).__name__}")
+
+    def timed(self, features: Any = None, **details: Any) -> Timed:
+        """A context manager that logs one answer with its latency and the class of its exception.
+
+        `details` are further arguments of `log`.
+        """
+        return Timed(self, features, details)
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until everything logged so far is delivered or dropped; False after `timeout_s`."""
+        buffer = self._emitter.buffer
+        buffer.seal()
+        self._wake()
+        return buffer.wait(timeout_s)
+
+    def close(self, timeout_s: float = 2.0) -> bool:
+        """Refuse new rows, then `flush`. Called at interpreter exit, not when a signal kills.
+
+        What is not delivered in time stays with the background thread while the process lives.
+        """
+        buffer = self._emitter.buffer
+        buffer.close()
+        self._wake()
+        return buffer.wait(timeout_s)
 
     @property
     def counters(self) -> Counters:
-        """Rows emitted, delivered, dropped by reason, and pending; always exact."""
-        return self._buffer.counters()
+        """Rows of this process: `emitted = delivered + sum(dropped) + pending`."""
+        return self._emitter.buffer.counters()
 
-    def flush(self, timeout_s: float = 10.0) -> bool:
-        """Wait until everything is delivered or dropped; False where `timeout_s` was too short."""
-        return self._connection is None or self._buffer.wait_empty(timeout_s)
+    def _begin(self) -> None:
+        """A new emitter: at the start, and in a forked child."""
+        if self._on_collected is not None:
+            self._on_collected.detach()
+        self._transport: Transport | None = None
+        self._emitter = Emitter(self._model, self._instance, self._privacy, *self._bounds)
+        self._emitter.version = self._version
+        self._on_collected = weakref.finalize(self, self._emitter.abandon)
+        self._on_collected.atexit = False
 
-    def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Send what is left and stop; runs by itself when the process exits."""
-        with self._starting:
-            if self._sender is not None:
-                self._sender.stop(timeout_s)
-            self._buffer.close()
+    def _copy(
+        self, features: Mapping[str, Any] | None
+    ) -> tuple[tuple[str, ...], tuple[Plain, ...], int]:
+        """Names and plain values of a row, and what they take in memory."""
+        if features is None:
+            return (), (), ROW_BYTES
+        mapping = features if type(features) is dict else dict(features)
+        raw_names, values = tuple(mapping), tuple(mapping.values())
+        known, names = self._shape
+        if raw_names != known:
+            names = tuple(map(str, raw_names))
+            self._shape = (raw_names, names)
+        types = set(map(type, values))
+        if not types <= PLAIN_TYPES:
+            pairs = zip(names, values, strict=True)
+            values = tuple(frames.readable(self._model, name, value) for name, value in pairs)
+            types = set(map(type, values))
+        size_bytes = ROW_BYTES + VALUE_BYTES * len(values)
+        if str in types:
+            size_bytes += sum(len(value) for value in values if type(value) is str)
+        return names, values, size_bytes
 
-    def _new_id(self) -> str:
-        return f"{self.emitter}-{next(self._next)}"
+    def _row_segments(self, segments: Mapping[str, Any] | None) -> dict[str, Plain] | None:
+        if segments is None:
+            return self._segments or None
+        return {**self._segments, **{str(name): plain(value) for name, value in segments.items()}}
 
-    def _put(self, items: list[Item]) -> None:
-        if self._connection is None or not items:
+    def _put_table(self, kind: Kind, version: str | None, table: Table, rows: int) -> None:
+        """Queue a table in pieces of a batch; of the `rows` handed in, the others were unfit."""
+        if table.rows < rows:
+            self._refuse(
+                Drop.BAD_ROW, rows - table.rows, UnfitError("no label, or no possible time")
+            )
+        for start in range(0, table.rows, BATCH_ROWS_MAX):
+            part = table.part(start, start + BATCH_ROWS_MAX)
+            self._put(kind, version, part, part.rows, ROW_BYTES + part.size_bytes())
+
+    def _put(
+        self, kind: Kind, version: str | None, item: Row | Table, rows: int, size_bytes: int
+    ) -> None:
+        try:
+            sender = self._sender()
+        except Exception as problem:
+            self._refuse(Drop.INTERNAL, rows, problem)
             return
-        if self._sender is None:
-            self._start()
-        self._buffer.put(items)
+        dropped, due = self._emitter.buffer.put((kind, version), item, rows, size_bytes)
+        if due:
+            sender.wake()
+        if dropped is not None:
+            warn_once(self._model, dropped, f"rows dropped, {dropped}")
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._sender is None and self._connection is not None:
-                sender = Sender(
-                    self._connection, self.model, self.emitter, self._instance, self._buffer
-                )
-                sender.start()
-                self._sender = sender
+    def _refuse(self, reason: Drop, rows: int, problem: Exception) -> None:
+        self._emitter.buffer.refuse(reason, rows)
+        warn_once(self._model, reason, f"rows dropped, {reason}: {_reason(problem)}")
 
-    def _refuse(self, problem: Exception) -> None:
-        if self._connection is not None:
-            self._buffer.refuse("bad_row")
-        log.debug("inferwatch: a row cannot be read and is dropped: %r", problem)
+    def _sender(self) -> Transport:
+        """The process's transport, serving this monitor; its thread starts with the first row."""
+        if self._transport is None:
+            assert self._connection is not None
+            started = transport(self._connection)
+            started.attach(self._emitter)
+            self._transport = started
+        return self._transport
 
-
-def to_ms(timestamp: Any) -> int:
-    """Whole milliseconds since 1970 of a datetime, of milliseconds, or of now.
-
-    :raises TypeError: none of these.
-    """
-    if timestamp is None:
-        return time.time_ns() // 1_000_000
-    if isinstance(timestamp, datetime):
-        return round(timestamp.timestamp() * 1000)
-    if isinstance(timestamp, int):
-        return timestamp
-    if hasattr(timestamp, "item"):
-        return int(timestamp.item())
-    raise TypeError("a timestamp is a datetime or whole milliseconds")
+    def _wake(self) -> None:
+        if self._transport is not None:
+            self._transport.wake()
 
 
-def kind_of(error: Any) -> str:
-    """What kind of failure: the name of an exception's class, or the text given."""
-    return type(error).__name__ if isinstance(error, BaseException) else str(error)[:200]
+def _connection(model: str, given: Connection | None) -> Connection | None:
+    """Where to send to; None, and one warning, where that is nowhere."""
+    if os.environ.get("INFERWATCH_DISABLED", "0") not in ("", "0"):
+        return None
+    if not MODEL_NAME.fullmatch(model):
+        warn_once(model, "name", "nothing is sent: a model is named like team/model-1.x")
+        return None
+    connection = given or Connection.from_environment()
+    if connection is None:
+        warn_once(model, "no_broker", "nothing is sent: INFERWATCH_BOOTSTRAP_SERVERS is not set")
+    return connection
 
 
-def _close_all() -> None:
-    for monitor in list(_monitors):
-        monitor.close()
+def _reason(problem: Exception) -> str:
+    """What may be logged of `problem`: messages of foreign exceptions quote values."""
+    own = isinstance(problem, UnfitError | ConfigError | OSError)
+    return str(problem) if own else type(problem).__name__
+
+
+def _scores(proba: Any) -> dict[str, float]:
+    if hasattr(proba, "keys"):
+        return {str(name): number(plain(proba[name])) for name in proba}
+    return {SCORE: number(plain(proba))}
+
+
+_monitors: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """A child inherits no thread and no usable producer: it begins anew, the parent keeps its rows."""
+    begin_anew()
     for monitor in list(_monitors):
         monitor._begin()
 
 
-atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

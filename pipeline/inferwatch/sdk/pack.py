@@ -1,12 +1,13 @@
-"""Rows to batches: columns out of what callers hand in, whatever they hand in.
+"""A table of rows as the body of a record: where values become wire columns.
 
-A feature is numeric where every value of it in the batch is a number; otherwise its values are
-words. A row whose values cannot be read is left out and counted, the others go.
+Numbers travel as float32 features and float64 answers, words as dictionary and codes. A feature
+that has both in one batch is sent as both, each missing where the other is.
 """
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from array import array
+from collections.abc import Sequence
+
+import msgspec
 
 from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.columns import (
@@ -14,159 +15,155 @@ from inferwatch.records.columns import (
     Float32Block,
     Float64Block,
     Numbers,
+    Texts,
     pack,
     pack_categories,
     pack_texts,
 )
-from inferwatch.sdk.buffer import Label, Row
-
-WORD_MAX = 2_000
-FLOAT32_MAX = 3.4028234663852886e38
-
-
-def rows(model: str, emitter: str, instance: str, items: Sequence[Row]) -> dict[str, Any]:
-    """The fields of an inference batch, but for its counters."""
-    numeric, words = _features([row.features for row in items])
-    segments = _names(row.segments for row in items)
-    return {
-        "model": model,
-        "version": items[0].version,
-        "emitter": emitter,
-        "instance": instance,
-        "rows": len(items),
-        "time_ms": pack("q", [row.time_ms for row in items]),
-        "ids": pack_texts([row.id for row in items]),
-        "numeric": Float32Block(
-            list(numeric),
-            b"".join(
-                pack("f", [_float32(value) for value in column]) for column in numeric.values()
-            ),
-        )
-        if numeric
-        else None,
-        "categories": {name: _categories(column) for name, column in words.items()},
-        "prediction": answers([row.prediction for row in items]),
-        "scores": _scores([row.proba for row in items]),
-        "latency_ms": _optional([row.latency_ms for row in items]),
-        "error": _categories([row.error for row in items])
-        if any(row.error is not None for row in items)
-        else None,
-        "segments": {
-            name: _categories([row.segments.get(name) for row in items]) for name in segments
-        },
-        "entity": pack_texts([row.entity or "" for row in items])
-        if any(row.entity for row in items)
-        else None,
-    }
+from inferwatch.sdk.privacy import Privacy
+from inferwatch.sdk.table import ENTITY, ERROR, ID, LABEL, LATENCY, PREDICTION, TIME, Column, Table
+from inferwatch.sdk.values import NUMBER_TYPES, Plain, clean, is_missing, number, text
 
 
-def inference_batch(fields: dict[str, Any], **counters: Any) -> InferenceBatch:
-    """The batch, with its counters."""
-    return InferenceBatch(**fields, **counters)
+class Head(msgspec.Struct, frozen=True):
+    """What a batch says about its sender."""
+
+    model: str
+    emitter: str
+    seq: int
+    emitted: int
+    dropped: dict[str, int]
+    instance: str
 
 
-def label_batch(model: str, emitter: str, items: Sequence[Label], **counters: Any) -> LabelBatch:
-    """The batch of labels, with its counters."""
-    label = answers([item.label for item in items])
-    assert label is not None
-    return LabelBatch(
-        model=model,
-        version=items[0].version,
-        emitter=emitter,
-        rows=len(items),
-        time_ms=pack("q", [item.time_ms for item in items]),
-        ids=pack_texts([item.id for item in items]),
-        label=label,
-        **counters,
+def inference(table: Table, version: str, head: Head, privacy: Privacy) -> InferenceBatch:
+    """The batch of `table`, after `privacy`."""
+    numeric, categories = _features(table, privacy)
+    columns = table.columns
+    return InferenceBatch(
+        model=head.model,
+        version=version,
+        emitter=head.emitter,
+        seq=head.seq,
+        rows=table.rows,
+        emitted=head.emitted,
+        dropped=head.dropped,
+        time_ms=pack("q", columns[TIME]),
+        ids=pack_texts(columns[ID]),
+        numeric=Float32Block(list(numeric), b"".join(numeric.values())) if numeric else None,
+        categories=categories,
+        prediction=answers(columns[PREDICTION]) if PREDICTION in columns else None,
+        scores=_scores(table),
+        latency_ms=numbers("d", columns[LATENCY]) if LATENCY in columns else None,
+        error=words(columns[ERROR]) if ERROR in columns else None,
+        segments=_segments(table, privacy),
+        entity=_entities(table, privacy),
+        instance=head.instance,
     )
 
 
-def _names(rows_: Iterable[dict[str, Any]]) -> list[str]:
-    """Names over all rows, in order of first appearance."""
-    return list(dict.fromkeys(name for row in rows_ for name in row))
+def labels(table: Table, version: str | None, head: Head) -> LabelBatch:
+    """The batch of a table of ids, times and labels."""
+    columns = table.columns
+    return LabelBatch(
+        model=head.model,
+        version=version,
+        emitter=head.emitter,
+        seq=head.seq,
+        rows=table.rows,
+        emitted=head.emitted,
+        dropped=head.dropped,
+        time_ms=pack("q", columns[TIME]),
+        ids=pack_texts(columns[ID]),
+        label=answers(columns[LABEL]),
+    )
 
 
-def _features(rows_: list[dict[str, Any]]) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    numeric, words = {}, {}
-    for name in _names(rows_):
-        column = [plain(row.get(name)) for row in rows_]
-        if all(value is None or is_number(value) for value in column):
-            numeric[name] = column
-        else:
-            words[name] = column
-    return numeric, words
-
-
-def plain(value: Any) -> Any:
-    """A Python number, bool, text or None out of what array libraries give."""
-    if value is None or type(value) in (int, float, str, bool):
-        return value
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "size", 1) == 1:
-        return item()
-    return value
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is numeric; a bool is a category."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _float32(value: Any) -> float:
-    """NaN for missing; what float32 cannot hold becomes infinite, as a cast would make it."""
-    if value is None:
-        return math.nan
+def numbers(typecode: str, values: Column) -> bytes:
+    """Floats of plain values; what is no number is NaN."""
+    if isinstance(values, array) and values.typecode == typecode:
+        return pack(typecode, values)
     try:
-        number = float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-    if abs(number) > FLOAT32_MAX and math.isfinite(number):
-        return math.copysign(math.inf, number)
-    return number
+        return pack(typecode, values)
+    except (TypeError, OverflowError):
+        return pack(typecode, [number(value) for value in values])
 
 
-def _word(value: Any) -> str | None:
-    value = plain(value)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+def words(values: Sequence[Plain]) -> Categories:
+    """Dictionary and codes of plain values; numbers become words."""
+    return pack_categories([text(value) for value in values])
+
+
+def answers(values: Column) -> Numbers | Categories:
+    """Predictions or labels: numbers where all of them are, otherwise words."""
+    if isinstance(values, array) or set(map(type, values)) <= NUMBER_TYPES | {type(None)}:
+        return Numbers(numbers("d", values))
+    return words(values)
+
+
+def _features(table: Table, privacy: Privacy) -> tuple[dict[str, bytes], dict[str, Categories]]:
+    numeric: dict[str, bytes] = {}
+    categories: dict[str, Categories] = {}
+    for raw_name, column in table.named("feature").items():
+        action = privacy.of_feature(raw_name)
+        if action == "leave_out":
+            continue
+        name = clean(raw_name)
+        if action == "hash":
+            categories[name] = pack_categories([privacy.token(value) for value in column])
+            continue
+        has_numbers, has_words = _content(column)
+        if has_numbers:
+            numeric[name] = numbers("f", _without_words(column) if has_words else column)
+        if has_words:
+            categories[name] = words(_without_numbers(column) if has_numbers else column)
+    return numeric, categories
+
+
+def _content(column: Column) -> tuple[bool, bool]:
+    """Whether a column has numbers, and whether it has words."""
+    if isinstance(column, array):
+        return True, False
+    types = set(map(type, column)) - {type(None)}
+    has_words = bool(types - NUMBER_TYPES)
+    has_numbers = bool(types & NUMBER_TYPES)
+    if has_words and has_numbers:  # NaN among words is how data frames write a missing word
+        has_numbers = any(type(value) in NUMBER_TYPES and not is_missing(value) for value in column)
+    return has_numbers, has_words
+
+
+def _without_words(column: Column) -> Column:
+    return [value if type(value) in NUMBER_TYPES else None for value in column]
+
+
+def _without_numbers(column: Column) -> Column:
+    return [None if type(value) in NUMBER_TYPES else value for value in column]
+
+
+def _scores(table: Table) -> Float64Block | None:
+    scores = table.named("score")
+    if not scores:
         return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)[:WORD_MAX]
+    data = b"".join(numbers("d", column) for column in scores.values())
+    return Float64Block([clean(name) for name in scores], data)
 
 
-def _categories(column: Iterable[Any]) -> Categories:
-    return pack_categories(_word(value) for value in column)
+def _segments(table: Table, privacy: Privacy) -> dict[str, Categories]:
+    packed = {}
+    for name, column in table.named("segment").items():
+        action = privacy.of_column(name)
+        if action == "hash":
+            packed[clean(name)] = pack_categories([privacy.token(value) for value in column])
+        elif action == "keep":
+            packed[clean(name)] = words(column)
+    return packed
 
 
-def answers(column: list[Any]) -> Numbers | Categories | None:
-    """Predictions or labels: words where one is a word, else numbers; True counts as 1."""
-    values = [plain(value) for value in column]
-    if all(value is None for value in values):
+def _entities(table: Table, privacy: Privacy) -> Texts | None:
+    action = privacy.of_column("entity_id")
+    if ENTITY not in table.columns or action == "leave_out":
         return None
-    if all(value is None or isinstance(value, int | float) for value in values):
-        return Numbers(pack("d", [math.nan if value is None else float(value) for value in values]))
-    return _categories(values)
-
-
-def _scores(column: list[Any]) -> Float64Block | None:
-    if all(value is None for value in column):
-        return None
-    if any(isinstance(value, dict) for value in column):
-        rows_ = [value if isinstance(value, dict) else {} for value in column]
-        names = [str(name) for name in _names(rows_)]
-        data = b"".join(
-            pack("d", [_number(row.get(name)) for row in rows_]) for name in _names(rows_)
-        )
-        return Float64Block(names, data)
-    return Float64Block(["score"], pack("d", [_number(value) for value in column]))
-
-
-def _number(value: Any) -> float:
-    value = plain(value)
-    return math.nan if value is None else float(value)
-
-
-def _optional(column: list[Any]) -> bytes | None:
-    if all(value is None for value in column):
-        return None
-    return pack("f", [_float32(plain(value)) for value in column])
+    column = table.columns[ENTITY]
+    if action == "hash":
+        return pack_texts([privacy.token(value) or "" for value in column])
+    return pack_texts([text(value) or "" for value in column])

@@ -1,67 +1,75 @@
-"""Which features leave the process, and which only as tokens."""
+"""What leaves the process: an allow-list of features, and keyed tokens instead of values.
 
-import fnmatch
-import hashlib
+A token is the first 16 hex digits of HMAC-SHA256 over the value's text: equal values stay equal,
+nobody without the key can try values out. Without a key, what was to be hashed is left out.
+"""
+
 import hmac
-import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-log = logging.getLogger("inferwatch.sdk")
+from inferwatch.sdk.notice import warn_once
+from inferwatch.sdk.values import Plain, text
+
+Action = Literal["keep", "hash", "leave_out"]
+
+KEY_VARIABLE = "INFERWATCH_HASH_KEY"
+TOKEN_LENGTH = 16
+REMEMBERED_MAX = 10_000
 
 
-class Filter:
-    """`include` globs let features through, `hash` globs turn values into keyed HMAC-SHA256 tokens.
+def key_from_environment() -> bytes | None:
+    """The key in INFERWATCH_HASH_KEY, or in the file that INFERWATCH_HASH_KEY_FILE names."""
+    if value := os.environ.get(KEY_VARIABLE):
+        return value.encode()
+    if path := os.environ.get(KEY_VARIABLE + "_FILE"):
+        return Path(path).read_bytes().strip() or None
+    return None
 
-    The key is `INFERWATCH_HASH_KEY`, or the content of the file that `INFERWATCH_HASH_KEY_FILE` names. Without
-    a key a feature that should be hashed does not leave at all.
-    """
 
-    def __init__(self, include: Sequence[str] | None, hash: Sequence[str]) -> None:
-        self._include, self._hash = include, tuple(hash)
-        self._key = _key() if hash else b""
-        self._open = include is None and not hash
-        if hash and not self._key:
-            log.warning("inferwatch: no INFERWATCH_HASH_KEY, so %s does not leave the process",
-                        ", ".join(hash))  # fmt: skip
+class Privacy:
+    """Decides by name. Patterns are shell globs; `include` speaks of features only."""
 
-    def features(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What may leave, as a copy."""
-        if self._open:
-            return dict(values)
-        kept = {}
-        for name, value in values.items():
-            if self._matches(self._hash, name):
-                if self._key and value is not None:
-                    kept[name] = self.token(value)
-            elif self._include is None or self._matches(self._include, name):
-                kept[name] = value
-        return kept
+    def __init__(
+        self,
+        model: str,
+        include: Sequence[str] | None = None,
+        hash: Sequence[str] = (),
+        key: bytes | None = None,
+    ) -> None:
+        self._include = None if include is None else tuple(include)
+        self._hash = tuple(hash)
+        self._key = key
+        self._decided: dict[str, Action] = {}
+        if self._hash and key is None:
+            warn_once(model, "no_key", f"no {KEY_VARIABLE}: columns to be hashed are left out")
 
-    def entity(self, value: Any) -> str | None:
-        """The entity id, as a token where `hash` names "entity_id"."""
-        if value is None:
+    def of_feature(self, name: str) -> Action:
+        """What becomes of the feature `name`."""
+        action = self._decided.get(name)
+        if action is None:
+            included = self._include is None or _matches(name, self._include)
+            action = self.of_column(name) if included else "leave_out"
+            if len(self._decided) < REMEMBERED_MAX:
+                self._decided[name] = action
+        return action
+
+    def of_column(self, name: str) -> Action:
+        """What becomes of a segment, or of `entity_id`."""
+        if not _matches(name, self._hash):
+            return "keep"
+        return "leave_out" if self._key is None else "hash"
+
+    def token(self, value: Plain) -> str | None:
+        """Instead of `value`; a missing value stays missing."""
+        word = text(value)
+        if word is None or self._key is None:
             return None
-        if not self._matches(self._hash, "entity_id"):
-            return str(value)
-        return self.token(value) if self._key else None
-
-    def token(self, value: Any) -> str:
-        """16 hex digits that equal values share under one key."""
-        return hmac.new(self._key, str(value).encode(), hashlib.sha256).hexdigest()[:16]
-
-    @staticmethod
-    def _matches(globs: Sequence[str], name: str) -> bool:
-        return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+        return hmac.digest(self._key, word.encode(), "sha256").hex()[:TOKEN_LENGTH]
 
 
-def _key() -> bytes:
-    path = os.environ.get("INFERWATCH_HASH_KEY_FILE", "")
-    if path:
-        try:
-            return Path(path).read_bytes().strip()
-        except OSError as error:
-            log.warning("inferwatch: INFERWATCH_HASH_KEY_FILE cannot be read: %s", error.strerror)
-    return os.environ.get("INFERWATCH_HASH_KEY", "").encode()
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,70 +1,90 @@
-"""CPU and memory of this process by psutil, where it is installed; silent where it is not.
+"""CPU and memory of this process as a share of what it may use: cgroup v2 limits before the host's.
 
-Container limits count before host totals: a share of what the process may use is what tells.
+Needs psutil; without it there are no samples. A sample costs about 0.2 ms, every ten seconds, on
+the sender's thread.
 """
 
+import math
 import os
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from inferwatch.records.events import Resource
+import msgspec
 
-CGROUP = Path("/sys/fs/cgroup")
-
-
-class Sampler:
-    """Samples one process; the first CPU reading is from its start to the first sample."""
-
-    def __init__(self) -> None:
-        self._process: Any = None
-        try:
-            import psutil
-        except ImportError:
-            return
-        self._host_memory = psutil.virtual_memory().total
-        self._process = psutil.Process(os.getpid())
-        self._last = time.monotonic(), self._cpu_s()
-
-    def _cpu_s(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
-
-    def sample(self, model: str, version: str, instance: str) -> Resource | None:
-        """What the process uses now; None without psutil."""
-        if self._process is None:
-            return None
-        now_s, cpu_s = time.monotonic(), self._cpu_s()
-        (before_s, before_cpu_s), self._last = self._last, (now_s, cpu_s)
-        rss = int(self._process.memory_info().rss)
-        span_s = max(now_s - before_s, 1e-3)
-        return Resource(
-            model=model,
-            version=version,
-            instance=instance,
-            time_ms=time.time_ns() // 1_000_000,
-            cpu=min(1.0, (cpu_s - before_cpu_s) / span_s / cpus()),
-            memory=min(1.0, rss / (limit("memory.max") or self._host_memory)),
-            memory_bytes=rss,
-            threads=int(self._process.num_threads()),
-        )
+CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
-def limit(name: str) -> int | None:
-    """A number of cgroup v2; None without a limit."""
+class Sample(msgspec.Struct, frozen=True):
+    """`cpu` and `memory` are 0…1 of what is available; cpu since the sample before."""
+
+    cpu: float
+    memory: float
+    memory_bytes: int
+    threads: int
+
+
+def sampler() -> Callable[[], Sample] | None:
+    """A function that takes samples, already primed; None without psutil."""
     try:
-        text = (CGROUP / name).read_text(encoding="ascii").split()[0]
-    except (OSError, IndexError):
+        import psutil
+    except ImportError:
         return None
-    return int(text) if text.isdigit() and int(text) else None
+    process = psutil.Process()
+    cores = min(_cores(), cpu_limit() or math.inf)
+    memory_max = memory_limit_bytes() or psutil.virtual_memory().total
+    process.cpu_percent()  # the first call has nothing to compare with and answers 0
+
+    def sample() -> Sample:
+        with process.oneshot():
+            used_bytes = process.memory_info().rss
+            return Sample(
+                cpu=process.cpu_percent() / 100 / cores,
+                memory=used_bytes / memory_max,
+                memory_bytes=used_bytes,
+                threads=process.num_threads(),
+            )
+
+    return sample
 
 
-def cpus() -> float:
-    """CPUs that the process may use."""
+def _cores() -> int:
+    """Cores that this process may be scheduled on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_limit(own: Path = Path("/proc/self/cgroup"), root: Path = CGROUP_ROOT) -> float | None:
+    """Cores that the cgroup or one above it allows; None without a limit."""
+    limits = []
+    for group in _groups(own, root):
+        quota, _, period = _read(group / "cpu.max").partition(" ")
+        if quota.isdigit() and period.isdigit():
+            limits.append(int(quota) / int(period))
+    return min(limits, default=None)
+
+
+def memory_limit_bytes(
+    own: Path = Path("/proc/self/cgroup"), root: Path = CGROUP_ROOT
+) -> int | None:
+    """Bytes that the cgroup or one above it allows; None without a limit."""
+    texts = [_read(group / "memory.max") for group in _groups(own, root)]
+    return min((int(text) for text in texts if text.isdigit()), default=None)
+
+
+def _groups(own: Path, root: Path) -> Iterator[Path]:
+    """The process's own cgroup (v2) and those above it."""
+    for line in _read(own).splitlines():
+        if line.startswith("0::"):
+            group = root / line[3:].lstrip("/")
+            yield group
+            while group != root:
+                group = group.parent
+                yield group
+
+
+def _read(path: Path) -> str:
     try:
-        quota, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            return int(quota) / int(period)
-    except (OSError, ValueError):
-        pass
-    return float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+        return path.read_text().strip()
+    except OSError:
+        return ""

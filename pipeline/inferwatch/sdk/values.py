@@ -35,10 +35,11 @@ def plain(value: Any) -> Plain:
         return float(value)
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 and not is_moment(value):
-        scalar = value.item()
-        if type(scalar) in PLAIN_TYPES:
-            return scalar  # type: ignore[no-any-return]
+    if hasattr(value, "item"):
+        if getattr(value, "ndim", 0) == 0 and not is_moment(value):
+            scalar = value.item()
+            if type(scalar) in PLAIN_TYPES:
+                return scalar  # type: ignore[no-any-return]
     elif hasattr(type(value), "__float__"):
         return float(value)
     raise UnfitError(f"{type(value).__name__} is no number, text or truth value")
