@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from inferwatch.core import alerts, diagnose, figures, quality, rules, windows
 from inferwatch.core.alerts import Instance
@@ -149,7 +150,8 @@ def _rows_of(model: Model, version: str, start: int, rows: int, segment: str) ->
         return joined
     column, value = segment.split("=", 1)
     code = model.state.columns.segments[column].index(value)
-    return joined.take(joined.segments[column] == code)
+    codes = joined.segments.get(column, np.full(len(joined.label), -1, np.int32))
+    return joined.take(codes == code)
 
 
 def baseline(model: Model, version: str, segment: str) -> dict[str, float]:
