@@ -98,6 +98,14 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     return MonitorFile(path, match, definition), values
 
 
+def facts(path: Path) -> ModelFacts:
+    """The `model:` block alone: what a profile needs to know before there is one.
+
+    :raises ConfigError: naming file, line, key and the fix.
+    """
+    return _facts(_inherited(document.read(path), path, []).get("model"))
+
+
 def _api_version(root: Node) -> None:
     node = root.entries().get("apiVersion")
     if node is None:

@@ -20,6 +20,7 @@ from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
 from inferwatch.core.watermark import Watermark
 from inferwatch.core.windows import Track
+from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition, Window
 from inferwatch.records.events import Deploy
 from inferwatch.records.outputs import FOLD_VERSION
@@ -67,12 +68,14 @@ class Model:
     """A model at work: its state, and the plan, indexes and detectors that follow from it.
 
     :param values: sorted reference columns by the digest a profile names them with.
+    :raises ConfigError: an exact window needs columns that are not among them.
     """
 
     def __init__(self, state: ModelState, values: Mapping[str, Values]) -> None:
         self.state = state
         self.values = values
         self.plan = plans.make(state.definition)
+        self._check_values()
         self.join = Join(state.pending)
         self.detectors = {key: _detector(kept) for key, kept in state.detectors.items()}
         self._references: dict[str, VersionReference] = {}
@@ -96,6 +99,7 @@ class Model:
         """Watch by `definition` from here on; windows whose definition changed start anew."""
         before = {plan.window.name: plan.digest for plan in self.plan.windows}
         self.state.definition = definition
+        self._check_values()
         self.plan = plans.make(definition)
         after = {plan.window.name: plan.digest for plan in self.plan.windows}
         kept = [name for name in after if before.get(name) == after[name]]
@@ -103,6 +107,19 @@ class Model:
             name: tracks for name, tracks in self.state.tracks.items() if name in kept
         }
         self._references.clear()
+
+    def _check_values(self) -> None:
+        """Exact windows compare with the profile's own columns, which do not travel in the log."""
+        profile = self.definition.reference.profile
+        exact = any(window.exact for window in self.definition.windows)
+        if profile is None or not exact or profile.values_digest in self.values:
+            return
+        raise ConfigError(
+            f"an exact window of {self.name} needs the columns of profile '{profile.name}' "
+            f"({profile.values_digest}), which are not here",
+            key="reference.profile",
+            fix="name the profile file whose .values.npz has them",
+        )
 
     def track(self, plan: WindowPlan, version: str) -> Track:
         """State of one window definition for one version."""

@@ -6,7 +6,7 @@ differs.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -85,10 +85,12 @@ def run(
     definition_of: DefinitionOf,
     values: Mapping[str, Values],
     write: Callable[[Output], None],
+    skipped: Collection[tuple[int, int]] = (),
 ) -> Summary:
-    """Fold every record; `write` gets each unique output once.
+    """Fold every record but those `skipped` (partition, offset); `write` gets each unique output once.
 
     :raises ConflictError: one id came with two contents.
+    :raises ConfigError: an exact window needs reference columns that `values` lacks.
     """
     started = time.monotonic()
     partitions: dict[int, Partition] = {}
@@ -99,6 +101,9 @@ def run(
         partition = partitions.get(raw.partition)
         if partition is None:
             partition = partitions[raw.partition] = Partition(raw.partition, values)
+            for number, offset in skipped:
+                if number == raw.partition:
+                    partition.skip(offset)
         name = partition.undefined(decoded)
         if name is not None:
             partition.define(name, definition_of(name), raw.offset)

@@ -205,6 +205,8 @@ class Shell:
             message = event.message
             try:
                 await self._one(message)
+            except ConfigError as error:
+                die(Exit.CONFIG, str(error))
             except Exception:
                 die(Exit.BUG, f"folding {message.tp} @{message.offset}\n{traceback.format_exc()}")
 

@@ -1,0 +1,80 @@
+"""`inferwatch profile build|show`"""
+
+import argparse
+from pathlib import Path
+
+from inferwatch.config import mapping, monitors, profiles
+from inferwatch.errors import UsageError
+from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
+from inferwatch.replay import table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of both."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="describe the rows of a table")
+    build.add_argument("source", type=Path, metavar="TABLE", help="CSV, Parquet or JSON lines")
+    build.add_argument("--out", type=Path, required=True, metavar="FILE.json")
+    build.add_argument("--mapping", type=Path, metavar="FILE",
+                       help="what the columns mean; mapping.yaml beside the table by default")  # fmt: skip
+    build.add_argument("--monitors", type=Path, metavar="FILE",
+                       help="take task, positive class and segments from this monitor file")  # fmt: skip
+    build.add_argument("--task", choices=["binary", "multiclass", "regression"])
+    build.add_argument("--positive", default="1", help="the positive class of a binary task")
+    build.add_argument("--segments", nargs="*", default=[], metavar="COLUMN")
+    show = actions.add_parser("show", help="print a profile")
+    show.add_argument("profile", type=Path, metavar="FILE.json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build or print."""
+    if arguments.action == "show":
+        profile, _ = profiles.read(arguments.profile)
+        _show(profile)
+        return 0
+    described = arguments.mapping or arguments.source.parent / "mapping.yaml"
+    if not described.is_file():
+        raise UsageError(f"{described}: no such file; say with --mapping what the columns mean")
+    columns = mapping.read(described)
+    batches = list(table.read(arguments.source, columns))
+    if not batches:
+        raise UsageError(f"{arguments.source} has no rows")
+    truths = [batch.labels for batch in batches if batch.labels is not None]
+    facts = _facts(arguments)
+    profile, values = profiles.build(columns.model, facts, [batch.rows for batch in batches], truths)
+    try:
+        profiles.write(arguments.out, profile, values)
+    except OSError as error:
+        raise UsageError(f"{arguments.out} cannot be written: {error.strerror}") from None
+    _show(profile)
+    return 0
+
+
+def _facts(arguments: argparse.Namespace) -> ModelFacts:
+    """What the monitor file says; it may name a profile that is only about to be built."""
+    if arguments.monitors:
+        return monitors.facts(arguments.monitors)
+    if arguments.task is None:
+        raise UsageError("say the task: --task binary|multiclass|regression, or --monitors FILE")
+    return ModelFacts(
+        task=arguments.task, positive=arguments.positive, segments=arguments.segments
+    )
+
+
+def _show(profile: Profile) -> None:
+    print(f"{profile.name}: {profile.rows} rows")
+    for name, column in (*profile.numeric.items(), *profile.categories.items()):
+        print(f"  {name}: {_column(column)}")
+    for name, extra in (("score", profile.score), ("prediction", profile.prediction)):
+        if extra is not None:
+            print(f"  {name}: {_column(extra)}")
+    for segment, figures in sorted(profile.quality.items()):
+        listed = ", ".join(f"{metric} {value:.4g}" for metric, value in sorted(figures.items()))
+        print(f"  {segment or 'all rows'}: {listed}")
+
+
+def _column(column: NumericProfile | CategoryProfile) -> str:
+    if isinstance(column, NumericProfile):
+        return f"mean {column.mean:.4g}, sd {column.sd:.4g}, {column.least:.4g} to {column.most:.4g}"
+    most = sorted(zip(column.counts, column.words, strict=True), reverse=True)[:3]
+    return f"{len(column.words)} words, most often {', '.join(word for _, word in most)}"

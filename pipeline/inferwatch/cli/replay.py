@@ -1,0 +1,99 @@
+"""`inferwatch replay SOURCE`"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from inferwatch.cli.connect import add_connection, connection
+from inferwatch.config import mapping, monitors, profiles
+from inferwatch.config.monitors import Monitors
+from inferwatch.core.reference import Values
+from inferwatch.errors import ConfigError, UsageError
+from inferwatch.replay import driver, table, topic
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of a replay."""
+    parser.add_argument("source", metavar="SOURCE",
+                        help="a CSV, Parquet or JSON lines file, or the word `topic`")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="gets windows.jsonl, alerts.jsonl, dead.jsonl, summary.json")  # fmt: skip
+    parser.add_argument("--monitors", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="rules to run; a topic without it is run by the rules it recorded")  # fmt: skip
+    parser.add_argument("--mapping", type=Path, metavar="FILE",
+                        help="what a table's columns mean; mapping.yaml beside it by default")  # fmt: skip
+    parser.add_argument("--profile", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="columns that recorded rules with exact windows compare with")  # fmt: skip
+    parser.add_argument("--since", type=_time_ms, metavar="TIME", help="record time of a topic, ISO 8601")
+    parser.add_argument("--until", type=_time_ms, metavar="TIME")
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay, write, say what came of it."""
+    loaded = monitors.load(arguments.monitors)
+    with driver.Writer(arguments.out) as writer:
+        if arguments.source == "topic":
+            summary = _topic(arguments, loaded, writer)
+        else:
+            summary = _table(arguments, loaded, writer)
+        writer.summary(summary)
+    _tell(summary, arguments.out)
+    return 0
+
+
+def _table(arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer) -> driver.Summary:
+    path = Path(arguments.source)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; SOURCE is a table or the word `topic`")
+    described = arguments.mapping or path.parent / "mapping.yaml"
+    if not described.is_file():
+        raise UsageError(f"{described}: no such file; say with --mapping what the columns mean")
+    columns = mapping.read(described)
+    windows = loaded.definition(columns.model).windows
+    grace_ms = max((window.grace_ms for window in windows), default=0)
+    rows = table.records(table.read(path, columns), grace_ms)
+    return driver.run(rows, loaded.definition, loaded.values(), writer.write)
+
+
+def _topic(arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer) -> driver.Summary:
+    there = connection(arguments)
+    found = topic.survey(there, arguments.since, arguments.until)
+    recorded = not arguments.monitors
+    rows: Iterator[Any] = topic.records(there, found, recorded_rules=recorded)
+    rules = found.definition if recorded else loaded.definition
+    values = loaded.values() | _values(arguments.profile)
+    return driver.run(rows, rules, values, writer.write, found.skipped)
+
+
+def _values(paths: Sequence[Path]) -> dict[str, Values]:
+    found: dict[str, Values] = {}
+    for path in paths:
+        profile, values = profiles.read(path)
+        if not values or profile.values_digest is None:
+            raise ConfigError("has no columns beside it", file=str(path),
+                              fix=f"put {profiles.values_path(path).name} there")  # fmt: skip
+        found[profile.values_digest] = values
+    return found
+
+
+def _tell(summary: driver.Summary, out: Path) -> None:
+    rejected = sum(summary.rejected.values())
+    print(f"{summary.rows} rows: {summary.ok} ok, {rejected} rejected, "
+          f"{sum(summary.duplicate.values())} repeated · {summary.seconds:.1f} s")  # fmt: skip
+    print(f"{summary.windows} windows, {summary.alerts} alert transitions")
+    for transition, count in summary.transitions.items():
+        print(f"  {count:4}  {transition}")
+    print(f"digest {summary.digest}")
+    print(f"written to {out}")
+
+
+def _time_ms(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 2026-01-31T12:00Z") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,99 @@
+"""Offset ranges of a topic as records, read once and to a known end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from inferwatch.connection import Connection
+from inferwatch.errors import ConfigError, TransientError
+from inferwatch.records.raw import RawRecord
+
+PATIENCE_S = 10.0
+
+
+class LogReader:
+    """Reads offset ranges of one of our topics with an own consumer that never commits."""
+
+    def __init__(self, connection: Connection, topic: str) -> None:
+        self._topic = connection.topic(topic)
+        self._servers = connection.bootstrap_servers
+        self._consumer = Consumer(
+            connection.librdkafka(
+                **{
+                    "group.id": "inferwatch-replay",
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "error",
+                    "isolation.level": "read_uncommitted",
+                    "enable.partition.eof": True,
+                    "queued.max.messages.kbytes": 16_384,
+                    "log_level": 2,
+                    "error_cb": lambda _: None,  # what matters comes back from poll
+                }
+            )
+        )
+
+    def __enter__(self) -> "LogReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def partitions(self) -> list[int]:
+        """The topic's partitions.
+
+        :raises ConfigError: there is no such topic.
+        :raises TransientError: no broker answers.
+        """
+        try:
+            topics = self._consumer.list_topics(self._topic, timeout=PATIENCE_S).topics
+        except KafkaException as error:
+            raise TransientError(
+                f"no broker answers at {self._servers}: {error.args[0].str()}"
+            ) from None
+        described = topics[self._topic]
+        if described.error is not None or not described.partitions:
+            raise ConfigError(f"there is no topic {self._topic}", key="--prefix",
+                              fix="see `inferwatch topics plan`")  # fmt: skip
+        return sorted(described.partitions)
+
+    def ends(self, partition: int) -> tuple[int, int]:
+        """The oldest offset that is left, and the one that comes next."""
+        try:
+            place = TopicPartition(self._topic, partition)
+            low, high = self._consumer.get_watermark_offsets(place, timeout=PATIENCE_S)
+        except KafkaException as error:
+            raise TransientError(f"partition {partition}: {error.args[0].str()}") from None
+        return low, high
+
+    def read_all(self) -> Iterator[RawRecord]:
+        """All that is there now."""
+        for partition in self.partitions():
+            yield from self.read(partition, *self.ends(partition))
+
+    def read(self, partition: int, start: int, end: int) -> Iterator[RawRecord]:
+        """Records of `[start, end)`; the last offsets may hold none (transaction markers)."""
+        if start >= end:
+            return
+        self._consumer.assign([TopicPartition(self._topic, partition, start)])
+        while True:
+            message = self._consumer.poll(PATIENCE_S)
+            if message is None:
+                raise TransientError(f"partition {partition}: nothing came for {PATIENCE_S:.0f} s")
+            problem = message.error()
+            if problem is not None:
+                if problem.code() == KafkaError._PARTITION_EOF:
+                    return
+                raise TransientError(f"partition {partition}: {problem.str()}")
+            if message.offset() >= end:
+                return
+            yield _raw(message)
+            if message.offset() == end - 1:
+                return
+
+
+def _raw(message: Any) -> RawRecord:
+    _, time_ms = message.timestamp()
+    headers = {name: bytes(value or b"") for name, value in message.headers() or []}
+    return RawRecord(message.topic(), message.partition(), message.offset(), time_ms,
+                     message.key(), message.value(), headers)  # fmt: skip

@@ -1,0 +1,20 @@
+"""What live workers have published, taken together: a digest to hold a replay against."""
+
+from inferwatch.connection import Connection
+from inferwatch.replay.digest import Digest
+from inferwatch.replay.log import LogReader
+
+TOPICS = {"window": "windows.v1", "alert": "alerts.v1"}
+
+
+def digest(connection: Connection) -> Digest:
+    """Everything on the output topics now; repeats with equal ids count once.
+
+    :raises ConflictError: an id came with two contents.
+    """
+    found = Digest()
+    for kind, topic in TOPICS.items():
+        with LogReader(connection, topic) as reader:
+            for raw in reader.read_all():
+                found.add(kind, raw.headers["ce_id"].decode(), raw.value or b"")
+    return found
