@@ -264,6 +264,7 @@ class Shell:
             definition = self._definition(name)
             await self.state.write_definition(number, name, definition)
             owned.definitions[name] = definition
+            log.info("watching %s: %d checks", name, len(definition.checks))
         await self._write_monitor(number, name, definition, offset)
         if name not in owned.partition.models:
             owned.partition.define(name, definition, offset)

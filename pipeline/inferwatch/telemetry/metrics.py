@@ -1,6 +1,6 @@
 """The worker's metrics, in a registry of their own. docs/operating.md lists them."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from inferwatch.errors import Reason
 

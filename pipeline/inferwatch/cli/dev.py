@@ -1,0 +1,96 @@
+"""`inferwatch dev`"""
+
+import argparse
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from inferwatch.cli.connect import add_connection, given
+from inferwatch.config import monitors
+from inferwatch.connection import Connection
+from inferwatch.errors import Exit, TransientError
+from inferwatch.runtime import app, embedded, topics
+from inferwatch.runtime.processes import Child, free_port, ready, wait_for
+
+PATIENCE_S = 60.0
+RESTART_PAUSE_S = 1.0
+PARTITIONS = 4
+SIX_LINES = """
+Connect your model (pip install inferwatch):
+
+    export INFERWATCH_BOOTSTRAP_SERVERS={servers}{prefix}
+
+    from inferwatch import Monitor
+    monitor = Monitor("team/model", version="1")
+    prediction_id = monitor.log(features={{"amount": 12.5, "country": "DE"}}, prediction=1, proba=0.93)
+    monitor.log_label(prediction_id, 0)      # whenever the truth is known
+    monitor.close()                          # sends what is left; at exit it does so by itself
+
+Look at it with the same variable set: `inferwatch models`, `inferwatch alerts --follow`.
+Alerts are printed below. Ctrl-C ends it{what_is_lost}.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of dev."""
+    parser.add_argument("--broker", choices=["embedded"], default="embedded",
+                        help="the default, unless --bootstrap-server names a real one")  # fmt: skip
+    parser.add_argument("--monitors", type=Path, nargs="*", default=[], metavar="FILE",
+                        help="monitor files; models without one get the default checks")  # fmt: skip
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Broker, worker and console notifier until Ctrl-C; whoever ends early is started again."""
+    monitors.load(arguments.monitors)  # a broken file is told here, not by a child
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as stack:
+        connection = given(arguments)
+        kind = "real"
+        if connection is None or not arguments.bootstrap_server:
+            kind, connection = "embedded", _embedded(stack)
+        else:
+            app.check_reachable(connection)
+            topics.apply(connection, topics.wanted(connection.prefix, PARTITIONS), 1)
+        try:
+            _supervise(stack, kind, connection, arguments.monitors)
+        except KeyboardInterrupt:
+            print("\nstopping in order", file=sys.stderr)
+    return Exit.DONE
+
+
+def _embedded(stack: ExitStack) -> Connection:
+    broker = embedded.start()
+    stack.callback(broker.stop)
+    return Connection(broker.bootstrap_servers)
+
+
+def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[Path]) -> None:
+    health = f"127.0.0.1:{free_port()}"
+    where = ["--bootstrap-server", connection.bootstrap_servers, "--prefix", connection.prefix,
+             "--broker", kind]  # fmt: skip
+    commands = {
+        "worker": ["worker", *where, "--http-listen", health, "--monitors", *map(str, files)],
+        "notifier": ["notifier", *where],
+    }
+    children: dict[str, Child] = {}
+    stack.callback(lambda: [child.stop() for child in children.values()])
+    for name, command in commands.items():
+        children[name] = Child(name, "inferwatch.cli.main", command)
+    wait_for(lambda: ready(health), PATIENCE_S, "the worker", list(children.values()))
+    prefix = "" if connection.prefix == "inferwatch." else f" INFERWATCH_PREFIX={connection.prefix}"
+    lost = ", and what the embedded broker holds with it" if kind == "embedded" else ""
+    print(SIX_LINES.format(servers=connection.bootstrap_servers, prefix=prefix, what_is_lost=lost),
+          flush=True)  # fmt: skip
+    while True:
+        for name, child in children.items():
+            if child.running():
+                continue
+            code = child.process.returncode
+            if code == Exit.CONFIG:
+                raise TransientError(f"the {name} cannot go on (exit {code}); its reason stands above")
+            print(f"the {name} ended with exit {code} and is started again", file=sys.stderr)
+            children[name] = Child(name, "inferwatch.cli.main", commands[name])
+        time.sleep(RESTART_PAUSE_S)
