@@ -5,7 +5,7 @@ from pathlib import Path
 
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.runtime import worker
-from inferwatch.runtime.settings import GROUP, WorkerSettings
+from inferwatch.runtime.settings import WorkerSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="monitor files; models without one get the default checks")  # fmt: skip
     parser.add_argument("--broker", choices=["real", "embedded"], default="real",
                         help="embedded: the server named is `inferwatch broker`")  # fmt: skip
-    parser.add_argument("--group", default=GROUP, help="consumer group")
     parser.add_argument("--http-listen", default="127.0.0.1:0", metavar="HOST:PORT",
                         help="health and metrics; port 0 takes a free one")  # fmt: skip
     parser.add_argument("--checkpoint-every", type=float, default=2.0, metavar="SECONDS")
@@ -34,7 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
             connection=connection(arguments),
             monitors=tuple(arguments.monitors),
             embedded=embedded,
-            group=arguments.group,
             checkpoint_every_s=arguments.checkpoint_every,
             tick_every_s=arguments.tick_every,
             session_timeout_s=arguments.session_timeout or (3.0 if embedded else 10.0),

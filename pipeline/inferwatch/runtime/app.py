@@ -1,7 +1,9 @@
 """Faust apps with every setting that matters passed explicitly: Faust also reads bare environment names."""
 
+import atexit
 import contextlib
 import logging
+import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -59,7 +61,9 @@ def make(
 
 def scratch_folder(name: str) -> Path:
     """A folder that Faust insists on and never needs: there is no local state."""
-    return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    folder = tempfile.mkdtemp(prefix=f"{name}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _credentials(connection: Connection) -> Any:

@@ -8,8 +8,6 @@ from pathlib import Path
 from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError
 
-GROUP = "inferwatch-worker"
-
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -18,12 +16,16 @@ class WorkerSettings:
     connection: Connection
     monitors: tuple[Path, ...] = ()
     embedded: bool = False
-    group: str = GROUP
     checkpoint_every_s: float = 2.0
     tick_every_s: float = 5.0
     session_timeout_s: float = 10.0
     http_listen: str = "127.0.0.1:0"
     accept_state_loss: bool = False
+
+    @property
+    def group(self) -> str:
+        """The consumer group: one for each set of topics."""
+        return f"{self.connection.prefix}worker"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "WorkerSettings":

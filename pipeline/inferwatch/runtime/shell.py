@@ -364,6 +364,9 @@ class Shell:
         accepted = await faust_private.commit(self.app, {TP(self.events, number): offset + 1})
         owned.saved_offset = offset
         self.status.checkpointed(number, size)
+        for name in dumped:
+            if name in owned.partition.models:
+                self.status.watched(owned.partition.models[name])
         if accepted and owned.stale:
             stale, owned.stale = owned.stale, []
             await self.state.forget(number, stale)

@@ -2,10 +2,12 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from inferwatch.core.fold import Output
+from inferwatch.core.model import Model
 from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.telemetry.metrics import Metrics
 
@@ -49,6 +51,16 @@ class Status:
         self.metrics.checkpoints.inc()
         self.metrics.checkpoint_time.labels(str(partition)).set_to_current_time()
         self.metrics.state_bytes.labels(str(partition)).set(size_bytes)
+
+    def watched(self, model: Model) -> None:
+        """A model as its checkpoint has it."""
+        metrics, state = self.metrics, model.state
+        metrics.model_rows.labels(model.name).set(sum(state.rows.values()))
+        if state.watermark.now_ms() > 0:
+            metrics.watermark.labels(model.name).set(state.watermark.now_ms() / 1000)
+        firing = Counter(one.alert for one in state.instances.values() if one.condition == "firing")
+        for check in model.definition.checks:
+            metrics.alert_firing.labels(check.alert, model.name).set(firing[check.alert])
 
     def lag(self, records: int) -> None:
         """Records still in the log; none means progress."""

@@ -4,6 +4,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from inferwatch.errors import Reason
 
+disable_created_metrics()  # a second series a counter that nobody reads
+
 DELAYS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 
 
@@ -32,6 +34,15 @@ class Metrics:
         )
         self.state_bytes = Gauge(
             "state_bytes", "Bytes written by the last checkpoint", ["partition"], **within
+        )
+        self.model_rows = Gauge(
+            "model_rows", "Inference rows folded into the model's state", ["model"], **within
+        )
+        self.watermark = Gauge(
+            "watermark_timestamp_seconds", "Event time that the model has reached", ["model"], **within
+        )
+        self.alert_firing = Gauge(
+            "alert_firing", "Alerts that fire now", ["alertname", "model"], **within
         )
         self.event_delay = Histogram(
             "event_delay_seconds", "From record time to fold", buckets=DELAYS_S, **within
