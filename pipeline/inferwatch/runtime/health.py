@@ -39,7 +39,7 @@ def _handler(status: Status) -> type[BaseHTTPRequestHandler]:
             checks = {
                 "/livez": status.alive,
                 "/readyz": status.ready,
-                "/startupz": lambda: not status.restoring,
+                "/startupz": lambda: status.assigned,
             }
             if self.path == "/metrics":
                 encode, kind = choose_encoder(self.headers.get("Accept", ""))

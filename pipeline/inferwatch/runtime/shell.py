@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import faust
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
@@ -71,6 +72,7 @@ class Shell:
         self.owned: dict[int, Owned] = {}
         self.lock = asyncio.Lock()
         self.generation: int | None = None
+        self.closing = False
         self.producer: AIOKafkaProducer | None = None
         self.state: StateLog | None = None
         self._prober: AIOKafkaConsumer | None = None
@@ -81,6 +83,7 @@ class Shell:
         """Take over the partitions of a new assignment; the flow is stopped meanwhile."""
         generation = faust_private.generation(self.app)
         self.status.restoring = True
+        self.status.assigned = False
         async with self.lock:
             self.owned.clear()
             await self._connect()
@@ -98,6 +101,8 @@ class Shell:
                 die(Exit.CONFIG, str(error))
             except (BrokenStateError, ValueError) as error:
                 die(Exit.STORAGE, str(error))
+            except (KafkaError, TimeoutError) as error:
+                die(Exit.UNAVAILABLE, f"the state cannot be read: {error!r}")
             if generation != faust_private.generation(self.app):
                 return  # superseded: Faust calls again
             start = {
@@ -191,7 +196,8 @@ class Shell:
         self.owned.clear()
 
     async def close(self) -> None:
-        """Hand over and close the clients."""
+        """Hand over and close the clients; from here on nothing is written."""
+        self.closing = True
         await self.hand_over()
         for client in (self._prober, self.producer):
             if client is not None:
@@ -208,6 +214,8 @@ class Shell:
             except ConfigError as error:
                 die(Exit.CONFIG, str(error))
             except Exception:
+                if self.closing:  # a write that the closed producer refused; its input is folded again
+                    return
                 die(Exit.BUG, f"folding {message.tp} @{message.offset}\n{traceback.format_exc()}")
 
     async def _one(self, message: Any) -> None:
@@ -309,16 +317,19 @@ class Shell:
 
     async def tick(self) -> None:
         """Write the passing of time into every partition owned."""
-        if self.producer is None or self.app.rebalancing:
-            return
         described = headers("tick", id=_now(), source="inferwatch/worker", time=_now(),
                             content_type=JSON)  # fmt: skip
-        for number in list(self.owned):
-            await self._guard(self._send("events.v1", b"", None, described, number))
+        async with self.lock:
+            if self.closing or self.app.rebalancing:
+                return
+            for number in list(self.owned):
+                await self._guard(self._send("events.v1", b"", None, described, number))
 
     async def checkpoint(self) -> None:
         """Make everything folded so far safe, partition by partition."""
         async with self.lock:
+            if self.closing:
+                return
             for number in list(self.owned):
                 await self._checkpoint(number)
         self._look_at_progress()

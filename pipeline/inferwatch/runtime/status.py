@@ -1,6 +1,5 @@
 """How the worker is doing, as its health endpoints, metrics and watchdog see it."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,14 +19,13 @@ class Status:
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
-        self.restoring = True
+        self.assigned = self.restoring = False
         self.stopping_since_s: float | None = None
         self.beat_s = time.monotonic()
-        self._lock = threading.Lock()
 
     def took_over(self, partitions: Sequence[int]) -> None:
         """A new assignment is restored."""
-        self.restoring = False
+        self.restoring, self.assigned = False, True
         self.beat_s = time.monotonic()
         self.metrics.rebalances.inc()
         self.metrics.partitions.set(len(partitions))
@@ -75,6 +73,7 @@ class Status:
     def health(self) -> dict[str, Any]:
         """What `/readyz` answers."""
         return {
+            "assigned": self.assigned,
             "restoring": self.restoring,
             "seconds_without_progress": round(self.idle_s(), 1),
             "stopping": self.stopping_since_s is not None,
@@ -82,7 +81,7 @@ class Status:
 
     def ready(self) -> bool:
         """Assigned, restored, and folding or with nothing to fold."""
-        return not self.restoring and self.idle_s() < READY_S and self.stopping_since_s is None
+        return self.assigned and self.idle_s() < READY_S and self.stopping_since_s is None
 
     def alive(self) -> bool:
         """False only when a restart would help; never during a restore."""

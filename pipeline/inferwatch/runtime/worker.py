@@ -22,12 +22,14 @@ from inferwatch.telemetry.metrics import Metrics
 log = logging.getLogger("inferwatch.worker")
 
 
-def make(settings: WorkerSettings) -> tuple[faust.App, Status]:
-    """The app with everything attached.
+def make(settings: WorkerSettings) -> faust.App:
+    """The app with everything attached: shell, watchdog, health endpoints.
 
-    :raises ConfigError: a monitor file or the connection cannot be used.
+    :raises ConfigError: a monitor file, the connection or the listening address cannot be used.
+    :raises TransientError: no broker answers.
     """
     monitors = monitor_files.load(settings.monitors)
+    apps.check_reachable(settings.connection)
     status = Status(Metrics())
     app = apps.make(
         settings.group,
@@ -36,23 +38,17 @@ def make(settings: WorkerSettings) -> tuple[faust.App, Status]:
         session_timeout_s=settings.session_timeout_s,
         datadir=apps.scratch_folder(settings.group),
     )
-    shell = Shell(app, settings, monitors, status)
-    attach(app, shell)
+    attach(app, Shell(app, settings, monitors, status))
+    address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
-    return app, status
+    log.info("worker on %s, health on http://%s", settings.connection.bootstrap_servers, address)
+    return app
 
 
 def run(settings: WorkerSettings) -> int:
-    """Run one worker until SIGTERM; the exit code.
-
-    :raises TransientError: no broker answers.
-    """
+    """Run one worker until SIGTERM; the exit code. Raises what `make` raises."""
     apps.configure_logging()
-    apps.check_reachable(settings.connection)
-    app, status = make(settings)
-    address = health.serve(settings.http_listen, status)
-    log.info("worker on %s, health on http://%s", settings.connection.bootstrap_servers, address)
-    return apps_main(app)
+    return apps_main(make(settings))
 
 
 def apps_main(app: faust.App) -> int:
@@ -75,6 +71,6 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     apps.configure_logging()
-    app, _ = make(WorkerSettings.from_environment())
+    app = make(WorkerSettings.from_environment())
     setattr(sys.modules[__name__], "app", app)
     return app
