@@ -54,7 +54,7 @@ def inference(table: Table, version: str, head: Head, privacy: Privacy) -> Infer
         categories=categories,
         prediction=answers(columns[PREDICTION]) if PREDICTION in columns else None,
         scores=_scores(table),
-        latency_ms=numbers("d", columns[LATENCY]) if LATENCY in columns else None,
+        latency_ms=numbers("f", columns[LATENCY]) if LATENCY in columns else None,
         error=words(columns[ERROR]) if ERROR in columns else None,
         segments=_segments(table, privacy),
         entity=_entities(table, privacy),

@@ -90,7 +90,7 @@ def test_a_row_keeps_all_that_was_said_about_it(wire):
     assert np.frombuffer(batch.time_ms, "<i8")[0] == 1_700_000_000_000
     assert floats(batch.prediction.data) == [1.0, 0.0]
     assert (batch.scores.names, floats(batch.scores.data)) == (["score"], [0.93, None])
-    assert floats(batch.latency_ms) == [12.5, None]
+    assert floats(batch.latency_ms, "<f4") == [12.5, None]
     assert worded(batch.error) == [None, "TimeoutError"]
     assert worded(batch.segments["region"]) == ["eu", "eu"]
     assert worded(batch.segments["country"]) == ["DE", None]
