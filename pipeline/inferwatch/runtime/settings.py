@@ -46,3 +46,35 @@ class WorkerSettings:
             session_timeout_s=3.0 if embedded else 10.0,
             http_listen=environment.get("INFERWATCH_HTTP_LISTEN", "127.0.0.1:0"),
         )
+
+
+@dataclass(frozen=True)
+class NotifierSettings:
+    """What a notifier process needs to know; without a channels file it prints."""
+
+    connection: Connection
+    channels: Path | None = None
+    embedded: bool = False
+    session_timeout_s: float = 10.0
+    http_listen: str = "127.0.0.1:0"
+
+    @property
+    def group(self) -> str:
+        """The consumer group: one for each set of topics."""
+        return f"{self.connection.prefix}notifier"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "NotifierSettings":
+        """What `INFERWATCH_*` says.
+
+        :raises ConfigError: no broker is named.
+        """
+        shared = WorkerSettings.from_environment(environment)
+        channels = environment.get("INFERWATCH_CHANNELS", "")
+        return cls(
+            connection=shared.connection,
+            channels=Path(channels) if channels else None,
+            embedded=shared.embedded,
+            session_timeout_s=shared.session_timeout_s,
+            http_listen=shared.http_listen,
+        )

@@ -8,7 +8,7 @@ from typing import Any
 from inferwatch.core.fold import Output
 from inferwatch.core.model import Model
 from inferwatch.records.raw import Decoded, RawRecord
-from inferwatch.telemetry.metrics import Metrics
+from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
 
 READY_S = 30.0
 STALLED_S = 60.0
@@ -17,7 +17,7 @@ STALLED_S = 60.0
 class Status:
     """Written by the event loop, read by the watchdog and health threads."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics | NotifierMetrics) -> None:
         self.metrics = metrics
         self.assigned = self.restoring = False
         self.stopping_since_s: float | None = None

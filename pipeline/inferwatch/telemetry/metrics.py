@@ -1,5 +1,7 @@
 """The worker's metrics, in a registry of their own. docs/operating.md lists them."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from inferwatch.errors import Reason
@@ -47,3 +49,32 @@ class Metrics:
         self.event_delay = Histogram(
             "event_delay_seconds", "From record time to fold", buckets=DELAYS_S, **within
         )
+
+
+class NotifierMetrics:
+    """The notifier's, one attribute a metric; `channels` are known, so every series starts at 0."""
+
+    def __init__(self, channels: Sequence[str]) -> None:
+        self.registry = CollectorRegistry()
+        within = {"namespace": "inferwatch", "registry": self.registry}
+        self.notifications = Counter(
+            "notifications", "Messages that are over", ["channel", "outcome"], **within
+        )
+        self.retries = Counter(
+            "notification_retries", "Attempts to be repeated", ["channel"], **within
+        )
+        self.durations = Histogram(
+            "notification_duration_seconds", "One attempt", ["channel"], buckets=DELAYS_S, **within
+        )
+        self.waiting = Gauge("notifications_waiting", "Planned, not over", ["channel"], **within)
+        for channel in channels:
+            for outcome in ("sent", "rejected"):
+                self.notifications.labels(channel, outcome)
+            for metric in (self.retries, self.durations, self.waiting):
+                metric.labels(channel)
+        self.rejected = Counter(
+            "alerts_rejected", "Records on the alerts topic that could not be read", **within
+        )
+        self.rebalances = Counter("rebalances", "Assignments taken over", **within)
+        self.partitions = Gauge("partitions", "Partitions owned", **within)
+        self.lag = Gauge("lag_records", "Transitions in the log and not planned", **within)

@@ -1,0 +1,22 @@
+"""Every kind of channel: its keys in the channels file, and what reads them."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from inferwatch.config.document import Node
+from inferwatch.notify.channels import console, webhook
+from inferwatch.notify.deliver import Channel
+
+
+class Kind(NamedTuple):
+    """What an entry of the channels file may hold, and the channel made of it."""
+
+    keys: tuple[str, ...]
+    required: tuple[str, ...]
+    read: Callable[[Mapping[str, Node], str], Channel]
+
+
+KINDS = {
+    "console": Kind(console.KEYS, console.REQUIRED, console.read),
+    "webhook": Kind(webhook.KEYS, webhook.REQUIRED, webhook.read),
+}

@@ -1,0 +1,213 @@
+"""An alert as people read it: what, how far, since when and what else, the cause.
+
+    [FIRING·critical] RecallDrop  risk/fraud-scorer v12  country=DE
+    recall 0.61, limit 0.76 (reference 0.80, −24 %) · 14:00–15:00 UTC · 412 labels, coverage 83 %
+    Began 14:07, two minutes after deploy v12 · other country values unchanged · latency normal
+    Most of it: amount (PSI 4.1), 19 of 20 features quiet · first bad offset events.v1/7@88213
+
+Times are UTC; a date stands where it is not the day of the message. Names come from data, so
+whatever is not printable is escaped.
+"""
+
+import math
+from datetime import UTC, datetime
+
+from inferwatch.records.outputs import AlertRecord, Span
+
+DELAYED_MS = 3_600_000
+STATISTICS = {"psi": "PSI", "ks": "KS", "chisquare": "chi²", "zscore": "z-score",
+              "iqr": "IQR distance", "adwin": "ADWIN", "page_hinkley": "Page–Hinkley"}  # fmt: skip
+ROW_METHODS = ("adwin", "page_hinkley")
+RECOVERED = ("recovered", "quiet")
+
+
+def render(alert: AlertRecord, told_ms: int, now_ms: int) -> str:
+    """Up to four lines. `told_ms` is the record time of the alert, `now_ms` when it is sent."""
+    parts = [header(alert, delayed=now_ms - told_ms > DELAYED_MS), _figure_line(alert, told_ms),
+             _began_line(alert, told_ms), _cause_line(alert)]  # fmt: skip
+    return "\n".join(_printable(part) for part in parts if part)
+
+
+def header(alert: AlertRecord, *, delayed: bool = False) -> str:
+    """The first line: state, alert, model and version, feature and segment."""
+    states = [_state(alert), *["delayed"] * delayed]
+    version = f" v{alert.version}" if alert.version else ""
+    names = [alert.alert, alert.model + version, alert.feature, alert.segment]
+    return f"[{'·'.join(states)}] " + "  ".join(name for name in names if name)
+
+
+def _state(alert: AlertRecord) -> str:
+    if alert.condition == "ok":
+        return "RESOLVED"
+    if alert.condition == "firing" and alert.severity == "info":
+        return "INFO"
+    return f"{alert.condition.replace('_', ' ').upper()}·{alert.severity}"
+
+
+def _figure_line(alert: AlertRecord, told_ms: int) -> str:
+    parts = [_figure(alert)]
+    if alert.window is not None:
+        parts.append(_span(alert.window, told_ms))
+    if alert.coverage is not None:
+        parts.append(f"{_count(alert.labelled, 'label')}, coverage {_percent(alert.coverage)}")
+    elif alert.rows and not (alert.window and alert.window.rows == alert.rows):
+        parts.append(_count(alert.rows, "row"))
+    return " · ".join(parts)
+
+
+def _figure(alert: AlertRecord) -> str:
+    if alert.condition == "no_data":
+        return f"{_subject(alert)} unknown: the model sends nothing"
+    if alert.method == "absent":
+        return _silence(alert)
+    if alert.value is None:
+        return f"{_subject(alert)} unknown"
+    if alert.method in ROW_METHODS:
+        return _shift(alert, alert.value)
+    return _compared(alert, alert.value)
+
+
+def _silence(alert: AlertRecord) -> str:
+    if alert.condition != "firing" or alert.value is None or alert.limit is None:
+        return "rows are coming again"
+    return f"no rows for {_duration(alert.value)}, limit {_duration(alert.limit)}"
+
+
+def _shift(alert: AlertRecord, value: float) -> str:
+    subject, found = _subject(alert), STATISTICS[alert.method]
+    if alert.reference is None:
+        return f"{subject} {_number(value, _decimals(value))} ({found})"
+    digits = _decimals(value, alert.reference)
+    moved = f"{_number(alert.reference, digits)} → {_number(value, digits)}"
+    return f"{subject} {moved} ({', '.join([*_change(value, alert.reference), found])})"
+
+
+def _compared(alert: AlertRecord, value: float) -> str:
+    digits, unit = _decimals(value, alert.limit), _unit(alert)
+    words = f"{_subject(alert)} {_number(value, digits)}{unit}"
+    if alert.limit is not None:
+        words += f", limit {_number(alert.limit, digits)}{unit}"
+    if alert.reference is not None:
+        reference = f"reference {_number(alert.reference, digits)}{unit}"
+        words += f" ({', '.join([reference, *_change(value, alert.reference)])})"
+    elif alert.reference_span:
+        words += f" (against {alert.reference_span})"
+    return words
+
+
+def _subject(alert: AlertRecord) -> str:
+    """ "recall", "amount missing", "PSI of amount"."""
+    if alert.method == "absent":
+        return "traffic"
+    name = alert.metric.removeprefix("feature.").replace("*", alert.feature)
+    if alert.metric.startswith("feature.") and alert.feature:
+        part = name.removeprefix(alert.feature).lstrip(".")
+        name = f"{alert.feature} {part}".rstrip()
+    if alert.method == "value" or alert.method in ROW_METHODS:
+        return name
+    return f"{STATISTICS.get(alert.method, alert.method)} of {name}"
+
+
+def _unit(alert: AlertRecord) -> str:
+    return " ms" if alert.metric.startswith("latency.") and alert.method == "value" else ""
+
+
+def _began_line(alert: AlertRecord, told_ms: int) -> str:
+    parts = [] if alert.began_ms is None else [_began(alert, alert.began_ms, told_ms)]
+    if alert.condition == "no_data":
+        parts.append("not resolved")
+    if alert.condition == "ok" and alert.reason not in RECOVERED:
+        parts.append(f"not recovered: {alert.reason.replace('_', ' ')}")
+    for phrase in alert.context:
+        # "two minutes after deploy v12" belongs to the beginning, the rest stands beside it
+        if parts and " after " in phrase and alert.condition == "firing":
+            parts[0] += f", {phrase}"
+        else:
+            parts.append(phrase)
+    return _sentence(" · ".join(parts))
+
+
+def _began(alert: AlertRecord, began_ms: int, told_ms: int) -> str:
+    timed = alert.window is not None and not alert.window.rows
+    words = f"Began {_stamp(began_ms, told_ms)}" + ("" if timed else " UTC")
+    if alert.condition == "ok" and alert.at_ms >= began_ms:
+        lasted = _duration((alert.at_ms - began_ms) / 1000)
+        words += f", ended {_stamp(alert.at_ms, began_ms)} after {lasted}"
+    return words
+
+
+def _cause_line(alert: AlertRecord) -> str:
+    parts = []
+    if alert.causes:
+        label = "Most of it: " if len(alert.causes) > 1 else ""
+        parts.append(label + ", ".join(alert.causes))
+    if alert.first_bad:
+        parts.append(f"first bad offset {alert.first_bad}")
+    return _sentence(" · ".join(parts))
+
+
+def _span(window: Span, told_ms: int) -> str:
+    if window.rows:
+        return f"rows {window.start:,}–{window.end:,}"
+    seconds = bool(window.start % 60_000 or window.end % 60_000)
+    start = _stamp(window.start, told_ms, seconds=seconds)
+    return f"{start}–{_stamp(window.end, window.start, seconds=seconds)} UTC"
+
+
+def _stamp(time_ms: int, day_of_ms: int, *, seconds: bool = False) -> str:
+    """ "14:07", with the date where it is not the day of `day_of_ms`."""
+    time = datetime.fromtimestamp(time_ms / 1000, UTC)
+    same_day = time.date() == datetime.fromtimestamp(day_of_ms / 1000, UTC).date()
+    return time.strftime(("" if same_day else "%Y-%m-%d ") + ("%H:%M:%S" if seconds else "%H:%M"))
+
+
+def _duration(seconds: float) -> str:
+    """The two largest units: "2 h 53 min"."""
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    rest, words = round(seconds), []
+    for name, size in units:
+        if rest >= size:
+            words.append(f"{rest // size} {name}")
+            rest %= size
+    return " ".join(words[:2]) or "0 s"
+
+
+def _decimals(value: float, other: float | None = None) -> int:
+    """As many as show the value and two digits of its distance from what it is compared with."""
+    size = max(abs(value), abs(other or 0.0))
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2
+    distance = abs(value - other) if other is not None else 0.0
+    if distance:
+        digits = max(digits, 1 - math.floor(math.log10(distance)))
+    return min(digits, 9)
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def _change(value: float, reference: float) -> list[str]:
+    """ "−24 %" of the reference; nothing where that is zero."""
+    if not reference:
+        return []
+    share = (value - reference) / abs(reference) * 100
+    return [f"{share:+,.{0 if abs(share) >= 9.95 else 1}f} %".replace("-", "−")]
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 99.6 % is not 100 %."""
+    return f"{math.floor(share * 100 + 1e-9)} %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + "s" * (number != 1)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _printable(line: str) -> str:
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
+    )
