@@ -5,7 +5,7 @@ data that stopped under a firing alert, the end of an alert that was told. `pend
 under `mode: observe` never go out, and nothing that was not written by a live run.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec.structs import replace
@@ -13,13 +13,7 @@ from msgspec.structs import replace
 from inferwatch.records.notified import NotifiedRecord, Plan, merge
 from inferwatch.records.outputs import AlertRecord, identity
 
-RUN = "run"
 Where = tuple[str, str]
-
-
-def live(headers: Mapping[str, bytes]) -> bool:
-    """Whether a record is of a live run: a backtest names itself in its `run` header."""
-    return headers.get(RUN, b"live") == b"live"
 
 
 def idempotency_key(alert_id: str, channel: str) -> str:

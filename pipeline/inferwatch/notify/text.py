@@ -25,7 +25,7 @@ def render(alert: AlertRecord, told_ms: int, now_ms: int) -> str:
     """Up to four lines. `told_ms` is the record time of the alert, `now_ms` when it is sent."""
     parts = [header(alert, delayed=now_ms - told_ms > DELAYED_MS), _figure_line(alert, told_ms),
              _began_line(alert, told_ms), _cause_line(alert)]  # fmt: skip
-    return "\n".join(_printable(part) for part in parts if part)
+    return "\n".join(printable(part) for part in parts if part)
 
 
 def header(alert: AlertRecord, *, delayed: bool = False) -> str:
@@ -207,7 +207,8 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """`line` with control, invisible and direction-changing characters escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
     )

@@ -6,6 +6,7 @@ bytes. `schemas/*.json` are generated from these structs.
 
 import hashlib
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -123,6 +124,11 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     first_bad: str = ""
     causes: list[str] = []
     context: list[str] = []
+
+
+def live(headers: Mapping[str, bytes]) -> bool:
+    """Whether a published record is of a live run: a backtest names itself in its `run` header."""
+    return headers.get("run", b"live") == b"live"
 
 
 def significant(value: Any) -> Any:

@@ -25,9 +25,9 @@ from inferwatch.core.output import ERROR_HEADERS, dead_output
 from inferwatch.errors import Exit, Reason
 from inferwatch.notify import channel_file
 from inferwatch.notify.deliver import Channel, Lane, Outcome, Retry
-from inferwatch.notify.plan import Ledger, live
+from inferwatch.notify.plan import Ledger
 from inferwatch.records.notified import NotifiedRecord, Plan
-from inferwatch.records.outputs import AlertRecord, canonical
+from inferwatch.records.outputs import AlertRecord, canonical, live
 from inferwatch.records.raw import RawRecord, Reject
 from inferwatch.runtime import app as apps
 from inferwatch.runtime import faust_private, health, watchdog

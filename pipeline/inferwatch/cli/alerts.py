@@ -1,0 +1,129 @@
+"""`inferwatch alerts`"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from inferwatch import alerts
+from inferwatch.cli.connect import add_connection, connection
+from inferwatch.cli.table import table
+from inferwatch.connection import Connection
+from inferwatch.errors import Exit, UsageError
+from inferwatch.notify import text
+from inferwatch.records.outputs import AlertRecord, canonical
+
+SHORT = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of list, show and --follow."""
+    parser.add_argument("action", nargs="?", choices=["list", "show"], default="list",
+                        help="list: what is open; show: one alert and its history")  # fmt: skip
+    parser.add_argument("id", nargs="?", metavar="ID",
+                        help="of show: the beginning of an id that list prints")  # fmt: skip
+    parser.add_argument("--follow", action="store_true",
+                        help="what is open, and then every transition until Ctrl-C")  # fmt: skip
+    parser.add_argument("--format", choices=["table", "json"], default="table",
+                        help="json: one record a line, as on the topic")  # fmt: skip
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read the topic and print."""
+    there, as_json = connection(arguments), arguments.format == "json"
+    if arguments.action == "show":
+        if not arguments.id or arguments.follow:
+            raise UsageError("write `inferwatch alerts show ID`")
+        _show(_history(there, arguments.id), as_json)
+    elif arguments.id:
+        raise UsageError("only show takes an id")
+    elif arguments.follow:
+        _follow(there, as_json)
+    else:
+        _list(alerts.current(there), as_json)
+    return Exit.DONE
+
+
+def _list(found: Sequence[AlertRecord], as_json: bool) -> None:
+    if as_json:
+        for alert in found:
+            _json(alert)
+    elif not found:
+        print("no alert is open")
+    else:
+        heads = ["ID", "CONDITION", "SEVERITY", "ALERT", "MODEL", "VERSION", "WHERE", "BEGAN"]
+        print(table(heads, [_row(alert) for alert in found]))
+
+
+def _row(alert: AlertRecord) -> list[str]:
+    where = "  ".join(part for part in (alert.feature, alert.segment) if part)
+    return [alert.fingerprint[:SHORT], " ".join([alert.condition, *alert.flags]), alert.severity,
+            alert.alert, alert.model, alert.version, where, _time(alert.began_ms)]  # fmt: skip
+
+
+def _history(there: Connection, id_: str) -> list[AlertRecord]:
+    found = [
+        alert for alert in alerts.read(there)
+        if alert.fingerprint.startswith(id_) or alert.id.startswith(id_)
+    ]  # fmt: skip
+    fingerprints = {alert.fingerprint for alert in found}
+    if not found:
+        raise UsageError(f"no alert has an id that begins with '{id_}'; see `inferwatch alerts`")
+    if len(fingerprints) > 1:
+        raise UsageError(f"{len(fingerprints)} alerts have ids that begin with '{id_}'; write more")
+    return found
+
+
+def _show(found: Sequence[AlertRecord], as_json: bool) -> None:
+    if as_json:
+        for alert in found:
+            _json(alert)
+        return
+    newest = found[-1]
+    print(_text(newest), end="\n\n")
+    about = {"fingerprint": newest.fingerprint, "reference": newest.reference_span}
+    about |= {f"label {name}": value for name, value in newest.labels.items()}
+    about |= newest.annotations
+    print(table(None, [[name, value] for name, value in about.items() if value]), end="\n\n")
+    heads = ["SEQ", "AT", "CONDITION", "REASON", "VALUE", "ID"]
+    print(table(heads, [_step(alert) for alert in found]))
+
+
+def _step(alert: AlertRecord) -> list[str]:
+    value = "" if alert.value is None else f"{alert.value:.4g}"
+    condition = " ".join([alert.condition, *alert.flags])
+    return [str(alert.seq), _time(alert.at_ms), condition, alert.reason, value, alert.id]
+
+
+def _follow(there: Connection, as_json: bool) -> None:
+    since = datetime.now(UTC)
+    known = set()
+    for alert in alerts.current(there):
+        known.add(alert.id)
+        _tell(alert, as_json)
+    for alert in alerts.read(there, follow=True, since=since):
+        if alert.id not in known:
+            _tell(alert, as_json)
+
+
+def _tell(alert: AlertRecord, as_json: bool) -> None:
+    if as_json:
+        _json(alert)
+    else:
+        print(_text(alert), end="\n\n", flush=True)
+
+
+def _json(alert: AlertRecord) -> None:
+    print(canonical(alert).decode(), flush=True)
+
+
+def _text(alert: AlertRecord) -> str:
+    now_ms = round(time.time() * 1000)
+    return text.render(alert, now_ms, now_ms)
+
+
+def _time(time_ms: int | None) -> str:
+    if time_ms is None:
+        return ""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
