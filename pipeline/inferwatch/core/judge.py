@@ -1,6 +1,7 @@
 """Windows that are over: published once, judged once, restated as labels come."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Pane, Track
-from inferwatch.records.definition import Check
+from inferwatch.records.definition import Check, Profile
 from inferwatch.records.outputs import FOLD_VERSION, AlertRecord, Severity, Span, WindowRecord, identity
 
 SERIES_MAX = 200
@@ -333,7 +334,7 @@ def _alert(
         value=reading.value,
         reference=reading.reference,
         limit=rules.limit_value(check, instance.severity, reading),
-        reference_span=view.profile.name if view.profile else "",
+        reference_span=_span_of(view.profile) if view.profile else "",
         window=view.span,
         rows=view.rows,
         labelled=view.labels,
@@ -492,3 +493,14 @@ def deadline_ms(model: Model, plan: WindowPlan, closed: Closed) -> int:
     """Watermark at which a window is judged with the labels it has."""
     end_ms = closed.end if plan.pane_ms else closed.to_ms + 1
     return end_ms + model.definition.model.label_wait_ms
+
+
+def _span_of(profile: Profile) -> str:
+    """"50,000 rows of 2018-01-01…2018-10-30": what an alert says it was compared with."""
+    first, last = (_day(time_ms) for time_ms in (profile.from_ms, profile.to_ms))
+    days = first if first == last else f"{first}…{last}"
+    return f"{profile.rows:,} rows of {days}"
+
+
+def _day(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")

@@ -49,10 +49,13 @@ class Board:
         with self.lock:
             self.alerts.setdefault(record.id, record)
 
-    def message(self, text: str) -> None:
-        """A notification as the console channel delivered it."""
+    def message(self, line: str) -> None:
+        """A line of a notification as the console channel delivered it."""
         with self.lock:
-            self.messages.append(text)
+            if line.startswith("["):
+                self.messages.append(line)
+            elif self.messages:
+                self.messages[-1] += "\n" + line
 
     def whole(self) -> list[WindowRecord]:
         """Windows over all rows, in order."""

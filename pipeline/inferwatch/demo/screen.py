@@ -16,7 +16,7 @@ from inferwatch.records.outputs import WindowRecord
 
 REFRESH_S = 0.25
 DRIFTS = 0.25
-MESSAGES_SHOWN = 3
+CONVINCING = "SegmentAccuracyDrop"  # told in full: what the average hid
 
 
 class Screen:
@@ -87,8 +87,11 @@ class Screen:
         for record in board.whole():
             table.add_row(*self._cells(record))
         parts: list[RenderableType] = [head, table, Text()]
-        for message in board.messages[-MESSAGES_SHOWN:]:
-            parts += [Text(message, style="red" if "FIRING" in message else ""), Text()]
+        for message in board.messages:
+            whole = message if CONVINCING in message else message.splitlines()[0]
+            parts.append(Text(whole, style="red" if "critical" in message else "yellow"))
+        if board.messages:
+            parts.append(Text())
         parts += [Text(line, style="cyan") for line in self._said]
         return Group(*parts)
 
@@ -120,7 +123,7 @@ class Screen:
                             f"{record.coverage or 0:.0%}), drift {', '.join(drifts(record)) or 'none'}")  # fmt: skip
         messages = self._board.messages
         while self._messages_shown < len(messages):
-            self._print(messages[self._messages_shown])
+            self._print(messages[self._messages_shown].replace("\n", "\n       "))
             self._messages_shown += 1
 
 

@@ -1,8 +1,9 @@
 """Which transitions go to which channel, and what each channel has been told. No I/O, no clock.
 
 A transition goes out where it changes what the channel knows: a firing alert, another severity,
-data that stopped under a firing alert, the end of an alert that was told. `pending` and checks
-under `mode: observe` never go out, and nothing that was not written by a live run.
+the end of an alert that was told. `pending` and checks under `mode: observe` never go out, and
+nothing that was not written by a live run. Nor does `no_data`: the check that found the silence
+fires and tells it once, for all the alerts that it leaves open.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,8 +31,6 @@ def due(alert: AlertRecord, told: NotifiedRecord | None) -> bool:
         return known != "ok"
     if "silenced" in alert.flags:
         return False
-    if alert.condition == "no_data":
-        return known == "firing"
     if alert.condition == "firing":
         return known != "firing" or (told is not None and told.severity != alert.severity)
     return False
