@@ -38,8 +38,8 @@ def read(
 ) -> Iterator[AlertRecord]:
     """Transitions from the oldest that is left to the newest; with `follow` it waits for more.
 
-    `since` leaves out what was told before it. Cost: the topic is read from its head, some kilobytes
-    a transition. The consumer is its own, in no group: readers do not disturb each other.
+    `since` leaves out what was told before it. Cost: the topic is read from its head, some
+    kilobytes a transition. The consumer is its own, in no group: readers do not disturb each other.
 
     :raises TransientError: no broker answers; while following, an outage is waited out.
     :raises ConfigError: there is no such topic.

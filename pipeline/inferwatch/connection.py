@@ -35,7 +35,8 @@ class Connection:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Connection | None":
-        """What `INFERWATCH_BOOTSTRAP_SERVERS`, `_CLIENT_PROPERTIES`, `_PREFIX` say; None without brokers.
+        """What `INFERWATCH_BOOTSTRAP_SERVERS`, `_CLIENT_PROPERTIES`, `_PREFIX` say; None without
+        brokers.
 
         :raises ConfigError: the properties file cannot be used.
         """
@@ -50,7 +51,10 @@ class Connection:
 
     def environment(self) -> dict[str, str]:
         """The variables from which a child process makes the same connection."""
-        return {"INFERWATCH_BOOTSTRAP_SERVERS": self.bootstrap_servers, "INFERWATCH_PREFIX": self.prefix}
+        return {
+            "INFERWATCH_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "INFERWATCH_PREFIX": self.prefix,
+        }
 
     def topic(self, name: str) -> str:
         """Full name of one of our topics, such as `events.v1`."""
@@ -70,12 +74,16 @@ class Connection:
             if name in _AIOKAFKA:
                 found[_AIOKAFKA[name]] = value
             elif name not in (*_TLS, "bootstrap.servers", "client.id"):
-                raise ConfigError(f"'{name}' is not supported by the worker", key=name,
-                                  fix=f"use {', '.join([*_AIOKAFKA, *_TLS])}")  # fmt: skip
+                raise ConfigError(
+                    f"'{name}' is not supported by the worker",
+                    key=name,
+                    fix=f"use {', '.join([*_AIOKAFKA, *_TLS])}",
+                )
         protocol = found.get("security_protocol", "PLAINTEXT").upper()
         if protocol == "SASL_PLAINTEXT" and found.get("sasl_mechanism", "PLAIN") == "PLAIN":
-            raise ConfigError("a password would travel in the clear", key="security.protocol",
-                              fix="use SASL_SSL")  # fmt: skip
+            raise ConfigError(
+                "a password would travel in the clear", key="security.protocol", fix="use SASL_SSL"
+            )
         if protocol.endswith("SSL"):
             found["ssl_context"] = self._tls()
         return found
@@ -99,8 +107,9 @@ def read_properties(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path),
-                          fix="check the path") from None  # fmt: skip
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", file=str(path), fix="check the path"
+        ) from None
     found = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()

@@ -124,7 +124,7 @@ def test_a_row_is_sent_within_about_a_second_without_a_flush(connection):
 
 
 def test_an_outage_loses_nothing_that_fits_and_counts_what_does_not(connection, cluster):
-    """Down: the buffer fills, the rest is `queue_full`. Up again: what was kept arrives, exactly."""
+    """Down: the buffer fills, the rest is `queue_full`. Up again: what was kept arrives."""
     monitor = Monitor("risk/fraud", "12", connection=connection, buffer_rows=2_000)
     monitor.log(ROW, 1)
     assert monitor.flush(10)

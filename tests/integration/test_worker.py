@@ -1,4 +1,6 @@
-"""The worker as a process on the embedded broker: exact across kills, deaf to rubbish, clear about loss."""
+"""The worker as a process on the embedded broker: exact across kills, deaf to rubbish, clear about
+loss.
+"""
 
 import random
 import signal
@@ -42,10 +44,14 @@ def serve(monitor: Monitor, rows: int, seed: int, shift: float = 0.0) -> list[st
     ids = []
     for _ in range(rows):
         amount = chance.gauss(10.0 + shift, 2.0)
-        ids.append(monitor.log(
-            features={"amount": amount, "country": chance.choice(["DE", "FR"])}, prediction=1,
-            proba=chance.random(), latency_ms=5.0,
-        ))  # fmt: skip
+        ids.append(
+            monitor.log(
+                features={"amount": amount, "country": chance.choice(["DE", "FR"])},
+                prediction=1,
+                proba=chance.random(),
+                latency_ms=5.0,
+            )
+        )
     monitor.log_labels(ids, [int(chance.random() < 0.9) for _ in ids])
     return ids
 
@@ -68,9 +74,12 @@ def test_nothing_is_lost_or_doubled_when_the_worker_is_killed(connection, tmp_pa
         until(lambda: worker.metrics()["inferwatch_lag_records"] == 0, "nothing waits", worker)
         assert worker.child.stop() == Exit.DONE
     assert monitor.counters.dropped == {}
-    whole = {record["window"]["start"]: record["rows"]
-             for record in published_windows(connection).values() if not record.get("segment")}  # fmt: skip
-    assert whole == {start: 500 for start in range(0, 4_000, 500)}
+    whole = {
+        record["window"]["start"]: record["rows"]
+        for record in published_windows(connection).values()
+        if not record.get("segment")
+    }
+    assert whole == dict.fromkeys(range(0, 4000, 500), 500)
     summary = replayed(connection)
     assert summary.transitions["Drift ok → firing"] == 1
     assert summary.digest == live_digest(connection)
@@ -94,7 +103,7 @@ def test_a_stopped_worker_leaves_nothing_to_fold_again(connection, tmp_path):
 
 
 def test_rubbish_goes_to_the_dead_letters_and_the_worker_goes_on(connection, tmp_path):
-    """Every unreadable record or row is a dead letter with its reason; the good rows still count."""
+    """Every unreadable record or row is a dead letter with its reason; good rows still count."""
     good = raw_inference(n=500, offset=1, model=MODEL, numeric={"amount": [1.0] * 500})
     rubbish = [
         RawRecord("", 0, 0, 0, MODEL.encode(), b"\xff\xfe not a batch", good.headers),
@@ -110,15 +119,20 @@ def test_rubbish_goes_to_the_dead_letters_and_the_worker_goes_on(connection, tmp
         metrics = worker.metrics()
     reasons = dead_reasons(connection)
     assert {"not_msgpack", "type_unknown", "key_mismatch", "bad_time"} <= set(reasons)
-    counted = {name.split('"')[1]: int(value) for name, value in metrics.items()
-               if name.startswith("inferwatch_rejected_total") and value}  # fmt: skip
+    counted = {
+        name.split('"')[1]: int(value)
+        for name, value in metrics.items()
+        if name.startswith("inferwatch_rejected_total") and value
+    }
     assert set(counted) == set(reasons)
 
 
 def test_a_batch_that_comes_twice_counts_once(connection, tmp_path):
     """Equal (emitter, seq) is one batch: a producer may repeat what it is not sure of."""
     first = raw_inference(n=500, offset=1, model=MODEL, numeric={"amount": [1.0] * 500})
-    labels = raw_labels(ids=[f"1-{row}" for row in range(500)], label=[1] * 500, offset=2, model=MODEL)
+    labels = raw_labels(
+        ids=[f"1-{row}" for row in range(500)], label=[1] * 500, offset=2, model=MODEL
+    )
     with running(connection, tmp_path, embedded=True) as worker:
         send(connection, [first, first, labels, labels])
         until(lambda: worker.rows() >= 500, "the rows are folded", worker)
@@ -143,22 +157,36 @@ def test_a_lost_state_stops_the_worker_until_an_operator_says_so(connection, tmp
         pass
 
 
-@pytest.mark.parametrize("arguments, code, words", [
-    (["--bootstrap-server", "127.0.0.1:1"], Exit.UNAVAILABLE, "no broker answers"),
-    ([], Exit.USAGE, "--bootstrap-server"),
-    (["--bootstrap-server", "nonsense"], Exit.CONFIG, "host:port"),
-    (["--bootstrap-server", "127.0.0.1:1", "--monitors", "BAD"], Exit.CONFIG, "did you mean 'metric'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (["--bootstrap-server", "127.0.0.1:1"], Exit.UNAVAILABLE, "no broker answers"),
+        ([], Exit.USAGE, "--bootstrap-server"),
+        (["--bootstrap-server", "nonsense"], Exit.CONFIG, "host:port"),
+        (
+            ["--bootstrap-server", "127.0.0.1:1", "--monitors", "BAD"],
+            Exit.CONFIG,
+            "did you mean 'metric'",
+        ),
+    ],
+)
 def test_what_cannot_work_is_one_sentence_and_an_exit_code(tmp_path, arguments, code, words):
-    """No broker, no address, a broken monitor file: the operator is told what to do, no traceback."""
+    """No broker, no address, a broken monitor file: the operator is told what to do."""
     bad = tmp_path / "bad.yaml"
-    bad.write_text('apiVersion: inferwatch/v1\nmatch: {model: "a/b"}\nchecks:\n'
-                   "  - alert: X\n    metrc: accuracy\n", encoding="utf-8")  # fmt: skip
+    bad.write_text(
+        'apiVersion: inferwatch/v1\nmatch: {model: "a/b"}\nchecks:\n'
+        "  - alert: X\n    metrc: accuracy\n",
+        encoding="utf-8",
+    )
     given = [str(bad) if word == "BAD" else word for word in arguments]
     ended = subprocess.run(
         [sys.executable, "-m", "inferwatch.cli.main", "worker", *given],
-        capture_output=True, text=True, timeout=60, env={"PATH": ""}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": ""},
+        check=False,
+    )
     assert ended.returncode == code
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -42,19 +42,42 @@ class Worker:
     """One worker process on `connection`."""
 
     def __init__(
-        self, connection: Connection, folder: Path, *, embedded: bool, name: str = "worker",
+        self,
+        connection: Connection,
+        folder: Path,
+        *,
+        embedded: bool,
+        name: str = "worker",
         options: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         monitors = folder / "monitors.yaml"
         monitors.write_text(MONITORS, encoding="utf-8")
         self.address = f"127.0.0.1:{free_port()}"
-        self.child = Child(name, "inferwatch.cli.main", [
-            "worker", "--bootstrap-server", connection.bootstrap_servers,
-            "--prefix", connection.prefix, "--broker", "embedded" if embedded else "real",
-            "--session-timeout", "3" if embedded else "6",
-            "--http-listen", self.address, "--tick-every", "1", "--checkpoint-every", "0.5",
-            "--monitors", str(monitors), *options,
-        ], folder)  # fmt: skip
+        self.child = Child(
+            name,
+            "inferwatch.cli.main",
+            [
+                "worker",
+                "--bootstrap-server",
+                connection.bootstrap_servers,
+                "--prefix",
+                connection.prefix,
+                "--broker",
+                "embedded" if embedded else "real",
+                "--session-timeout",
+                "3" if embedded else "6",
+                "--http-listen",
+                self.address,
+                "--tick-every",
+                "1",
+                "--checkpoint-every",
+                "0.5",
+                "--monitors",
+                str(monitors),
+                *options,
+            ],
+            folder,
+        )
 
     def until_ready(self) -> "Worker":
         """Wait for partitions and restored state."""
@@ -96,10 +119,14 @@ def until(condition: Callable[[], bool], what: str, worker: Worker | None = None
 
 def send(connection: Connection, records: list[RawRecord]) -> None:
     """Put records on the events topic as a producer of another make would."""
-    producer = Producer(connection.librdkafka(**{"partitioner": "murmur2_random", "acks": "all"}))
+    producer = Producer(connection.librdkafka(partitioner="murmur2_random", acks="all"))
     for raw in records:
-        producer.produce(connection.topic("events.v1"), key=raw.key, value=raw.value,
-                         headers=list(raw.headers.items()))  # fmt: skip
+        producer.produce(
+            connection.topic("events.v1"),
+            key=raw.key,
+            value=raw.value,
+            headers=list(raw.headers.items()),
+        )
     assert producer.flush(20) == 0
 
 

@@ -9,10 +9,15 @@ from inferwatch.errors import UsageError
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """`--bootstrap-server`, `--client-properties`, `--prefix`."""
-    parser.add_argument("--bootstrap-server", metavar="HOST:PORT",
-                        help="brokers; else INFERWATCH_BOOTSTRAP_SERVERS")  # fmt: skip
-    parser.add_argument("--client-properties", type=Path, metavar="FILE",
-                        help="librdkafka settings, name=value a line")  # fmt: skip
+    parser.add_argument(
+        "--bootstrap-server", metavar="HOST:PORT", help="brokers; else INFERWATCH_BOOTSTRAP_SERVERS"
+    )
+    parser.add_argument(
+        "--client-properties",
+        type=Path,
+        metavar="FILE",
+        help="librdkafka settings, name=value a line",
+    )
     parser.add_argument("--prefix", help=f"of the topics' names; else {PREFIX}")
 
 

@@ -11,10 +11,15 @@ from inferwatch.errors import UsageError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the demo."""
-    parser.add_argument("--broker", choices=["embedded"], default=None,
-                        help="the default, unless --bootstrap-server names a real one")  # fmt: skip
-    parser.add_argument("--data", type=Path, default=example(), metavar="DIR",
-                        help="folder of the car-loan example")  # fmt: skip
+    parser.add_argument(
+        "--broker",
+        choices=["embedded"],
+        default=None,
+        help="the default, unless --bootstrap-server names a real one",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=example(), metavar="DIR", help="folder of the car-loan example"
+    )
     parser.add_argument("--rows-per-second", type=float, default=1_500.0, metavar="N")
     add_connection(parser)
 

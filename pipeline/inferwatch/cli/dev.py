@@ -24,9 +24,9 @@ Connect your model (pip install inferwatch):
 
     from inferwatch import Monitor
     monitor = Monitor("team/model", version="1")
-    prediction_id = monitor.log(features={{"amount": 12.5, "country": "DE"}}, prediction=1, proba=0.93)
-    monitor.log_label(prediction_id, 0)      # whenever the truth is known
-    monitor.close()                          # sends what is left; at exit it does so by itself
+prediction_id = monitor.log(features={{"amount": 12.5, "country": "DE"}}, prediction=1, proba=0.93)
+monitor.log_label(prediction_id, 0)      # whenever the truth is known monitor.close()
+# sends what is left; at exit it does so by itself
 
 Look at it with the same variable set: `inferwatch models`, `inferwatch alerts --follow`.
 Alerts are printed below. Ctrl-C ends it{what_is_lost}.
@@ -35,10 +35,20 @@ Alerts are printed below. Ctrl-C ends it{what_is_lost}.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of dev."""
-    parser.add_argument("--broker", choices=["embedded"], default="embedded",
-                        help="the default, unless --bootstrap-server names a real one")  # fmt: skip
-    parser.add_argument("--monitors", type=Path, nargs="*", default=[], metavar="FILE",
-                        help="monitor files; models without one get the default checks")  # fmt: skip
+    parser.add_argument(
+        "--broker",
+        choices=["embedded"],
+        default="embedded",
+        help="the default, unless --bootstrap-server names a real one",
+    )
+    parser.add_argument(
+        "--monitors",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="monitor files; models without one get the default checks",
+    )
     add_connection(parser)
 
 
@@ -69,8 +79,14 @@ def _embedded(stack: ExitStack) -> Connection:
 
 def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[Path]) -> None:
     health = f"127.0.0.1:{free_port()}"
-    where = ["--bootstrap-server", connection.bootstrap_servers, "--prefix", connection.prefix,
-             "--broker", kind]  # fmt: skip
+    where = [
+        "--bootstrap-server",
+        connection.bootstrap_servers,
+        "--prefix",
+        connection.prefix,
+        "--broker",
+        kind,
+    ]
     commands = {
         "worker": ["worker", *where, "--http-listen", health, "--monitors", *map(str, files)],
         "notifier": ["notifier", *where],
@@ -82,15 +98,19 @@ def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[
     wait_for(lambda: ready(health), PATIENCE_S, "the worker", list(children.values()))
     prefix = "" if connection.prefix == "inferwatch." else f" INFERWATCH_PREFIX={connection.prefix}"
     lost = ", and what the embedded broker holds with it" if kind == "embedded" else ""
-    print(SIX_LINES.format(servers=connection.bootstrap_servers, prefix=prefix, what_is_lost=lost),
-          flush=True)  # fmt: skip
+    print(
+        SIX_LINES.format(servers=connection.bootstrap_servers, prefix=prefix, what_is_lost=lost),
+        flush=True,
+    )
     while True:
         for name, child in children.items():
             if child.running():
                 continue
             code = child.process.returncode
             if code == Exit.CONFIG:
-                raise TransientError(f"the {name} cannot go on (exit {code}); its reason stands above")
+                raise TransientError(
+                    f"the {name} cannot go on (exit {code}); its reason stands above"
+                )
             print(f"the {name} ended with exit {code} and is started again", file=sys.stderr)
             children[name] = Child(name, "inferwatch.cli.main", commands[name])
         time.sleep(RESTART_PAUSE_S)

@@ -55,7 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
         for model in found:
             print(msgspec.json.encode(model, order="sorted").decode())
     elif not found:
-        print("no window has closed yet")
+        print(
+            "no window has closed yet; the default ones take a minute, and half a minute of grace"
+        )
     else:
         heads = ["MODEL", "VERSION", "ROWS/S", "REFERENCE", "LABELS", "LAST WINDOW", "ENDED"]
         print(table(heads, [_row(model) for model in found]))

@@ -15,10 +15,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build = actions.add_parser("build", help="describe the rows of a table")
     build.add_argument("source", type=Path, metavar="TABLE", help="CSV, Parquet or JSON lines")
     build.add_argument("--out", type=Path, required=True, metavar="FILE.json")
-    build.add_argument("--mapping", type=Path, metavar="FILE",
-                       help="what the columns mean; mapping.yaml beside the table by default")  # fmt: skip
-    build.add_argument("--monitors", type=Path, metavar="FILE",
-                       help="take task, positive class and segments from this monitor file")  # fmt: skip
+    build.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="what the columns mean; mapping.yaml beside the table by default",
+    )
+    build.add_argument(
+        "--monitors",
+        type=Path,
+        metavar="FILE",
+        help="take task, positive class and segments from this monitor file",
+    )
     build.add_argument("--task", choices=["binary", "multiclass", "regression"])
     build.add_argument("--positive", default="1", help="the positive class of a binary task")
     build.add_argument("--segments", nargs="*", default=[], metavar="COLUMN")
@@ -41,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{arguments.source} has no rows")
     truths = [batch.labels for batch in batches if batch.labels is not None]
     facts = _facts(arguments)
-    profile, values = profiles.build(columns.model, facts, [batch.rows for batch in batches], truths)
+    profile, values = profiles.build(
+        columns.model, facts, [batch.rows for batch in batches], truths
+    )
     try:
         profiles.write(arguments.out, profile, values)
     except OSError as error:
@@ -56,9 +66,7 @@ def _facts(arguments: argparse.Namespace) -> ModelFacts:
         return monitors.facts(arguments.monitors)
     if arguments.task is None:
         raise UsageError("say the task: --task binary|multiclass|regression, or --monitors FILE")
-    return ModelFacts(
-        task=arguments.task, positive=arguments.positive, segments=arguments.segments
-    )
+    return ModelFacts(task=arguments.task, positive=arguments.positive, segments=arguments.segments)
 
 
 def _show(profile: Profile) -> None:
@@ -75,6 +83,8 @@ def _show(profile: Profile) -> None:
 
 def _column(column: NumericProfile | CategoryProfile) -> str:
     if isinstance(column, NumericProfile):
-        return f"mean {column.mean:.4g}, sd {column.sd:.4g}, {column.least:.4g} to {column.most:.4g}"
+        return (
+            f"mean {column.mean:.4g}, sd {column.sd:.4g}, {column.least:.4g} to {column.most:.4g}"
+        )
     most = sorted(zip(column.counts, column.words, strict=True), reverse=True)[:3]
     return f"{len(column.words)} words, most often {', '.join(word for _, word in most)}"

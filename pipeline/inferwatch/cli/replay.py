@@ -16,17 +16,41 @@ from inferwatch.replay import driver, table, topic
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of a replay."""
-    parser.add_argument("source", metavar="SOURCE",
-                        help="a CSV, Parquet or JSON lines file, or the word `topic`")  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
-                        help="gets windows.jsonl, alerts.jsonl, dead.jsonl, summary.json")  # fmt: skip
-    parser.add_argument("--monitors", type=Path, nargs="+", default=[], metavar="FILE",
-                        help="rules to run; a topic without it is run by the rules it recorded")  # fmt: skip
-    parser.add_argument("--mapping", type=Path, metavar="FILE",
-                        help="what a table's columns mean; mapping.yaml beside it by default")  # fmt: skip
-    parser.add_argument("--profile", type=Path, nargs="+", default=[], metavar="FILE",
-                        help="columns that recorded rules with exact windows compare with")  # fmt: skip
-    parser.add_argument("--since", type=_time_ms, metavar="TIME", help="record time of a topic, ISO 8601")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a CSV, Parquet or JSON lines file, or the word `topic`"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="gets windows.jsonl, alerts.jsonl, dead.jsonl, summary.json",
+    )
+    parser.add_argument(
+        "--monitors",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="rules to run; a topic without it is run by the rules it recorded",
+    )
+    parser.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="what a table's columns mean; mapping.yaml beside it by default",
+    )
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="columns that recorded rules with exact windows compare with",
+    )
+    parser.add_argument(
+        "--since", type=_time_ms, metavar="TIME", help="record time of a topic, ISO 8601"
+    )
     parser.add_argument("--until", type=_time_ms, metavar="TIME")
     add_connection(parser)
 
@@ -44,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _table(arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer) -> driver.Summary:
+def _table(
+    arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer
+) -> driver.Summary:
     path = Path(arguments.source)
     if not path.is_file():
         raise UsageError(f"{path}: no such file; SOURCE is a table or the word `topic`")
@@ -58,7 +84,9 @@ def _table(arguments: argparse.Namespace, loaded: Monitors, writer: driver.Write
     return driver.run(rows, loaded.definition, loaded.values(), writer.write)
 
 
-def _topic(arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer) -> driver.Summary:
+def _topic(
+    arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer
+) -> driver.Summary:
     there = connection(arguments)
     found = topic.survey(there, arguments.since, arguments.until)
     recorded = not arguments.monitors
@@ -73,16 +101,21 @@ def _values(paths: Sequence[Path]) -> dict[str, Values]:
     for path in paths:
         profile, values = profiles.read(path)
         if not values or profile.values_digest is None:
-            raise ConfigError("has no columns beside it", file=str(path),
-                              fix=f"put {profiles.values_path(path).name} there")  # fmt: skip
+            raise ConfigError(
+                "has no columns beside it",
+                file=str(path),
+                fix=f"put {profiles.values_path(path).name} there",
+            )
         found[profile.values_digest] = values
     return found
 
 
 def _tell(summary: driver.Summary, out: Path) -> None:
     rejected = sum(summary.rejected.values())
-    print(f"{summary.rows} rows: {summary.ok} ok, {rejected} rejected, "
-          f"{sum(summary.duplicate.values())} repeated · {summary.seconds:.1f} s")  # fmt: skip
+    print(
+        f"{summary.rows} rows: {summary.ok} ok, {rejected} rejected, "
+        f"{sum(summary.duplicate.values())} repeated · {summary.seconds:.1f} s"
+    )
     print(f"{summary.windows} windows, {summary.alerts} alert transitions")
     for transition, count in summary.transitions.items():
         print(f"  {count:4}  {transition}")

@@ -9,11 +9,15 @@ from inferwatch.runtime import topics
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of both."""
-    parser.add_argument("action", choices=["plan", "apply"],
-                        help="plan: what differs (exit 1 if anything); apply: create what is missing")  # fmt: skip
+    parser.add_argument(
+        "action",
+        choices=["plan", "apply"],
+        help="plan: what differs (exit 1 if anything); apply: create what is missing",
+    )
     add_connection(parser)
-    parser.add_argument("--partitions", type=int, default=topics.PARTITIONS,
-                        help="of events, windows and state")  # fmt: skip
+    parser.add_argument(
+        "--partitions", type=int, default=topics.PARTITIONS, help="of events, windows and state"
+    )
     parser.add_argument("--replication-factor", type=int, default=3)
 
 
@@ -26,8 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"created {name}")
     found = topics.differences(there, wanted)
     for difference in found:
-        print(f"{difference.topic}: {difference.what} is {difference.found}, "
-              f"wanted {difference.wanted}")  # fmt: skip
+        print(
+            f"{difference.topic}: {difference.what} is {difference.found}, "
+            f"wanted {difference.wanted}"
+        )
     if not found:
         print(f"{len(wanted)} topics are as they should be")
     return Exit.FINDINGS if found else Exit.DONE

@@ -11,18 +11,39 @@ from inferwatch.runtime.settings import WorkerSettings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the worker."""
     add_connection(parser)
-    parser.add_argument("--monitors", type=Path, nargs="*", default=[], metavar="FILE",
-                        help="monitor files; models without one get the default checks")  # fmt: skip
-    parser.add_argument("--broker", choices=["real", "embedded"], default="real",
-                        help="embedded: the server named is `inferwatch broker`")  # fmt: skip
-    parser.add_argument("--http-listen", default="127.0.0.1:0", metavar="HOST:PORT",
-                        help="health and metrics; port 0 takes a free one")  # fmt: skip
+    parser.add_argument(
+        "--monitors",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="monitor files; models without one get the default checks",
+    )
+    parser.add_argument(
+        "--broker",
+        choices=["real", "embedded"],
+        default="real",
+        help="embedded: the server named is `inferwatch broker`",
+    )
+    parser.add_argument(
+        "--http-listen",
+        default="127.0.0.1:0",
+        metavar="HOST:PORT",
+        help="health and metrics; port 0 takes a free one",
+    )
     parser.add_argument("--checkpoint-every", type=float, default=2.0, metavar="SECONDS")
     parser.add_argument("--tick-every", type=float, default=5.0, metavar="SECONDS")
-    parser.add_argument("--session-timeout", type=float, metavar="SECONDS",
-                        help="after which a dead worker's partitions move; 10, embedded 3")  # fmt: skip
-    parser.add_argument("--accept-state-loss", action="store_true",
-                        help="start although the state of a partition is gone")  # fmt: skip
+    parser.add_argument(
+        "--session-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="after which a dead worker's partitions move; 10, embedded 3",
+    )
+    parser.add_argument(
+        "--accept-state-loss",
+        action="store_true",
+        help="start although the state of a partition is gone",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

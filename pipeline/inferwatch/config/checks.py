@@ -1,4 +1,4 @@
-"""The `checks:` of a monitor file: which metric goes with which method, and what a limit may say."""
+"""The `checks:` of a monitor file: which metric goes with which method, what a limit may say."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,24 @@ from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Window
 
 METHODS = ("value", *sorted(DRIFT_METHODS), *sorted(SERIES_METHODS), *sorted(ROW_METHODS), "absent")
 RATIOS = frozenset(
-    "error_rate captured positive_rate coverage cpu memory gpu gpu_memory drift_share".split()
+    [
+        "error_rate",
+        "captured",
+        "positive_rate",
+        "coverage",
+        "cpu",
+        "memory",
+        "gpu",
+        "gpu_memory",
+        "drift_share",
+    ]
 ) | {name for name in HIGHER_IS_BETTER if name not in ("log_loss", "mae", "rmse", "mape", "r2")}
 LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
-PLAIN = frozenset(
-    ["rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *LATENCIES]
-) | RATIOS | LABEL_METRICS  # fmt: skip
+PLAIN = (
+    frozenset(["rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *LATENCIES])
+    | RATIOS
+    | LABEL_METRICS
+)
 PARTS = ("missing", "unseen", "mean", "sd")
 PARAMS = {
     "adwin": {"delta": 0.002},
@@ -22,20 +34,48 @@ PARAMS = {
     "value": {"psi": 0.25},
 }
 BY_TASK = {
-    "regression": frozenset("mae rmse bias mape r2".split()),
+    "regression": frozenset(["mae", "rmse", "bias", "mape", "r2"]),
     "multiclass": frozenset(
-        name for name in LABEL_METRICS
-        if name.startswith(("macro_", "weighted_")) or name in ("accuracy", "mcc", "balanced_accuracy")
+        name
+        for name in LABEL_METRICS
+        if name.startswith(("macro_", "weighted_"))
+        or name in ("accuracy", "mcc", "balanced_accuracy")
     ),
     "binary": frozenset(
-        "accuracy precision recall f1 specificity mcc balanced_accuracy auc average_precision "
-        "log_loss brier calibration_error".split()
+        [
+            "accuracy",
+            "precision",
+            "recall",
+            "f1",
+            "specificity",
+            "mcc",
+            "balanced_accuracy",
+            "auc",
+            "average_precision",
+            "log_loss",
+            "brier",
+            "calibration_error",
+        ]
     ),
-}  # fmt: skip
-KEYS = (
-    "alert metric method window against segment_by when warn fail times for keep_firing_for mode "
-    "labels annotations params"
-).split()
+}
+KEYS = [
+    "alert",
+    "metric",
+    "method",
+    "window",
+    "against",
+    "segment_by",
+    "when",
+    "warn",
+    "fail",
+    "times",
+    "for",
+    "keep_firing_for",
+    "mode",
+    "labels",
+    "annotations",
+    "params",
+]
 DIRECTIONS = ("above", "below", "drop", "rise")
 
 
@@ -48,8 +88,10 @@ def parse(node: Node, facts: ModelFacts, windows: Mapping[str, Window]) -> Check
     method = fields["method"].choice(METHODS) if "method" in fields else "value"
     metric = _metric(fields["metric"], method, facts)
     _against(fields.get("against"))
-    warn, fail = (_limit(fields[name], metric, method) if name in fields else None
-                  for name in ("warn", "fail"))  # fmt: skip
+    warn, fail = (
+        _limit(fields[name], metric, method) if name in fields else None
+        for name in ("warn", "fail")
+    )
     _levels(node, method, warn, fail)
     check = Check(
         alert=fields["alert"].text(),
@@ -98,14 +140,17 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
     if metric in LABEL_METRICS:
         allowed = BY_TASK.get(facts.task)
         if allowed is not None and metric not in allowed:
-            raise node.error(f"'{metric}' means nothing for a {facts.task} model",
-                             suggestion(metric, allowed))  # fmt: skip
+            raise node.error(
+                f"'{metric}' means nothing for a {facts.task} model", suggestion(metric, allowed)
+            )
     return metric
 
 
 def _one_of(node: Node, metric: str, allowed: list[str], method: str) -> str:
     if metric not in allowed:
-        raise node.error(f"'{metric}' is no metric for method {method}", suggestion(metric, allowed))
+        raise node.error(
+            f"'{metric}' is no metric for method {method}", suggestion(metric, allowed)
+        )
     return metric
 
 
@@ -121,8 +166,9 @@ def _limit(node: Node, metric: str, method: str) -> Limit:
         raise node.error("one limit is needed", f"write exactly one of {', '.join(DIRECTIONS)}")
     direction = given[0]
     if direction in ("drop", "rise") and method != "value":
-        raise fields[direction].error(f"method {method} already compares with the reference",
-                                      "use above or below")  # fmt: skip
+        raise fields[direction].error(
+            f"method {method} already compares with the reference", "use above or below"
+        )
     value, relative = _measure(fields[direction], metric, direction)
     clear = value
     if "clear" in fields:
@@ -130,8 +176,10 @@ def _limit(node: Node, metric: str, method: str) -> Limit:
         if clear_relative != relative:
             raise fields["clear"].error("has another unit than the limit", "use the same unit")
         if (clear < value) if direction == "below" else (clear > value):
-            raise fields["clear"].error("lies beyond the limit, so it would never end",
-                                        "put it on the good side of the limit")  # fmt: skip
+            raise fields["clear"].error(
+                "lies beyond the limit, so it would never end",
+                "put it on the good side of the limit",
+            )
     return Limit(direction=direction, value=value, relative=relative, clear=clear)  # type: ignore[arg-type]
 
 
@@ -166,9 +214,7 @@ def _levels(node: Node, method: str, warn: Limit | None, fail: Limit | None) -> 
         raise node.error("`warn` lies beyond `fail`", "swap the two")
 
 
-def _window(
-    node: Node, given: Node | None, method: str, windows: Mapping[str, Window]
-) -> str:
+def _window(node: Node, given: Node | None, method: str, windows: Mapping[str, Window]) -> str:
     if given is not None:
         return given.choice(windows)
     if method in ROW_METHODS or method == "absent":
@@ -214,7 +260,9 @@ def _times(node: Node | None) -> tuple[int, int]:
         n, m = int(words[0]), int(words[2])
         if 1 <= n <= m <= 60:
             return n, m
-    raise node.error(f"'{node.text()}' is no count of windows", "write `2 of 3`, at most `60 of 60`")
+    raise node.error(
+        f"'{node.text()}' is no count of windows", "write `2 of 3`, at most `60 of 60`"
+    )
 
 
 def _words(node: Node | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A YAML document whose every value knows its file, line and key, so that an error can name them."""
+"""A YAML document whose every value knows its file, line and key, for errors to name."""
 
 import difflib
 from collections.abc import Iterable
@@ -146,8 +146,9 @@ def read(path: Path) -> Node:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path),
-                          fix="check the path") from None  # fmt: skip
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", file=str(path), fix="check the path"
+        ) from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8", file=str(path), fix="save it as UTF-8") from None
     return parse(text, str(path))
@@ -161,12 +162,20 @@ def parse(text: str, file: str) -> Node:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
-        raise ConfigError(f"not YAML: {error.problem or error.context}", file=file, line=line,
-                          fix="mend the syntax there") from None  # fmt: skip
+        raise ConfigError(
+            f"not YAML: {error.problem or error.context}",
+            file=file,
+            line=line,
+            fix="mend the syntax there",
+        ) from None
     except (YAMLError, ValueError, RecursionError, NotImplementedError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"not YAML: {first}", file=file, fix="mend the syntax") from None
     if not isinstance(value, CommentedMap):
-        raise ConfigError(f"expected a mapping, found {kind(value)}", file=file, line=1,
-                          fix="write `key: value` lines")  # fmt: skip
+        raise ConfigError(
+            f"expected a mapping, found {kind(value)}",
+            file=file,
+            line=1,
+            fix="write `key: value` lines",
+        )
     return Node(value, file, 1, "")

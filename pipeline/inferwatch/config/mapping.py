@@ -8,17 +8,30 @@ import msgspec
 from inferwatch.config import document
 from inferwatch.config.document import Node
 
-KEYS = (
-    "model version prediction_id timestamp prediction proba label label_time label_delay entity_id "
-    "latency_ms error features segments"
-).split()
+KEYS = [
+    "model",
+    "version",
+    "prediction_id",
+    "timestamp",
+    "prediction",
+    "proba",
+    "label",
+    "label_time",
+    "label_delay",
+    "entity_id",
+    "latency_ms",
+    "error",
+    "features",
+    "segments",
+]
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     """Columns of a table by what they mean.
 
-    `numeric` and `categories` are the feature columns; where both are empty every column that is not
-    named elsewhere is one. `label_delay_ms` makes labels trail where no column says when they came.
+    `numeric` and `categories` are the feature columns; where both are empty every column that is
+    not named elsewhere is one. `label_delay_ms` makes labels trail where no column says when they
+    came.
     """
 
     model: str
@@ -39,8 +52,17 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     def columns(self) -> list[str]:
         """Every column that the mapping names."""
-        single = (self.prediction_id, self.timestamp, self.prediction, self.proba, self.label,
-                  self.label_time, self.entity_id, self.latency_ms, self.error)  # fmt: skip
+        single = (
+            self.prediction_id,
+            self.timestamp,
+            self.prediction,
+            self.proba,
+            self.label,
+            self.label_time,
+            self.entity_id,
+            self.latency_ms,
+            self.error,
+        )
         named = [name for name in single if name is not None]
         return [*named, *self.numeric, *self.categories, *self.segments]
 

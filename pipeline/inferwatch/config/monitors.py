@@ -20,10 +20,17 @@ from inferwatch.records.definition import Check, Definition, ModelFacts, Referen
 
 API_VERSION = "inferwatch/v1"
 KEYS = ("apiVersion", "match", "extends", "model", "reference", "windows", "checks")
-MODEL_KEYS = (
-    "task positive label_delay label_wait label_horizon segments segments_max pending_max "
-    "restate_every"
-).split()
+MODEL_KEYS = [
+    "task",
+    "positive",
+    "label_delay",
+    "label_wait",
+    "label_horizon",
+    "segments",
+    "segments_max",
+    "pending_max",
+    "restate_every",
+]
 WINDOWS_MAX = 16
 PANES_MAX = 2_000
 PANE_BYTES = 25_000
@@ -73,8 +80,12 @@ def load(paths: Sequence[Path]) -> Monitors:
         file, found = read(path)
         for other in files:
             if other.match == file.match:
-                raise ConfigError(f"matches the same models as {other.path}", file=str(path),
-                                  key="match.model", fix="merge the two files")  # fmt: skip
+                raise ConfigError(
+                    f"matches the same models as {other.path}",
+                    file=str(path),
+                    key="match.model",
+                    fix="merge the two files",
+                )
         files.append(file)
         values |= found
     return Monitors(files, values)
@@ -86,7 +97,7 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     fields = _inherited(root, path, [])
     _api_version(root)
     if "match" not in fields:
-        raise root.error("'match' is missing", "add `match: {model: \"team/model\"}`")
+        raise root.error("'match' is missing", 'add `match: {model: "team/model"}`')
     match = fields["match"].fields(("model",), required=("model",))["model"].text()
     facts = _facts(fields.get("model"))
     reference, values = _reference(fields.get("reference"), path)
@@ -130,7 +141,9 @@ def _inherited(root: Node, path: Path, seen: list[Path]) -> dict[str, Node]:
         if name in base and name in fields:
             merged[name] = _Merged(fields[name], base[name].entries() | fields[name].entries())
     if "checks" in base and "checks" in fields:
-        merged["checks"] = _MergedList(fields["checks"], _by_alert(base["checks"], fields["checks"]))
+        merged["checks"] = _MergedList(
+            fields["checks"], _by_alert(base["checks"], fields["checks"])
+        )
     return merged
 
 
@@ -202,8 +215,10 @@ def _label_times(fields: Mapping[str, Node]) -> dict[str, int]:
     horizon_ms = given.get("label_horizon", 2 * wait_ms)
     if wait_ms > horizon_ms:
         node = fields.get("label_wait") or fields["label_horizon"]
-        raise node.error("a window would wait longer than labels are taken",
-                         "make label_horizon at least label_wait")  # fmt: skip
+        raise node.error(
+            "a window would wait longer than labels are taken",
+            "make label_horizon at least label_wait",
+        )
     return {"label_delay_ms": delay_ms, "label_wait_ms": wait_ms, "label_horizon_ms": horizon_ms}
 
 
@@ -267,9 +282,7 @@ def _window(name: str, node: Node) -> Window:
     return Window(name=name, size_ms=size_ms, step_ms=step_ms, grace_ms=grace_ms)
 
 
-def _checks(
-    node: Node | None, facts: ModelFacts, windows: Mapping[str, Window]
-) -> list[Check]:
+def _checks(node: Node | None, facts: ModelFacts, windows: Mapping[str, Window]) -> list[Check]:
     if node is None:
         return []
     found: dict[str, Check] = {}

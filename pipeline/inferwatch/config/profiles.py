@@ -1,7 +1,7 @@
 """Profile files: the reference rows of a model, described once and kept.
 
-`NAME.json` is the profile itself, ≤ 256 KiB, which travels in the `monitor` record; `NAME.values.npz` beside it
-holds the sorted columns that exact windows compare with.
+`NAME.json` is the profile itself, ≤ 256 KiB, which travels in the `monitor` record;
+`NAME.values.npz` beside it holds the sorted columns that exact windows compare with.
 """
 
 import hashlib
@@ -37,7 +37,9 @@ def build(
         name: np.concatenate([batch.numeric[batch.numeric_names.index(name)] for batch in rows])
         for name in rows[0].numeric_names
     }
-    words = {name: _words([batch.categories[name] for batch in rows]) for name in rows[0].categories}
+    words = {
+        name: _words([batch.categories[name] for batch in rows]) for name in rows[0].categories
+    }
     score = _scores(rows)
     times = np.concatenate([batch.time_ms for batch in rows])
     parts = [answers(columns, batch.prediction, batch.n) for batch in rows]
@@ -96,9 +98,14 @@ def _prediction(
 
 
 def _join(
-    columns: Columns, facts: ModelFacts, rows: list[Rows], truths: list[Truths],
-    predicted: NDArray[np.int32], value: NDArray[np.float64], score: NDArray[np.float64],
-) -> Joined:  # fmt: skip
+    columns: Columns,
+    facts: ModelFacts,
+    rows: list[Rows],
+    truths: list[Truths],
+    predicted: NDArray[np.int32],
+    value: NDArray[np.float64],
+    score: NDArray[np.float64],
+) -> Joined:
     labels = {
         id_: (code, truth)
         for batch in truths
@@ -123,17 +130,22 @@ def _join(
         segments[name] = np.concatenate(coded)
     n = len(ids)
     whole = Joined(
-        version="", sign=1, time_ms=np.zeros(n, np.int64), row=np.arange(n), predicted=predicted,
-        value=value, score=score, late=np.zeros(n, np.uint16), segments=segments,
+        version="",
+        sign=1,
+        time_ms=np.zeros(n, np.int64),
+        row=np.arange(n),
+        predicted=predicted,
+        value=value,
+        score=score,
+        late=np.zeros(n, np.uint16),
+        segments=segments,
         label=np.array([code for code, _ in found], np.int32),
         truth=np.array([truth for _, truth in found]),
-    )  # fmt: skip
+    )
     return whole.take(np.array([id_ in labels for id_ in ids], np.bool_))
 
 
-def _quality(
-    columns: Columns, facts: ModelFacts, joined: Joined
-) -> dict[str, dict[str, float]]:
+def _quality(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, dict[str, float]]:
     if not len(joined.row):
         return {}
     found = {"": _figures(columns, facts, joined)}
@@ -173,8 +185,11 @@ def write(path: Path, profile: Profile, values: Mapping[str, NDArray[np.floating
     """
     text = msgspec.json.format(msgspec.json.encode(profile, order="sorted"), indent=1)
     if len(msgspec.json.encode(profile)) > OUTPUT_MAX_BYTES:
-        raise ConfigError("the profile is larger than 256 KiB", file=str(path),
-                          fix="leave out features or rare categories")  # fmt: skip
+        raise ConfigError(
+            "the profile is larger than 256 KiB",
+            file=str(path),
+            fix="leave out features or rare categories",
+        )
     path.write_bytes(text + b"\n")
     np.savez_compressed(values_path(path), **dict(values))
 
@@ -187,11 +202,17 @@ def read(path: Path) -> tuple[Profile, Values]:
     try:
         profile = msgspec.json.decode(path.read_bytes(), type=Profile)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path),
-                          fix="build it with `inferwatch profile build`") from None  # fmt: skip
+        raise ConfigError(
+            f"cannot be read: {error.strerror}",
+            file=str(path),
+            fix="build it with `inferwatch profile build`",
+        ) from None
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"is no profile: {error}", file=str(path),
-                          fix="build it with `inferwatch profile build`") from None  # fmt: skip
+        raise ConfigError(
+            f"is no profile: {error}",
+            file=str(path),
+            fix="build it with `inferwatch profile build`",
+        ) from None
     beside = values_path(path)
     if not beside.exists():
         return profile, {}
@@ -199,9 +220,13 @@ def read(path: Path) -> tuple[Profile, Values]:
         with np.load(beside, allow_pickle=False) as archive:
             values: Values = {name: archive[name] for name in archive.files}
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot be read: {error}", file=str(beside),
-                          fix="build the profile again") from None  # fmt: skip
+        raise ConfigError(
+            f"cannot be read: {error}", file=str(beside), fix="build the profile again"
+        ) from None
     if values_digest(values) != profile.values_digest:
-        raise ConfigError("does not belong to the profile beside it", file=str(beside),
-                          fix="build the profile again")  # fmt: skip
+        raise ConfigError(
+            "does not belong to the profile beside it",
+            file=str(beside),
+            fix="build the profile again",
+        )
     return profile, values

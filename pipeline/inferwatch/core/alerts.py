@@ -70,9 +70,9 @@ TRANSITIONS: dict[tuple[Condition, Signal], tuple[Condition, str]] = {
 class Instance(msgspec.Struct, kw_only=True):
     """One alert of one check: a fingerprint and where it stands.
 
-    `history` holds (window start, level) of the windows that `times` counts; `failing` says that the last
-    known level was bad, `began_ms` when that run of windows began. `fired` stays true through
-    `no_data`, so that data coming back bad fires again at once.
+    `history` holds (window start, level) of the windows that `times` counts; `failing` says that
+    the last known level was bad, `began_ms` when that run of windows began. `fired` stays true
+    through `no_data`, so that data coming back bad fires again at once.
     """
 
     alert: str
@@ -109,7 +109,7 @@ def key(check: Check, version: str, feature: str, segment: str) -> str:
 
 
 def count(check: Check, instance: Instance, start: int, level: str, stride: int) -> str:
-    """The level of n of the last m windows, this one and those at whole multiples of its size back."""
+    """The level of n of the last m windows, this one and those whole multiples of its size back."""
     n, m = check.times
     instance.history = [*instance.history, (start, level)][-max(m * 64, 64) :]
     wanted = {start - back * stride for back in range(m)}

@@ -33,8 +33,8 @@ class Block(msgspec.Struct):
 
     `time_ms` is clamped. `numeric` is float32[F, n], a feature that the batch lacks is NaN.
     `predicted` holds class codes (-1 missing), `value` a regression's prediction (NaN missing),
-    `score` the probability of the positive class, or the highest of several. `segments` holds codes into
-    `Columns.segments`. `row` numbers the version's rows.
+    `score` the probability of the positive class, or the highest of several. `segments` holds codes
+    into `Columns.segments`. `row` numbers the version's rows.
     """
 
     version: str

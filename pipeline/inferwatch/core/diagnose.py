@@ -12,7 +12,21 @@ from inferwatch.records.events import Deploy
 DEPLOY_NEAR_MS = 3_600_000
 LATENCY_NORMAL = 3.0
 CAUSES_MAX = 3
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 
 
 def ranked(drifts: Mapping[str, Drift]) -> list[tuple[str, float]]:
@@ -36,9 +50,7 @@ def causes(drifted: Sequence[tuple[str, float]], judged: int) -> list[str]:
 
 def after_deploy(deploys: Sequence[Deploy], began_ms: int) -> list[str]:
     """ "two minutes after deploy v12" for the last deploy within an hour before the beginning."""
-    near = [
-        deploy for deploy in deploys if 0 <= began_ms - deploy.time_ms <= DEPLOY_NEAR_MS
-    ]
+    near = [deploy for deploy in deploys if 0 <= began_ms - deploy.time_ms <= DEPLOY_NEAR_MS]
     if not near:
         return []
     last = max(near, key=lambda deploy: deploy.time_ms)
@@ -61,7 +73,9 @@ def other_segments(segment: str, levels: Mapping[str, str]) -> list[str]:
     others = {
         name: level
         for name, level in levels.items()
-        if name != segment and name.startswith(f"{column}=") and level not in ("unknown", "learning")
+        if name != segment
+        and name.startswith(f"{column}=")
+        and level not in ("unknown", "learning")
     }
     if not others:
         return []

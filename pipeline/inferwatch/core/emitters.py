@@ -11,7 +11,7 @@ EMITTERS_MAX = 10_000
 
 
 class Emitter(msgspec.Struct):
-    """`holes` are ranges `[from, to)` of sequence numbers not seen; counters are the sender's own."""
+    """`holes` are ranges `[from, to)` of numbers not seen; counters are the sender's own."""
 
     next_seq: int = 0
     holes: list[tuple[int, int]] = []

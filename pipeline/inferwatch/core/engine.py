@@ -1,7 +1,7 @@
 """step(state, record) → outputs: the fold of one model.
 
-It reads nothing but its arguments. Worker and replay drive the same function; what it cannot compute
-is a record in the log. The order of work on a batch, read aloud:
+It reads nothing but its arguments. Worker and replay drive the same function; what it cannot
+compute is a record in the log. The order of work on a batch, read aloud:
 
     repeats → watermark → columns → reference → panes → join → detectors → windows → silence
 """
@@ -64,9 +64,14 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
     state.rows[rows.version] = first_row + rows.n
     state.row_ms = max(state.row_ms, at.time_ms)
     block = model_columns.align(
-        state.columns, model.definition.model, rows, advance.time_ms, advance.before_ms,
-        first_row, at.offset,
-    )  # fmt: skip
+        state.columns,
+        model.definition.model,
+        rows,
+        advance.time_ms,
+        advance.before_ms,
+        first_row,
+        at.offset,
+    )
     outputs = []
     for part in _cut(model, block):
         outputs += _fold(model, part, at)
@@ -109,8 +114,9 @@ def _learn(model: Model, block: Block, sample: NDArray[np.bool_] | None) -> None
     if learning is None:
         return
     track = model.state.first.setdefault(block.version, Track())
-    panes.fold(model.first_plan(), track, block, references.bind(None, {}, model.state.columns),
-               sample)  # fmt: skip
+    panes.fold(
+        model.first_plan(), track, block, references.bind(None, {}, model.state.columns), sample
+    )
     references.learn(learning, block)
     if learning.rows >= model.definition.reference.min_rows:
         model.freeze(block.version, learning)
@@ -190,8 +196,12 @@ def _label_segments(joined: Joined) -> list[tuple[str, NDArray[np.bool_] | None]
 
 def _resource(model: Model, sample: Resource) -> None:
     """Samples go to the open panes of their version; they open none and move no watermark."""
-    gauges = {"cpu": sample.cpu, "memory": sample.memory, "gpu": sample.gpu,
-              "gpu_memory": sample.gpu_memory}  # fmt: skip
+    gauges = {
+        "cpu": sample.cpu,
+        "memory": sample.memory,
+        "gpu": sample.gpu,
+        "gpu_memory": sample.gpu_memory,
+    }
     for plan in model.plan.windows:
         track = model.track(plan, sample.version)
         if not track.panes:
@@ -227,9 +237,14 @@ def _expire(model: Model, at: Position) -> None:
 
 
 def _leave(model: Model, joined: Joined) -> None:
-    """Rows that the smaller sample no longer holds could not be labelled: take them out of coverage."""
-    tracks = [(plan, model.track(plan, joined.version), bit)
-              for bit, plan in enumerate(model.plan.windows) if plan.reads_labels]  # fmt: skip
+    """Rows that the smaller sample no longer holds could not be labelled: take them out of
+    coverage.
+    """
+    tracks = [
+        (plan, model.track(plan, joined.version), bit)
+        for bit, plan in enumerate(model.plan.windows)
+        if plan.reads_labels
+    ]
     for plan, track, bit in tracks:
         kept = joined.take((joined.late >> np.uint16(bit)) & 1 == 0)
         place = kept.time_ms if plan.pane_ms else kept.row

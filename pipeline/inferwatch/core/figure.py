@@ -4,7 +4,7 @@ import msgspec
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """`value` from `n` rows with the interval [`low`, `high`]; `unknown` says why `value` is None."""
+    """`value` from `n` rows with the interval [`low`, `high`]; `unknown` says why there is none."""
 
     value: float | None
     n: int = 0

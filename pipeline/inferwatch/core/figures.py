@@ -101,9 +101,7 @@ def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[st
     if cell.score_bins is not None and reference.score_grid is not None and profile.score:
         counts = binned.feature_counts(cell.score_bins, reference.score_grid, 0)
         scores = np.concatenate(cell.kept.score) if cell.kept is not None else None
-        found["score"] = numeric_drift(
-            profile.score, counts, scores, reference.values.get("score")
-        )
+        found["score"] = numeric_drift(profile.score, counts, scores, reference.values.get("score"))
     return found | _prediction(cell, columns, profile)
 
 
@@ -207,9 +205,10 @@ def features(
         unseen = 0
         if reference_words is not None:
             unseen = sum(
-                count for word, count in words.items()
+                count
+                for word, count in words.items()
                 if word not in reference_words.words or word == OTHER
-            )  # fmt: skip
+            )
         described[name] = _with_drift(
             FeatureFigures(
                 rows=sum(words.values()), missing=cell.wordless.get(name, 0), unseen=unseen

@@ -21,9 +21,17 @@ from inferwatch.core.rules import Reading, View
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Pane, Track
 from inferwatch.records.definition import Check, Profile
-from inferwatch.records.outputs import FOLD_VERSION, AlertRecord, Severity, Span, WindowRecord, identity
+from inferwatch.records.outputs import (
+    FOLD_VERSION,
+    AlertRecord,
+    Severity,
+    Span,
+    WindowRecord,
+    identity,
+)
 
 SERIES_MAX = 200
+SEVERITIES: dict[str, Severity] = {"fail": "critical", "warn": "warning"}
 P99 = "latency.p99"
 
 
@@ -81,9 +89,16 @@ def _publish(
 
 
 def _view(
-    model: Model, plan: WindowPlan, version: str, track: Track, pane: Pane, start: int,
-    name: str, cell: Cell, labels: LabelCell,
-) -> View:  # fmt: skip
+    model: Model,
+    plan: WindowPlan,
+    version: str,
+    track: Track,
+    pane: Pane,
+    start: int,
+    name: str,
+    cell: Cell,
+    labels: LabelCell,
+) -> View:
     state, reference = model.state, model.reference(version)
     drifts = figures.drifts(cell, state.columns, reference)
     metrics = figures.service(cell, state.columns, model.definition.model.positive)
@@ -245,9 +260,13 @@ def _applies(check: Check, segment: str) -> bool:
 
 
 def _judge_now(
-    model: Model, plan: WindowPlan, track: Track, views: dict[str, View], closed: Closed,
+    model: Model,
+    plan: WindowPlan,
+    track: Track,
+    views: dict[str, View],
+    closed: Closed,
     at: Position,
-) -> list[Output]:  # fmt: skip
+) -> list[Output]:
     outputs = []
     for check in plan.checks:
         if check.metric in LABEL_METRICS:
@@ -291,9 +310,7 @@ def _levels(check: Check, feature: str, views: dict[str, View]) -> dict[str, str
     }
 
 
-def instance_of(
-    model: Model, check: Check, version: str, feature: str, segment: str
-) -> Instance:
+def instance_of(model: Model, check: Check, version: str, feature: str, segment: str) -> Instance:
     """Where the alert stands; a new one starts as unknown."""
     key = alerts.key(check, version, feature, segment)
     found = model.state.instances.get(key)
@@ -316,21 +333,31 @@ def _step(
     stride = window.size_ms or window.rows
     counted = alerts.count(check, instance, view.span.start, level, stride)
     sign = alerts.signal(check, instance, counted, view.began_ms, view.end_ms)
-    severity: Severity = {"fail": "critical", "warn": "warning"}.get(counted, instance.severity)
+    severity = SEVERITIES.get(counted, instance.severity)
     return alerts.move(instance, sign, severity)
 
 
 def _alert(
-    model: Model, check: Check, instance: Instance, view: View, reading: Reading,
-    move: alerts.Move, closed: Closed, levels: dict[str, str],
-) -> AlertRecord:  # fmt: skip
+    model: Model,
+    check: Check,
+    instance: Instance,
+    view: View,
+    reading: Reading,
+    move: alerts.Move,
+    closed: Closed,
+    levels: dict[str, str],
+) -> AlertRecord:
     drifted = diagnose.ranked(view.drifts) or closed.drifted
     context = diagnose.after_deploy(model.state.deploys, instance.began_ms or view.began_ms)
     context += diagnose.other_segments(instance.segment, levels)
     p99 = view.metrics.get(P99)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)
     return alerts.record(
-        model.name, check, instance, move, view.end_ms,
+        model.name,
+        check,
+        instance,
+        move,
+        view.end_ms,
         value=reading.value,
         reference=reading.reference,
         limit=rules.limit_value(check, instance.severity, reading),
@@ -341,7 +368,7 @@ def _alert(
         coverage=view.coverage if check.metric in LABEL_METRICS else None,
         causes=diagnose.causes(drifted, len(drifted)),
         context=context,
-    )  # fmt: skip
+    )
 
 
 def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -> None:
@@ -372,9 +399,7 @@ def _label_view(
     record = closed.base[segment]
     labels = windows.window_labels(plan, track, closed.start, _key_of(model, segment))
     metrics = {
-        name: Figure(value)
-        for name, value in record.metrics.items()
-        if name not in LABEL_METRICS
+        name: Figure(value) for name, value in record.metrics.items() if name not in LABEL_METRICS
     }
     metrics |= _label_figures(model, plan, version, closed.start, segment, labels)
     reference = model.reference(version)
@@ -426,14 +451,18 @@ def _key_of(model: Model, segment: str) -> str:
 def restate(
     model: Model, plan: WindowPlan, version: str, track: Track, at: Position
 ) -> list[Output]:
-    """Publish label figures again where labels came: at most once in `restate_every`, at once when covered."""
+    """Publish label figures again where labels came: at most once in `restate_every`, at once when
+    covered.
+    """
     outputs = []
     for closed in track.closed.values():
         if closed.restate and _restatement_due(model, plan, track, closed, at):
             closed.revision += 1
             closed.restate, closed.published_ms = False, at.time_ms
             for segment in closed.base:
-                outputs.append(window_output(_restated(model, plan, version, track, closed, segment)))
+                outputs.append(
+                    window_output(_restated(model, plan, version, track, closed, segment))
+                )
     return outputs
 
 
@@ -496,7 +525,7 @@ def deadline_ms(model: Model, plan: WindowPlan, closed: Closed) -> int:
 
 
 def _span_of(profile: Profile) -> str:
-    """"50,000 rows of 2018-01-01…2018-10-30": what an alert says it was compared with."""
+    """ "50,000 rows of 2018-01-01…2018-10-30": what an alert says it was compared with."""
     first, last = (_day(time_ms) for time_ms in (profile.from_ms, profile.to_ms))
     days = first if first == last else f"{first}…{last}"
     return f"{profile.rows:,} rows of {days}"

@@ -1,11 +1,12 @@
 """Predictions that wait for their truth, joined by prediction id in either order.
 
 Early, late, doubled and corrected labels all end in the batch answer: a correction takes the old
-contribution back exactly. Above the memory cap the join runs on a sample of ids chosen by their hash, the same
-on both sides, and `sampled` says which share that is.
+contribution back exactly. Above the memory cap the join runs on a sample of ids chosen by their
+hash, the same on both sides, and `sampled` says which share that is.
 """
 
 import hashlib
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ class Slab(msgspec.Struct):
     """The predictions of one batch, in order; `row` numbers the rows of the version.
 
     `late` has bit w set where the row came too late for window definition w. `labelled_ms` is the
-    event time of the label, -1 without one. `value` and `truth` are empty unless it is a regression.
+    event time of the label, -1 without one. `value` and `truth` are empty unless it is a
+    regression.
     """
 
     version: str
@@ -65,7 +67,7 @@ class Pending(msgspec.Struct):
 
 
 class Joined(msgspec.Struct):
-    """Predictions with their labels: to add (`sign` 1) or to take back (-1). In order of arrival."""
+    """Predictions with their labels: to add (`sign` 1) or to take back (-1), as they came."""
 
     version: str
     sign: int
@@ -261,11 +263,18 @@ class Join:
         keys, rows = places >> ROW_BITS, places & ROW_MASK
         n = len(slots)
         joined = Joined(
-            version=version, sign=sign, time_ms=np.empty(n, np.int64), row=np.empty(n, np.int64),
-            predicted=np.empty(n, np.int32), value=np.full(n, np.nan), score=np.empty(n),
-            late=np.empty(n, np.uint16), segments={}, label=np.empty(n, np.int32),
+            version=version,
+            sign=sign,
+            time_ms=np.empty(n, np.int64),
+            row=np.empty(n, np.int64),
+            predicted=np.empty(n, np.int32),
+            value=np.full(n, np.nan),
+            score=np.empty(n),
+            late=np.empty(n, np.uint16),
+            segments={},
+            label=np.empty(n, np.int32),
             truth=np.full(n, np.nan),
-        )  # fmt: skip
+        )
         for key in np.unique(keys).tolist():
             slab, mine = self.state.slabs[key], keys == key
             picked = rows[mine]
@@ -318,7 +327,9 @@ class Join:
         del self.state.slabs[key]
 
     def shrink(self, most_bytes: int) -> list[tuple[Joined, Joined]]:
-        """Halve the sample until the state fits; gives, by version, all rows and labelled rows that left."""
+        """Halve the sample until the state fits; gives, by version, all rows and labelled rows that
+        left.
+        """
         left: list[tuple[Joined, Joined]] = []
         while self.state.bytes + 100 * len(self.state.early) > most_bytes and self.state.shift < 32:
             self.state.shift += 1

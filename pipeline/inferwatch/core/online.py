@@ -1,7 +1,7 @@
 """Checks that read every row: detectors of a change in the error, the score or a feature.
 
-A detection fires at once and stays for `keep_firing_for` (an hour where the check names none) after the last
-one; a level that fell on errors is told as information, not as a problem.
+A detection fires at once and stays for `keep_firing_for` (an hour where the check names none) after
+the last one; a level that fell on errors is told as information, not as a problem.
 """
 
 import numpy as np
@@ -44,9 +44,7 @@ def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
     return outputs
 
 
-def _streams(
-    model: Model, check: Check, block: Block
-) -> list[tuple[str, NDArray[np.floating]]]:
+def _streams(model: Model, check: Check, block: Block) -> list[tuple[str, NDArray[np.floating]]]:
     if check.metric == "score":
         return [("", block.score)]
     if not check.metric.startswith("feature."):
@@ -60,9 +58,14 @@ def _streams(
 
 
 def _feed(
-    model: Model, check: Check, version: str, feature: str, values: NDArray[np.floating],
-    time_ms: NDArray[np.int64], at: Position,
-) -> list[Output]:  # fmt: skip
+    model: Model,
+    check: Check,
+    version: str,
+    feature: str,
+    values: NDArray[np.floating],
+    time_ms: NDArray[np.int64],
+    at: Position,
+) -> list[Output]:
     key = alerts.key(check, version, feature, "")
     detector = model.detectors.get(key)
     if detector is None:
@@ -96,9 +99,14 @@ def _make(model: Model, check: Check, version: str, feature: str) -> Detector | 
 
 
 def _fire(
-    model: Model, check: Check, version: str, feature: str, finding: Finding, event_ms: int,
+    model: Model,
+    check: Check,
+    version: str,
+    feature: str,
+    finding: Finding,
+    event_ms: int,
     at: Position,
-) -> list[Output]:  # fmt: skip
+) -> list[Output]:
     instance = instance_of(model, check, version, feature, "")
     now_ms = model.state.watermark.now_ms()
     instance.until_ms = now_ms + (check.keep_firing_for_ms or QUIET_AFTER_MS)
@@ -112,13 +120,17 @@ def _fire(
     instance.first_bad = f"events.v1/{at.partition}@{at.offset}"
     profile = model.reference(version).profile
     record = alerts.record(
-        model.name, check, instance, moved, event_ms,
+        model.name,
+        check,
+        instance,
+        moved,
+        event_ms,
         value=finding.after,
         reference=finding.before,
         reference_span="the level before the change",
         context=diagnose.after_deploy(model.state.deploys, event_ms),
         causes=[] if profile is None else [f"went {finding.direction}"],
-    )  # fmt: skip
+    )
     return [alert_output(record)]
 
 

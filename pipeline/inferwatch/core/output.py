@@ -45,14 +45,24 @@ def window_output(record: WindowRecord) -> Output:
         kept = {name: record.features[name] for name in names}
         gone = len(record.features) - len(kept)
         value = canonical(msgspec.structs.replace(record, features=kept, truncated=gone))
-    return Output("window", record.model.encode(), value, record.id,
-                  _headers("window", record.id, record.model))  # fmt: skip
+    return Output(
+        "window",
+        record.model.encode(),
+        value,
+        record.id,
+        _headers("window", record.id, record.model),
+    )
 
 
 def alert_output(record: AlertRecord) -> Output:
     """A transition, keyed by its fingerprint."""
-    return Output("alert", record.fingerprint.encode(), canonical(record), record.id,
-                  _headers("alert", record.id, record.model))  # fmt: skip
+    return Output(
+        "alert",
+        record.fingerprint.encode(),
+        canonical(record),
+        record.id,
+        _headers("alert", record.id, record.model),
+    )
 
 
 def dead_output(raw: RawRecord, reject: Reject) -> Output:

@@ -8,9 +8,31 @@ import msgspec
 from inferwatch.records.definition import Check, Definition, Window, digest
 
 LABEL_METRICS = frozenset(
-    "accuracy precision recall f1 specificity mcc balanced_accuracy auc average_precision log_loss "
-    "brier calibration_error macro_precision macro_recall macro_f1 weighted_precision "
-    "weighted_recall weighted_f1 mae rmse bias mape r2".split()
+    [
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "specificity",
+        "mcc",
+        "balanced_accuracy",
+        "auc",
+        "average_precision",
+        "log_loss",
+        "brier",
+        "calibration_error",
+        "macro_precision",
+        "macro_recall",
+        "macro_f1",
+        "weighted_precision",
+        "weighted_recall",
+        "weighted_f1",
+        "mae",
+        "rmse",
+        "bias",
+        "mape",
+        "r2",
+    ]
 )
 ROW_METHODS = frozenset({"adwin", "page_hinkley"})
 SERIES_METHODS = frozenset({"zscore", "iqr"})
@@ -80,10 +102,20 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
         coverage=coverage,
         segment_features=any(check.segment_by and _reads_features(check) for check in checks),
         checks=tuple(checks),
-        digest=digest([window, facts.task, facts.positive, facts.segments, facts.segments_max,
-                       facts.label_horizon_ms, facts.restate_every_ms, definition.reference,
-                       coverage]),
-    )  # fmt: skip
+        digest=digest(
+            [
+                window,
+                facts.task,
+                facts.positive,
+                facts.segments,
+                facts.segments_max,
+                facts.label_horizon_ms,
+                facts.restate_every_ms,
+                definition.reference,
+                coverage,
+            ]
+        ),
+    )
 
 
 def _reads_features(check: Check) -> bool:

@@ -78,7 +78,7 @@ def merge(cells: Sequence[LabelCell]) -> LabelCell:
 def figures(
     cell: LabelCell, columns: Columns, positive: str, exact: Joined | None
 ) -> dict[str, Figure]:
-    """Every label figure of the model's task; `exact` holds the rows where the window keeps them."""
+    """Every label figure of the model's task; `exact` holds the rows where they are kept."""
     if columns.task == "regression":
         return regression.figures(cell.residuals or regression.empty())
     matrix = cell.confusion or confusion.empty()

@@ -77,9 +77,7 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
         grid = binned.make_grid(edges) if names else None
         if profile.score is not None:
             score_grid = binned.make_grid([np.array(profile.score.edges, np.float32)])
-    return VersionReference(
-        profile, names, grid, score_grid, values, columns, np.empty(0, np.intp)
-    )
+    return VersionReference(profile, names, grid, score_grid, values, columns, np.empty(0, np.intp))
 
 
 def learn(state: Learning, block: Block) -> None:
@@ -184,6 +182,4 @@ def numeric_profile(values: NDArray[np.floating]) -> NumericProfile:
 def category_profile(words: Mapping[str, int], missing: int) -> CategoryProfile:
     """Describe one column of words, in sorted order."""
     ordered = sorted(words)
-    return CategoryProfile(
-        words=ordered, counts=[words[word] for word in ordered], missing=missing
-    )
+    return CategoryProfile(words=ordered, counts=[words[word] for word in ordered], missing=missing)

@@ -61,7 +61,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def targets(check: Check, view: View) -> list[str]:
-    """Features that the check speaks of, each with an alert of its own; [""] where it names none."""
+    """Features that the check speaks of, each with an alert of its own; [""] for none."""
     if not check.metric.startswith("feature."):
         return [""]
     name = feature_of(check.metric)

@@ -1,7 +1,8 @@
 """A model that sends nothing: `absent` checks, and what its silence does to its other alerts.
 
 Silence is measured in record time since the last inference row, because a silent model has no event
-time, and only a tick proves it. Every other alert of the model turns to `no_data`: not fine, and not resolved.
+time, and only a tick proves it. Every other alert of the model turns to `no_data`: not fine, and
+not resolved.
 """
 
 from inferwatch.core import alerts
@@ -9,12 +10,13 @@ from inferwatch.core.judge import instance_of
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output
 from inferwatch.records.definition import Check
+from inferwatch.records.outputs import Severity
 
 VERSIONS = ""
 
 
 def check(model: Model, at: Position) -> list[Output]:
-    """Fire the `absent` checks whose time has passed at `at`, end those whose model speaks again."""
+    """Fire `absent` checks whose time has passed, end those of models that speak again."""
     outputs: list[Output] = []
     if model.state.row_ms < 0:
         return outputs
@@ -24,16 +26,21 @@ def check(model: Model, at: Position) -> list[Output]:
         silent = silent_ms >= rule.for_ms
         if not silent and instance.condition != "firing":
             continue
-        severity = "critical" if rule.fail is not None or rule.warn is None else "warning"
+        severity: Severity = "critical" if rule.fail is not None or rule.warn is None else "warning"
         sign: alerts.Signal = "held" if silent else "ok"
         moved = alerts.move(instance, sign, severity)
         if moved is None:
             continue
         instance.began_ms = model.state.row_ms if silent else instance.began_ms
         record = alerts.record(
-            model.name, rule, instance, moved, at.time_ms,
-            value=silent_ms / 1000, limit=rule.for_ms / 1000,
-        )  # fmt: skip
+            model.name,
+            rule,
+            instance,
+            moved,
+            at.time_ms,
+            value=silent_ms / 1000,
+            limit=rule.for_ms / 1000,
+        )
         outputs.append(alert_output(record))
         if silent:
             outputs += _others(model, rule, at)

@@ -14,7 +14,9 @@ UNSET = -(1 << 62)
 
 
 class Watermark(msgspec.Struct):
-    """`event_ms` was set by the record of time `moved_at_ms`; `ticked_ms` is the newest tick's time."""
+    """`event_ms` was set by the record of time `moved_at_ms`; `ticked_ms` is the newest tick's
+    time.
+    """
 
     event_ms: int = UNSET
     moved_at_ms: int = UNSET

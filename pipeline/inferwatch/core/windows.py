@@ -54,7 +54,8 @@ class Track(msgspec.Struct):
     """State of one window definition for one version.
 
     Windows that end at or before `boundary_ms` are over. `queue` holds, by check and segment, the
-    starts of windows that wait for their labels; `series` the past figures that anomaly checks read.
+    starts of windows that wait for their labels; `series` the past figures that anomaly checks
+    read.
     """
 
     panes: dict[int, Pane] = {}

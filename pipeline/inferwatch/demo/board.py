@@ -77,7 +77,9 @@ class Board:
         """Condition of the newest transition of the alert; "ok" before the first."""
         with self.lock:
             named = [record for record in self.alerts.values() if record.alert == alert]
-        return max(named, key=lambda record: (record.at_ms, record.seq)).condition if named else "ok"
+        return (
+            max(named, key=lambda record: (record.at_ms, record.seq)).condition if named else "ok"
+        )
 
 
 def follow_lines(stream: IO[bytes], take: Callable[[str], None]) -> None:
@@ -99,15 +101,23 @@ class Follower:
         self._board = board
         self._windows, alerts = connection.topic("windows.v1"), connection.topic("alerts.v1")
         self._consumer = Consumer(
-            connection.librdkafka(**{"group.id": "inferwatch-demo", "enable.auto.commit": False,
-                                     "log_level": 0, "error_cb": lambda _: None})  # fmt: skip
+            connection.librdkafka(
+                **{
+                    "group.id": "inferwatch-demo",
+                    "enable.auto.commit": False,
+                    "log_level": 0,
+                    "error_cb": lambda _: None,
+                }
+            )
         )
         topics = self._consumer.list_topics(timeout=10.0).topics
-        self._consumer.assign([
-            TopicPartition(name, partition, 0)
-            for name in (self._windows, alerts)
-            for partition in topics[name].partitions
-        ])  # fmt: skip
+        self._consumer.assign(
+            [
+                TopicPartition(name, partition, 0)
+                for name in (self._windows, alerts)
+                for partition in topics[name].partitions
+            ]
+        )
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -1,7 +1,7 @@
 """The model server of the demo: sends the car-loan rows through the SDK, labels trailing behind.
 
-`python -m inferwatch.demo.producer FOLDER`, with the broker from `INFERWATCH_*`. Progress goes to standard
-output as JSON lines.
+`python -m inferwatch.demo.producer FOLDER`, with the broker from `INFERWATCH_*`. Progress goes to
+standard output as JSON lines.
 """
 
 import argparse
@@ -77,8 +77,13 @@ def run(folder: Path, rows_per_s: float) -> int:
     started_s, labels = time.monotonic(), 0
     for start in range(0, len(rows), STEP_ROWS):
         for row in rows[start : start + STEP_ROWS]:
-            monitor.log(features=row.features, prediction=row.prediction, proba=row.proba,
-                        timestamp=row.time, prediction_id=row.id)  # fmt: skip
+            monitor.log(
+                features=row.features,
+                prediction=row.prediction,
+                proba=row.proba,
+                timestamp=row.time,
+                prediction_id=row.id,
+            )
         sent = start + STEP_ROWS
         labels += _send_labels(monitor, rows, known.send(sent))
         if sent % REPORT_ROWS == 0:

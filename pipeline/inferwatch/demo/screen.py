@@ -37,8 +37,12 @@ class Screen:
         """Keep the view up to date meanwhile."""
         over = threading.Event()
         if self._console.is_terminal:
-            self._live = Live(get_renderable=self._view, console=self._console,
-                              refresh_per_second=4, vertical_overflow="visible")  # fmt: skip
+            self._live = Live(
+                get_renderable=self._view,
+                console=self._console,
+                refresh_per_second=4,
+                vertical_overflow="visible",
+            )
             with self._live:
                 yield self
             self._live = None
@@ -118,9 +122,11 @@ class Screen:
             key = record.window.start, record.revision
             if key not in self._shown:
                 self._shown.add(key)
-                self._print(f"{self._clock()}  rows {record.window.start:,}–{record.window.end:,}: "
-                            f"accuracy {figure(record, 'accuracy')} (coverage "
-                            f"{record.coverage or 0:.0%}), drift {', '.join(drifts(record)) or 'none'}")  # fmt: skip
+                self._print(
+                    f"{self._clock()}  rows {record.window.start:,}–{record.window.end:,}: "
+                    f"accuracy {figure(record, 'accuracy')} (coverage "
+                    f"{record.coverage or 0:.0%}), drift {', '.join(drifts(record)) or 'none'}"
+                )
         messages = self._board.messages
         while self._messages_shown < len(messages):
             self._print(messages[self._messages_shown].replace("\n", "\n       "))
@@ -136,6 +142,9 @@ def figure(record: WindowRecord, metric: str) -> str:
 
 def drifts(record: WindowRecord) -> list[str]:
     """Features past the usual limit, largest first."""
-    moved = [(figures.psi, name) for name, figures in record.features.items()
-             if figures.psi is not None and figures.psi > DRIFTS]  # fmt: skip
+    moved = [
+        (figures.psi, name)
+        for name, figures in record.features.items()
+        if figures.psi is not None and figures.psi > DRIFTS
+    ]
     return [f"{name} {psi:.2f}" for psi, name in sorted(moved, reverse=True)]

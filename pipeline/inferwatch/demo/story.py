@@ -45,33 +45,66 @@ class Demo:
         self.screen = Screen(self.board)
         self.health = f"127.0.0.1:{free_port()}"
         self.monitors = options.folder / "monitors.yaml"
-        self.broker = ["--bootstrap-server", connection.bootstrap_servers,
-                       "--prefix", connection.prefix]  # fmt: skip
+        self.broker = [
+            "--bootstrap-server",
+            connection.bootstrap_servers,
+            "--prefix",
+            connection.prefix,
+        ]
         self.embedded = options.connection is None
 
     def start_worker(self) -> Child:
         """The worker, as `inferwatch worker` runs it."""
         session = "3" if self.embedded else "6"
         kind = "embedded" if self.embedded else "real"
-        return Child("worker", "inferwatch.cli.main", [
-            "worker", *self.broker, "--broker", kind, "--monitors", str(self.monitors),
-            "--http-listen", self.health, "--tick-every", "1", "--session-timeout", session,
-        ], self.logs)  # fmt: skip
+        return Child(
+            "worker",
+            "inferwatch.cli.main",
+            [
+                "worker",
+                *self.broker,
+                "--broker",
+                kind,
+                "--monitors",
+                str(self.monitors),
+                "--http-listen",
+                self.health,
+                "--tick-every",
+                "1",
+                "--session-timeout",
+                session,
+            ],
+            self.logs,
+        )
 
     def start_notifier(self) -> Child:
         """The notifier with its console channel, whose output is kept for the screen."""
         kind = "embedded" if self.embedded else "real"
-        child = Child("notifier", "inferwatch.cli.main",
-                      ["notifier", *self.broker, "--broker", kind], self.logs, piped=True)  # fmt: skip
+        child = Child(
+            "notifier",
+            "inferwatch.cli.main",
+            ["notifier", *self.broker, "--broker", kind],
+            self.logs,
+            piped=True,
+        )
         assert child.process.stdout is not None
         follow_lines(child.process.stdout, self.board.message)
         return child
 
     def start_producer(self) -> Child:
         """The model server: another process, which knows the SDK only."""
-        child = Child("producer", "inferwatch.demo.producer", [
-            str(self.options.folder), "--rows-per-s", str(self.options.rows_per_s),
-        ], self.logs, piped=True, environment=self.connection.environment())  # fmt: skip
+        child = Child(
+            "producer",
+            "inferwatch.demo.producer",
+            [
+                str(self.options.folder),
+                "--rows-per-s",
+                str(self.options.rows_per_s),
+            ],
+            self.logs,
+            piped=True,
+            environment=self.connection.environment(),
+        )
         assert child.process.stdout is not None
         follow_lines(child.process.stdout, self.board.progress)
         return child
@@ -108,8 +141,10 @@ def _fresh_topics(connection: Connection) -> None:
         used = any(reader.ends(partition)[1] for partition in reader.partitions())
     if used:
         hint = "" if connection.prefix == PREFIX else " other"
-        raise UsageError(f"{connection.topic('events.v1')} holds records already; give the demo "
-                         f"a prefix{hint} of its own: --prefix demo1.")  # fmt: skip
+        raise UsageError(
+            f"{connection.topic('events.v1')} holds records already; give the demo "
+            f"a prefix{hint} of its own: --prefix demo1."
+        )
 
 
 @dataclass
@@ -195,31 +230,40 @@ def _report(demo: Demo, sums: Sums) -> int:
     rows, labels = sum(record.rows for record in whole), sum(record.labels for record in whole)
     told = sorted(message.splitlines()[0] for message in board.messages)
     early = [
-        record for record in board.alerts.values()
+        record
+        for record in board.alerts.values()
         if record.window is not None and record.window.start < DRIFT_FROM_ROW
-    ]  # fmt: skip
-    fired = {(record.alert, record.feature or record.segment) for record in board.alerts.values()
-             if record.condition == "firing"}  # fmt: skip
-    promises = {
-        f"rows sent {board.rows_sent:,} = rows folded {rows:,}, across the kill "
-        f"(worker away {sums.away_s:.1f} s)": board.rows_sent == rows == ROWS,
-        f"labels sent {board.labels_sent:,} = labels joined {labels:,}":
+    ]
+    fired = {
+        (record.alert, record.feature or record.segment)
+        for record in board.alerts.values()
+        if record.condition == "firing"
+    }
+    segment = ("SegmentAccuracyDrop", "salary_range=0 - 20K €")
+    away = f"across the kill (worker away {sums.away_s:.1f} s)"
+    delivered = f"each was delivered once ({len(told)} messages)"
+    same = f"the same windows and alerts: digest {sums.live[:16]}…"
+    promises = [
+        (
+            board.rows_sent == rows == ROWS,
+            f"rows sent {board.rows_sent:,} = rows folded {rows:,}, {away}",
+        ),
+        (
             board.labels_sent == labels == ROWS,
-        "drift on car_value after row 25,000": ("FeatureDrift", "car_value") in fired,
-        "the segment that the average hid: salary_range = 0 - 20K €":
-            ("SegmentAccuracyDrop", "salary_range=0 - 20K €") in fired,
-        f"no alert before row 25,000 (found {len(early)})": not early,
-        f"{len(to_tell(board))} alerts fired, each was delivered once ({len(told)} messages)":
-            told == to_tell(board),
-        f"replay of the topic gives the same windows and alerts: digest {sums.live[:16]}…":
-            sums.live == sums.replayed.digest,
-        "the worker stopped in order": sums.worker_exit == 0,
-    }  # fmt: skip
+            f"labels sent {board.labels_sent:,} = labels joined {labels:,}",
+        ),
+        (("FeatureDrift", "car_value") in fired, "drift on car_value after row 25,000"),
+        (segment in fired, "the segment that the average hid: salary_range = 0 - 20K €"),
+        (not early, f"no alert before row 25,000 (found {len(early)})"),
+        (told == to_tell(board), f"{len(to_tell(board))} alerts fired, {delivered}"),
+        (sums.live == sums.replayed.digest, f"replay of the topic gives {same}"),
+        (sums.worker_exit == Exit.DONE, "the worker stopped in order"),
+    ]
     say("")
-    for promise, held in promises.items():
+    for held, promise in promises:
         say(f"{'yes' if held else 'NO '}  {promise}")
     if sums.live != sums.replayed.digest:
         say(f"     live   {sums.live}\n     replay {sums.replayed.digest}")
     say("")
     say(CONNECT)
-    return Exit.DONE if all(promises.values()) else Exit.FINDINGS
+    return Exit.DONE if all(held for held, _ in promises) else Exit.FINDINGS

@@ -21,9 +21,9 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Rows that one version of one model answered, in the order the server saw them.
 
     `emitter` names one process and `seq` counts its batches of both kinds from 0: together they
-    find repeats. `emitted` and `dropped` are the emitter's row counters up to and including this batch, so that
-    the monitor knows what it was not shown. `time_ms` is int64 a row, `latency_ms` and `weight` float32 with
-    NaN where missing.
+    find repeats. `emitted` and `dropped` are the emitter's row counters up to and including this
+    batch, so that the monitor knows what it was not shown. `time_ms` is int64 a row, `latency_ms`
+    and `weight` float32 with NaN where missing.
     """
 
     schema: str = SCHEMA

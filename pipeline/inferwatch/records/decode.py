@@ -168,9 +168,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         ids=_texts(batch.ids, n, "ids"),
         numeric_names=names,
         numeric=numeric.astype(np.float32, copy=False),
-        categories={
-            name: _words(column, n, name) for name, column in batch.categories.items()
-        },
+        categories={name: _words(column, n, name) for name, column in batch.categories.items()},
         prediction=_answer(batch.prediction, n, "prediction"),
         score_names=scored,
         scores=scores.astype(np.float64, copy=False),

@@ -13,14 +13,12 @@ Task = Literal["binary", "multiclass", "regression", "unknown"]
 Direction = Literal["above", "below", "drop", "rise"]
 
 
-class NumericProfile(
-    msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind"
-):
+class NumericProfile(msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind"):
     """One numeric column of the reference.
 
-    `edges` are the fine bins (ascending, open at both ends, bin i is (e[i-1], e[i]]), `counts` their
-    rows with missing last; `psi_edges` picks the ten quantile groups out of them. `low` and `high` are
-    the 0.1 % and 99.9 % quantiles, to which online detectors scale.
+    `edges` are the fine bins (ascending, open at both ends, bin i is (e[i-1], e[i]]), `counts`
+    their rows with missing last; `psi_edges` picks the ten quantile groups out of them. `low` and
+    `high` are the 0.1 % and 99.9 % quantiles, to which online detectors scale.
     """
 
     edges: list[float]
@@ -34,9 +32,7 @@ class NumericProfile(
     high: float
 
 
-class CategoryProfile(
-    msgspec.Struct, frozen=True, kw_only=True, tag="words", tag_field="kind"
-):
+class CategoryProfile(msgspec.Struct, frozen=True, kw_only=True, tag="words", tag_field="kind"):
     """One categorical column of the reference: rows per word, and rows without one."""
 
     words: list[str]
@@ -102,9 +98,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One level of a check.
 
-    `above` and `below` compare the figure itself; `drop` and `rise` its distance from the reference,
-    as a share of it (`relative`) or in the figure's own units. `clear` is where the level ends again, in
-    the same measure; equal to `value` where it is not given.
+    `above` and `below` compare the figure itself; `drop` and `rise` its distance from the
+    reference, as a share of it (`relative`) or in the figure's own units. `clear` is where the
+    level ends again, in the same measure; equal to `value` where it is not given.
     """
 
     direction: Direction

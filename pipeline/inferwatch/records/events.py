@@ -55,8 +55,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class MonitorChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The definition that a model is watched by from here on.
 
-    `from_offset` is set on a model's first definition: it acts from that record, which stands before this one
-    in the log.
+    `from_offset` is set on a model's first definition: it acts from that record, which stands
+    before this one in the log.
     """
 
     model: str

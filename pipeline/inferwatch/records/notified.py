@@ -27,7 +27,8 @@ class NotifiedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Where one channel stands with one alert.
 
     `seq`, `condition` and `severity` are those of the last transition planned. Every plan up to the
-    transition `done` is finished: sent, given up, or overtaken by a later one; `plans` are the rest.
+    transition `done` is finished: sent, given up, or overtaken by a later one; `plans` are the
+    rest.
     """
 
     fingerprint: str

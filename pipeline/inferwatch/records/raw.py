@@ -41,7 +41,8 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True):
 class Decoded(msgspec.Struct, frozen=True):
     """What a record says, and which of its rows could not be read.
 
-    `rows_in` counts the rows that the sender put in (1 for a record that is no batch or not readable).
+    `rows_in` counts the rows that the sender put in (1 for a record that is no batch or not
+    readable).
     """
 
     record: Any

@@ -23,10 +23,11 @@ class Words(msgspec.Struct, frozen=True):
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
     """n answers of one model version.
 
-    `time_ms` int64[n] is the sender's event time, not yet clamped. `numeric` is float32[F, n] in the order of
-    `numeric_names`. `prediction` is classes (`Words`) or values (float64[n], NaN missing).
-    `scores` is float64[k, n]; a binary model sends one row named "score", others one a class.
-    `latency_ms` float64[n], NaN missing. `error` holds the kind of failure, -1 where there is none.
+    `time_ms` int64[n] is the sender's event time, not yet clamped. `numeric` is float32[F, n] in
+    the order of `numeric_names`. `prediction` is classes (`Words`) or values (float64[n], NaN
+    missing). `scores` is float64[k, n]; a binary model sends one row named "score", others one a
+    class. `latency_ms` float64[n], NaN missing. `error` holds the kind of failure, -1 where there
+    is none.
     """
 
     model: str

@@ -1,6 +1,7 @@
 """One event a message, as JSON: what a server without the SDK can send with any client.
 
-schemas/event.schema.json is the contract. Limits are checked on the bytes before anything is parsed.
+schemas/event.schema.json is the contract. Limits are checked on the bytes before anything is
+parsed.
 """
 
 import math

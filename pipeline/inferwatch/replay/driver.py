@@ -60,9 +60,11 @@ class Writer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         for file in self._files.values():
             file.close()
 
@@ -87,7 +89,8 @@ def run(
     write: Callable[[Output], None],
     skipped: Collection[tuple[int, int]] = (),
 ) -> Summary:
-    """Fold every record but those `skipped` (partition, offset); `write` gets each unique output once.
+    """Fold every record but those `skipped` (partition, offset); `write` gets each unique output
+    once.
 
     :raises ConflictError: one id came with two contents.
     :raises ConfigError: an exact window needs reference columns that `values` lacks.

@@ -53,8 +53,11 @@ class LogReader:
             ) from None
         described = topics[self._topic]
         if described.error is not None or not described.partitions:
-            raise ConfigError(f"there is no topic {self._topic}", key="--prefix",
-                              fix="see `inferwatch topics plan`")  # fmt: skip
+            raise ConfigError(
+                f"there is no topic {self._topic}",
+                key="--prefix",
+                fix="see `inferwatch topics plan`",
+            )
         return sorted(described.partitions)
 
     def ends(self, partition: int) -> tuple[int, int]:
@@ -95,5 +98,12 @@ class LogReader:
 def _raw(message: Any) -> RawRecord:
     _, time_ms = message.timestamp()
     headers = {name: bytes(value or b"") for name, value in message.headers() or []}
-    return RawRecord(message.topic(), message.partition(), message.offset(), time_ms,
-                     message.key(), message.value(), headers)  # fmt: skip
+    return RawRecord(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        time_ms,
+        message.key(),
+        message.value(),
+        headers,
+    )

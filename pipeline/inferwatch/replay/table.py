@@ -1,7 +1,8 @@
 """CSV, Parquet and JSON lines as a source: rows become batches, labels trail behind them.
 
-A table has no broker, so record time is the newest event time read so far. It makes no ticks between rows, which
-move the watermark themselves, and one at the end that closes the windows still open.
+A table has no broker, so record time is the newest event time read so far. It makes no ticks
+between rows, which move the watermark themselves, and one at the end that closes the windows still
+open.
 """
 
 from collections import deque
@@ -29,7 +30,7 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
 
 
 class Batch(msgspec.Struct):
-    """Up to 500 rows of a table, with the labels that came with them; -1 where a label has no time."""
+    """Up to 500 rows of a table, and the labels that came along; -1 for a label without a time."""
 
     rows: Rows
     labels: Truths | None
@@ -155,9 +156,10 @@ def _features(mapping: Mapping, block: Any) -> tuple[list[str], list[str]]:
     named = set(mapping.columns())
     rest = [field for field in block.schema if field.name not in named]
     numeric = [
-        field.name for field in rest
+        field.name
+        for field in rest
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    ]  # fmt: skip
+    ]
     return numeric, [field.name for field in rest if field.name not in numeric]
 
 
@@ -211,7 +213,7 @@ def _times(path: Path, block: Any, name: str) -> NDArray[np.int64]:
 
 
 def records(batches: Iterator[Batch], grace_ms: int) -> Iterator[tuple[RawRecord, Decoded]]:
-    """The records that a live topic would hold: batches, labels once they are known, a last tick."""
+    """The records that a live topic would hold: batches, labels once known, a last tick."""
     offset, now_ms = 0, 0
     waiting: deque[Batch] = deque()
     for batch in batches:

@@ -1,7 +1,7 @@
 """A recorded topic as a source: the records between two times, partition by partition.
 
-Two passes, because a model's first definition stands *after* the record from which it acts: the first
-reads headers only and collects definitions and skips, the second gives the records.
+Two passes, because a model's first definition stands *after* the record from which it acts: the
+first reads headers only and collects definitions and skips, the second gives the records.
 """
 
 from collections.abc import Iterator
@@ -32,17 +32,21 @@ class Survey:
         :raises ConfigError: the topic does not say.
         """
         if model not in self.definitions:
-            raise ConfigError(f"the topic holds no definition of {model}",
-                              fix="name a monitor file with --monitors")  # fmt: skip
+            raise ConfigError(
+                f"the topic holds no definition of {model}",
+                fix="name a monitor file with --monitors",
+            )
         return self.definitions[model]
 
 
 def survey(
     connection: Connection, since_ms: int | None = None, until_ms: int | None = None
 ) -> Survey:
-    """First pass: where the range lies, what rules acted in it, what was skipped. Ends at today's end.
+    """First pass: where the range lies, what rules acted in it, what was skipped. Ends at today's
+    end.
 
-    :raises ConfigError: the broker has dropped the head of the range already, or there is no such topic.
+    :raises ConfigError: the broker has dropped the head of the range already, or there is no such
+    topic.
     :raises TransientError: the broker does not answer.
     """
     found = Survey({})
@@ -88,7 +92,8 @@ def records(
 ) -> Iterator[tuple[RawRecord, Decoded]]:
     """Second pass: every record of the range, in the order of each partition.
 
-    Without `recorded_rules` the log's own changes of definition are left out: this is a backtest of others.
+    Without `recorded_rules` the log's own changes of definition are left out: this is a backtest of
+    others.
     """
     with LogReader(connection, "events.v1") as reader:
         for partition, (start, end) in found.spans.items():

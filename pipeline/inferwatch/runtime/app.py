@@ -1,4 +1,6 @@
-"""Faust apps with every setting that matters passed explicitly: Faust also reads bare environment names."""
+"""Faust apps with every setting that matters passed explicitly: Faust also reads bare environment
+names.
+"""
 
 import atexit
 import contextlib

@@ -1,7 +1,8 @@
 """The embedded broker: librdkafka's mock cluster in a process of its own.
 
-It speaks Kafka's protocol, keeps about 5 MB a partition in memory and forgets everything when it ends: good for
-a first look and for tests, not for data. It ends by itself when the process that started it is gone.
+It speaks Kafka's protocol, keeps about 5 MB a partition in memory and forgets everything when it
+ends: good for a first look and for tests, not for data. It ends by itself when the process that
+started it is gone.
 """
 
 import argparse
@@ -18,8 +19,13 @@ REBALANCE_DELAY_MS = 200
 PARTITION_BYTES = 5_000_000
 PENDING_MAX_BYTES = 1_000_000
 TOPICS = {
-    "events.v1": 4, "windows.v1": 4, "state.v1": 4, "alerts.v1": 1, "notified.v1": 1, "dlq.v1": 1,
-}  # fmt: skip
+    "events.v1": 4,
+    "windows.v1": 4,
+    "state.v1": 4,
+    "alerts.v1": 1,
+    "notified.v1": 1,
+    "dlq.v1": 1,
+}
 
 
 @dataclass
@@ -51,6 +57,8 @@ def start(topics: Mapping[str, int] | None = None, prefix: str = "inferwatch.") 
         [sys.executable, "-m", "inferwatch.runtime.embedded", listed],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # Ctrl-C reaches the one that started it, which ends its clients first
+        start_new_session=True,
     )
     assert process.stdout is not None
     address = process.stdout.readline().decode().strip()
@@ -66,8 +74,10 @@ def _library() -> ctypes.CDLL:
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
     found = sorted(folder.glob("librdkafka*.so*")) + sorted(folder.glob("librdkafka*.dylib"))
     if not found:
-        sys.exit("the embedded broker needs the confluent-kafka wheel, which carries librdkafka; "
-                 "use --bootstrap-server with a real broker instead")  # fmt: skip
+        sys.exit(
+            "the embedded broker needs the confluent-kafka wheel, which carries librdkafka; "
+            "use --bootstrap-server with a real broker instead"
+        )
     library = ctypes.CDLL(str(found[0]))
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
     signatures = {

@@ -23,8 +23,8 @@ def generation(app: faust.App) -> int | None:
 def slow_assignor(seconds: float) -> None:
     """Give late followers of the embedded broker time to ask for their assignment.
 
-    Its group coordinator answers a follower that comes after the leader's SyncGroup with error 42, which no real
-    broker does; Faust then idles until the watchdog ends it.
+    Its group coordinator answers a follower that comes after the leader's SyncGroup with error 42,
+    which no real broker does; Faust then idles until the watchdog ends it.
     """
     from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 

@@ -25,8 +25,11 @@ def serve(listen: str, status: Status) -> str:
     try:
         server = ThreadingHTTPServer((host, int(port)), _handler(status))
     except OSError as error:
-        raise ConfigError(f"cannot listen on {listen}: {error.strerror}", key="--http-listen",
-                          fix="choose a free port") from None  # fmt: skip
+        raise ConfigError(
+            f"cannot listen on {listen}: {error.strerror}",
+            key="--http-listen",
+            fix="choose a free port",
+        ) from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return f"{host}:{server.server_address[1]}"
 

@@ -28,9 +28,12 @@ class NotifiedLog:
         self.writer = secrets.token_hex(4)
         self._connection = connection
         self._producer = AIOKafkaProducer(
-            **connection.aiokafka(), enable_idempotence=True, acks="all",
-            max_request_size=1 << 20, request_timeout_ms=15_000,
-        )  # fmt: skip
+            **connection.aiokafka(),
+            enable_idempotence=True,
+            acks="all",
+            max_request_size=1 << 20,
+            request_timeout_ms=15_000,
+        )
         self._reader = AIOKafkaConsumer(
             **connection.aiokafka(),
             group_id=group,

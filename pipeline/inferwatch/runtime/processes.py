@@ -18,8 +18,8 @@ STOP_S = 25.0
 
 
 class Child:
-    """One running process of ours. Its log goes to a file in `folder`, else to our own standard error;
-    its output there too, unless `piped`.
+    """One running process of ours. Its log goes to a file in `folder`, else to our own standard
+    error; its output there too, unless `piped`.
 
     In a session of its own, so that Ctrl-C reaches its parent first, which ends it in order.
     """
@@ -50,9 +50,11 @@ class Child:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.stop()
 
     def running(self) -> bool:

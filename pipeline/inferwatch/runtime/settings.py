@@ -1,4 +1,6 @@
-"""Settings of the worker and the notifier: from the command line, or from the environment under `faust`."""
+"""Settings of the worker and the notifier: from the command line, or from the environment under
+`faust`.
+"""
 
 import os
 from collections.abc import Mapping
@@ -35,8 +37,11 @@ class WorkerSettings:
         """
         connection = Connection.from_environment(environment)
         if connection is None:
-            raise ConfigError("no broker is configured", key="INFERWATCH_BOOTSTRAP_SERVERS",
-                              fix="set it to host:port")  # fmt: skip
+            raise ConfigError(
+                "no broker is configured",
+                key="INFERWATCH_BOOTSTRAP_SERVERS",
+                fix="set it to host:port",
+            )
         listed = environment.get("INFERWATCH_MONITORS", "")
         embedded = environment.get("INFERWATCH_EMBEDDED", "") == "1"
         return cls(

@@ -2,9 +2,12 @@
 
 Faust delivers and keeps the group; the rest is here. Its rules, in the order they matter:
 
-- Fold and send are one synchronous step, so state, offset and outputs are always one consistent cut.
-- Checkpoint: outputs acknowledged → changed models written and acknowledged → marker → group offset.
-- Restore: the highest offset of each model rules; the group offset is set to it and Faust starts there.
+- Fold and send are one synchronous step, so state, offset and outputs are always one consistent
+cut.
+- Checkpoint: outputs acknowledged → changed models written and acknowledged → marker → group
+offset.
+- Restore: the highest offset of each model rules; the group offset is set to it and Faust starts
+there.
 - Any doubt ends the process: the log is right, memory is not, and a restart costs a second.
 """
 
@@ -128,9 +131,7 @@ class Shell:
         owned.stale = found.keys
         return owned
 
-    async def _check_log(
-        self, owned: Mapping[int, Owned], found: Mapping[int, Restored]
-    ) -> None:
+    async def _check_log(self, owned: Mapping[int, Owned], found: Mapping[int, Restored]) -> None:
         """The log must still hold what comes after the state, and the state what was committed."""
         consumer = await self._probe()
         places = {number: TopicPartition(self.events, number) for number in owned}
@@ -144,15 +145,20 @@ class Shell:
                 continue
             if not self.settings.accept_state_loss:
                 what = (
-                    f"the group has folded partition {number} up to {committed - 1}, its state only "
-                    f"up to {one.partition.offset}"
+                    f"the group has folded partition {number} up to {committed - 1}, its state "
+                    f"only up to {one.partition.offset}"
                     if lost
                     else f"partition {number} begins at {head}, its state ends at "
                     f"{one.partition.offset}"
                 )
-                raise ConfigError(what, key="--accept-state-loss",
-                                  fix="restore the topic, or start once with that option")  # fmt: skip
-            log.warning("state of partition %d is lost, starting at %d", number, max(head, committed))
+                raise ConfigError(
+                    what,
+                    key="--accept-state-loss",
+                    fix="restore the topic, or start once with that option",
+                )
+            log.warning(
+                "state of partition %d is lost, starting at %d", number, max(head, committed)
+            )
             one.partition.offset = max(head, committed) - 1
 
     async def _connect(self) -> None:
@@ -191,8 +197,9 @@ class Shell:
                 for number in list(self.owned):
                     await self._checkpoint(number)
         except TimeoutError:
-            log.warning("the last checkpoint took longer than %.0f s; its input is folded again",
-                        HANDOVER_S)  # fmt: skip
+            log.warning(
+                "the last checkpoint took longer than %.0f s; its input is folded again", HANDOVER_S
+            )
         self.owned.clear()
 
     async def close(self) -> None:
@@ -214,7 +221,9 @@ class Shell:
             except ConfigError as error:
                 die(Exit.CONFIG, str(error))
             except Exception:
-                if self.closing:  # a write that the closed producer refused; its input is folded again
+                if (
+                    self.closing
+                ):  # a write that the closed producer refused; its input is folded again
                     return
                 die(Exit.BUG, f"folding {message.tp} @{message.offset}\n{traceback.format_exc()}")
 
@@ -251,9 +260,13 @@ class Shell:
         await self._send(TOPIC_OF[output.kind], output.value, output.key, output.headers)
 
     async def _send(
-        self, topic: str, value: bytes | None, key: bytes | None, described: Mapping[str, bytes],
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        described: Mapping[str, bytes],
         partition: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         assert self.producer is not None
         name = self.connection.topic(topic)
         sent = await self.producer.send(
@@ -291,8 +304,13 @@ class Shell:
         self, number: int, name: str, definition: Any, from_offset: int | None
     ) -> None:
         change = MonitorChange(model=name, definition=definition, from_offset=from_offset)
-        described = headers("monitor", id=f"{name}-{definition.digest()}", source="inferwatch/worker",
-                            time=_now(), content_type=JSON)  # fmt: skip
+        described = headers(
+            "monitor",
+            id=f"{name}-{definition.digest()}",
+            source="inferwatch/worker",
+            time=_now(),
+            content_type=JSON,
+        )
         await self._send("events.v1", msgspec.json.encode(change), name.encode(), described, number)
 
     def _announce_change(self, owned: Owned, decoded: Decoded) -> None:
@@ -317,8 +335,9 @@ class Shell:
 
     async def tick(self) -> None:
         """Write the passing of time into every partition owned."""
-        described = headers("tick", id=_now(), source="inferwatch/worker", time=_now(),
-                            content_type=JSON)  # fmt: skip
+        described = headers(
+            "tick", id=_now(), source="inferwatch/worker", time=_now(), content_type=JSON
+        )
         async with self.lock:
             if self.closing or self.app.rebalancing:
                 return
@@ -359,15 +378,21 @@ class Shell:
         return owned.partition.changed()
 
     async def _save(
-        self, owned: Owned, offset: int, dumped: Mapping[str, tuple[int, bytes]],
+        self,
+        owned: Owned,
+        offset: int,
+        dumped: Mapping[str, tuple[int, bytes]],
         sends: list[asyncio.Future[None]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         assert self.state is not None
         number = owned.partition.number
         size = sum(len(data) for _, data in dumped.values())
         if self.settings.embedded and size > EMBEDDED_STATE_MAX_BYTES:
-            die(Exit.CONFIG, f"{size} bytes of state in partition {number} are more than the embedded "
-                             "broker can hold; use a real broker (--bootstrap-server)")  # fmt: skip
+            die(
+                Exit.CONFIG,
+                f"{size} bytes of state in partition {number} are more than the embedded "
+                "broker can hold; use a real broker (--bootstrap-server)",
+            )
         await asyncio.gather(*sends)
         for name, (at, data) in dumped.items():
             await self.state.write_model(number, name, at, data)

@@ -88,7 +88,7 @@ class StateLog:
         await self._send(partition, self._key("o"), str(offset).encode())
 
     async def forget(self, partition: int, keys: list[bytes]) -> None:
-        """Tombstones for other writers' keys; only after a commit accepted after the newer roots."""
+        """Tombstones for other writers' keys; only after a commit that followed the newer roots."""
         for key in keys:
             await self._send(partition, key, None)
 
@@ -144,8 +144,10 @@ def gather(held: Mapping[bytes, bytes], writer: str) -> Restored:
         elif kind == "r":
             root = msgspec.json.decode(value, type=Root)
             if root.format > FORMAT:
-                raise ConfigError(f"a checkpoint has format {root.format}, this release reads {FORMAT}",
-                                  fix="start the release that wrote it")  # fmt: skip
+                raise ConfigError(
+                    f"a checkpoint has format {root.format}, this release reads {FORMAT}",
+                    fix="start the release that wrote it",
+                )
             roots.setdefault(root.model, []).append((root, rest[-1]))
     for model, candidates in roots.items():
         found.models[model] = _newest(held, candidates)
@@ -154,8 +156,9 @@ def gather(held: Mapping[bytes, bytes], writer: str) -> Restored:
 
 def _newest(held: Mapping[bytes, bytes], candidates: list[tuple[Root, str]]) -> bytes:
     for root, writer in sorted(candidates, key=lambda pair: -pair[0].offset):
-        keys = [f"p|{root.model}|{root.slot}|{number}|{writer}".encode()
-                for number in range(root.parts)]  # fmt: skip
+        keys = [
+            f"p|{root.model}|{root.slot}|{number}|{writer}".encode() for number in range(root.parts)
+        ]
         data = b"".join(held.get(key, b"") for key in keys)
         if checksum(data) == root.checksum:
             return data

@@ -67,7 +67,7 @@ def admin(connection: Connection) -> Any:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    client = AdminClient(connection.librdkafka(**{"log_level": 0}))
+    client = AdminClient(connection.librdkafka(log_level=0))
     try:
         client.list_topics(timeout=TIMEOUT_S)
     except KafkaException:
@@ -84,7 +84,9 @@ def differences(connection: Connection, topics: list[Topic]) -> list[Difference]
     found = []
     for topic in topics:
         if topic.name not in there or there[topic.name].error is not None:
-            found.append(Difference(topic.name, "topic", "missing", f"{topic.partitions} partitions"))
+            found.append(
+                Difference(topic.name, "topic", "missing", f"{topic.partitions} partitions")
+            )
             continue
         partitions = len(there[topic.name].partitions)
         if partitions != topic.partitions:
@@ -120,6 +122,8 @@ def apply(connection: Connection, topics: list[Topic], replication_factor: int) 
         for future in client.create_topics(new).values():
             future.result(TIMEOUT_S)
     except KafkaException as error:
-        raise ConfigError(f"a topic cannot be created: {error.args[0].str()}",
-                          fix="check rights and the replication factor") from None  # fmt: skip
+        raise ConfigError(
+            f"a topic cannot be created: {error.args[0].str()}",
+            fix="check rights and the replication factor",
+        ) from None
     return [topic.topic for topic in new]

@@ -1,7 +1,8 @@
 """A thread, not a task: it must work when the event loop does not.
 
-A Faust worker can be alive and idle for ever. This ends the process when there is lag and no progress for a
-minute, and when a shutdown takes longer than its drain deadline; the supervisor starts a new one.
+A Faust worker can be alive and idle for ever. This ends the process when there is lag and no
+progress for a minute, and when a shutdown takes longer than its drain deadline; the supervisor
+starts a new one.
 """
 
 import threading

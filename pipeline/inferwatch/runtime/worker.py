@@ -72,5 +72,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     apps.configure_logging()
     app = make(WorkerSettings.from_environment())
-    setattr(sys.modules[__name__], "app", app)
+    sys.modules[__name__].app = app
     return app

@@ -41,7 +41,10 @@ class Metrics:
             "model_rows", "Inference rows folded into the model's state", ["model"], **within
         )
         self.watermark = Gauge(
-            "watermark_timestamp_seconds", "Event time that the model has reached", ["model"], **within
+            "watermark_timestamp_seconds",
+            "Event time that the model has reached",
+            ["model"],
+            **within,
         )
         self.alert_firing = Gauge(
             "alert_firing", "Alerts that fire now", ["alertname", "model"], **within

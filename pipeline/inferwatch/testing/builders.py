@@ -1,4 +1,6 @@
-"""Records as a broker would hold them, for tests: every argument that does not matter has a default."""
+"""Records as a broker would hold them, for tests: every argument that does not matter has a
+default.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,16 +14,27 @@ TIME_MS = 1_700_000_000_000
 
 
 def raw_inference(
-    *, n: int = 1, model: str = "team/model", version: str = "1", offset: int = 0,
-    partition: int = 0, record_time_ms: int | None = None, time_ms: Sequence[int] | None = None,
+    *,
+    n: int = 1,
+    model: str = "team/model",
+    version: str = "1",
+    offset: int = 0,
+    partition: int = 0,
+    record_time_ms: int | None = None,
+    time_ms: Sequence[int] | None = None,
     numeric: Mapping[str, Sequence[float]] | None = None,
     categories: Mapping[str, Sequence[str | None]] | None = None,
-    prediction: Sequence[Any] | None = None, score: Sequence[float] | None = None,
-    ids: Sequence[str] | None = None, emitter: str = "emitter", seq: int | None = None,
-    latency_ms: Sequence[float] | None = None, error: Sequence[str | None] | None = None,
-    segments: Mapping[str, Sequence[str | None]] | None = None, emitted: int = 0,
+    prediction: Sequence[Any] | None = None,
+    score: Sequence[float] | None = None,
+    ids: Sequence[str] | None = None,
+    emitter: str = "emitter",
+    seq: int | None = None,
+    latency_ms: Sequence[float] | None = None,
+    error: Sequence[str | None] | None = None,
+    segments: Mapping[str, Sequence[str | None]] | None = None,
+    emitted: int = 0,
     dropped: Mapping[str, int] | None = None,
-) -> RawRecord:  # fmt: skip
+) -> RawRecord:
     """One batch of `n` rows; `seq` is the offset, so that batches are no repeats of each other."""
     times = list(time_ms) if time_ms is not None else [TIME_MS + offset] * n
     names = list(numeric or {})
@@ -44,20 +57,25 @@ def raw_inference(
         scores=None if score is None else columns.Float64Block(["score"], columns.pack("d", score)),
         latency_ms=None if latency_ms is None else columns.pack("f", latency_ms),
         error=None if error is None else columns.pack_categories(error),
-        segments={
-            name: columns.pack_categories(words) for name, words in (segments or {}).items()
-        },
+        segments={name: columns.pack_categories(words) for name, words in (segments or {}).items()},
     )
     time = max(times) if record_time_ms is None else record_time_ms
     return _raw("inference", model, batch.encode(body), MSGPACK, offset, partition, time)
 
 
 def raw_labels(
-    *, ids: Sequence[str], label: Sequence[Any], model: str = "team/model",
-    version: str | None = None, offset: int = 0, partition: int = 0,
-    record_time_ms: int | None = None, time_ms: Sequence[int] | None = None,
-    emitter: str = "labeller", seq: int | None = None,
-) -> RawRecord:  # fmt: skip
+    *,
+    ids: Sequence[str],
+    label: Sequence[Any],
+    model: str = "team/model",
+    version: str | None = None,
+    offset: int = 0,
+    partition: int = 0,
+    record_time_ms: int | None = None,
+    time_ms: Sequence[int] | None = None,
+    emitter: str = "labeller",
+    seq: int | None = None,
+) -> RawRecord:
     """One batch of labels."""
     times = list(time_ms) if time_ms is not None else [TIME_MS + offset] * len(ids)
     truth = answer(label)
@@ -76,7 +94,9 @@ def raw_labels(
     return _raw("label", model, batch.encode(body), MSGPACK, offset, partition, time)
 
 
-def raw_event(event: Any, *, offset: int = 0, partition: int = 0, time_ms: int = TIME_MS) -> RawRecord:
+def raw_event(
+    event: Any, *, offset: int = 0, partition: int = 0, time_ms: int = TIME_MS
+) -> RawRecord:
     """A small event: Resource, Deploy, Verdict, MonitorChange or Skip."""
     words = {"MonitorChange": "monitor"}
     word = words.get(type(event).__name__, type(event).__name__.lower())
@@ -85,8 +105,15 @@ def raw_event(event: Any, *, offset: int = 0, partition: int = 0, time_ms: int =
 
 def raw_tick(*, offset: int, time_ms: int, partition: int = 0) -> RawRecord:
     """Time passed."""
-    return RawRecord("events.v1", partition, offset, time_ms, None, None,
-                     headers("tick", id=f"t{offset}", source="test", time="", content_type=JSON))  # fmt: skip
+    return RawRecord(
+        "events.v1",
+        partition,
+        offset,
+        time_ms,
+        None,
+        None,
+        headers("tick", id=f"t{offset}", source="test", time="", content_type=JSON),
+    )
 
 
 def answer(values: Sequence[Any] | None) -> columns.Numbers | columns.Categories | None:
@@ -101,6 +128,11 @@ def answer(values: Sequence[Any] | None) -> columns.Numbers | columns.Categories
 def _raw(
     word: str, model: str, body: bytes, content_type: str, offset: int, partition: int, time_ms: int
 ) -> RawRecord:
-    described = headers(word, id=f"{partition}-{offset}", source="test", time="2026-01-01T00:00:00Z",
-                        content_type=content_type)  # fmt: skip
+    described = headers(
+        word,
+        id=f"{partition}-{offset}",
+        source="test",
+        time="2026-01-01T00:00:00Z",
+        content_type=content_type,
+    )
     return RawRecord("events.v1", partition, offset, time_ms, model.encode(), body, described)

@@ -1,7 +1,8 @@
 """Tukey's fences: how many interquartile ranges a figure lies outside the middle half of the past.
 
-Zero between the quartiles; 1.5 is the usual fence. The range has a floor, a share of the past mean size,
-because flat stretches have none. Reference: J. W. Tukey, "Exploratory Data Analysis" (1977), ch. 2.
+Zero between the quartiles; 1.5 is the usual fence. The range has a floor, a share of the past mean
+size, because flat stretches have none. Reference: J. W. Tukey, "Exploratory Data Analysis" (1977),
+ch. 2.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """z-score of a figure against past windows, the point itself left out.
 
-Inside its own sample z cannot pass √(n − 1), so "z > 3" would never fire for ten windows or fewer. The scale
-has a floor, a share of the past mean size, because flat stretches have no spread at all.
+Inside its own sample z cannot pass √(n − 1), so "z > 3" would never fire for ten windows or fewer.
+The scale has a floor, a share of the past mean size, because flat stretches have no spread at all.
 """
 
 from collections.abc import Sequence

@@ -4,18 +4,21 @@ Detects any change of level of a bounded stream, in both directions, in memory l
 window. Inputs are scaled to [0, 1] by the reference: unscaled heavy tails alarm without a cause.
 Decisions are river's (`river.drift.ADWIN` 0.26), whose native part this feeds. Cost: 90 ns a value.
 
-Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptive Windowing", SDM 2007.
+Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptive Windowing", SDM
+2007.
 """
 
 import hashlib
+from importlib.metadata import version
 
 import msgspec
 import numpy as np
-import river
 from numpy.typing import NDArray
 from river.drift import ADWIN
 
 from inferwatch.core.drift.finding import Finding
+
+RIVER_VERSION = version("river")
 
 
 class AdwinState(msgspec.Struct, tag="adwin"):
@@ -71,19 +74,19 @@ class Adwin:
         """The whole state, free of pickle."""
         window = bytes(self._window.__getstate__())
         return AdwinState(
-            self.low, self.high, self.delta, window, _checksum(window), river.__version__
+            self.low, self.high, self.delta, window, _checksum(window), RIVER_VERSION
         )
 
     @classmethod
     def load(cls, state: AdwinState) -> "Adwin":
         """The detector as it was dumped.
 
-        :raises ValueError: the bytes are damaged, or another river wrote them. Checked here, because
-            river's native part panics with something that is no `Exception`.
+        :raises ValueError: the bytes are damaged, or another river wrote them. Checked here,
+        because river's native part panics with something that is no `Exception`.
         """
         if _checksum(state.window) != state.checksum:
             raise ValueError("the state of an ADWIN detector is damaged")
-        if state.river_version.split(".")[:2] != river.__version__.split(".")[:2]:
+        if state.river_version.split(".")[:2] != RIVER_VERSION.split(".")[:2]:
             raise ValueError(f"ADWIN state of river {state.river_version}: start with that version")
         detector = cls(state.low, state.high, state.delta)
         detector._window.__setstate__(state.window)

@@ -1,8 +1,8 @@
 """Kolmogorov–Smirnov: the largest distance between two distribution functions, D = sup |F − G|.
 
-The p-value is asymptotic with the effective size nm/(n + m) (A. Kolmogorov 1933, N. Smirnov 1948); it
-ranks features and never alarms alone. From fine bins D is a lower bound: 128 quantile bins lose 0.0008
-on average and 0.002 at worst.
+The p-value is asymptotic with the effective size nm/(n + m) (A. Kolmogorov 1933, N. Smirnov 1948);
+it ranks features and never alarms alone. From fine bins D is a lower bound: 128 quantile bins lose
+0.0008 on average and 0.002 at worst.
 """
 
 import math

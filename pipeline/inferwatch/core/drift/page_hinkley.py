@@ -1,12 +1,15 @@
 """Page–Hinkley: a lasting shift of the mean, in constant memory, in both directions.
 
-Misses changes of shape, short spikes, slow swing. Inputs are standardised by the reference, because at
-river's defaults 10⁶ rows of N(0, 1) alarm 609 times. Here δ is 0.2 sd, and the threshold follows from the run
-length: excursions of a normal walk with drift −δ pass λ about once in e^{2δλ}/(2δ²) rows, which for
-λ = 40 is 10⁸. Decisions are river's (`river.drift.PageHinkley` 0.26). Cost: 430 ns a value.
+Misses changes of shape, short spikes, slow swing. Inputs are standardised by the reference, because
+at river's defaults 10⁶ rows of N(0, 1) alarm 609 times. Here δ is 0.2 sd, and the threshold follows
+from the run length: excursions of a normal walk with drift −δ pass λ about once in e^{2δλ}/(2δ²)
+rows, which for λ = 40 is 10⁸. Decisions are river's (`river.drift.PageHinkley` 0.26). Cost: 430 ns
+a value.
 
 Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 """
+
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -34,9 +37,7 @@ class PageHinkleyState(msgspec.Struct, tag="page_hinkley"):
 class PageHinkley:
     """Detector of one stream, standardised by `mean` and `sd`; NaN is passed over."""
 
-    def __init__(
-        self, mean: float, sd: float, delta: float = 0.2, threshold: float = 40.0
-    ) -> None:
+    def __init__(self, mean: float, sd: float, delta: float = 0.2, threshold: float = 40.0) -> None:
         self.mean, self.sd, self.delta, self.threshold = mean, sd, delta, threshold
         self._river = self._fresh()
 
@@ -66,18 +67,25 @@ class PageHinkley:
         state = self._river
         least = state._min_increase
         return PageHinkleyState(
-            self.mean, self.sd, self.delta, self.threshold,
-            float(state._x_mean.n), float(state._x_mean._mean),
-            float(state._sum_increase), float(state._sum_decrease),
-            None if least == float("inf") else float(least), float(state._max_decrease),
-        )  # fmt: skip
+            self.mean,
+            self.sd,
+            self.delta,
+            self.threshold,
+            float(state._x_mean.n),
+            float(state._x_mean._mean),
+            float(state._sum_increase),
+            float(state._sum_decrease),
+            None if least == float("inf") else float(least),
+            float(state._max_decrease),
+        )
 
     @classmethod
     def load(cls, state: PageHinkleyState) -> "PageHinkley":
         """The detector as it was dumped."""
         detector = cls(state.mean, state.sd, state.delta, state.threshold)
         inner = detector._river
-        inner._x_mean.n, inner._x_mean._mean = int(state.n), state.running
+        mean: Any = inner._x_mean
+        mean.n, mean._mean = int(state.n), state.running
         inner._sum_increase, inner._sum_decrease = state.increase, state.decrease
         least = state.least_increase
         inner._min_increase = float("inf") if least is None else least

@@ -1,7 +1,7 @@
 """Population stability index: Σ (q − p)·ln(q / p) over bins fixed by the reference.
 
-Ten reference quantiles, shares floored at 1e-4 and not renormalised; without drift its mean is about
-(B − 1)(1/n + 1/m), so a cut of 0.1 needs 500 rows on both sides. Source: methods in use since
+Ten reference quantiles, shares floored at 1e-4 and not renormalised; without drift its mean is
+about (B − 1)(1/n + 1/m), so a cut of 0.1 needs 500 rows on both sides. Source: methods in use since
 N. Siddiqi, "Credit Risk Scorecards" (2006), ch. 10; the null in B. Yurdakul, thesis, WMU (2018).
 """
 

@@ -116,8 +116,8 @@ def _mcc(counts: NDArray[np.int64]) -> Figure:
 def multiclass(state: Confusion) -> dict[str, Figure]:
     """Accuracy, MCC, and per-class figures averaged plainly (macro) and by support (weighted).
 
-    As in scikit-learn a class without a denominator counts 0 in the macro and weighted means, over the union
-    of true and predicted classes.
+    As in scikit-learn a class without a denominator counts 0 in the macro and weighted means, over
+    the union of true and predicted classes.
     """
     counts, n = state.counts, int(state.counts.sum())
     truth, guess = counts.sum(axis=1), counts.sum(axis=0)

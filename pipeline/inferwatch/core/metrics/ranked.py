@@ -1,7 +1,7 @@
 """Figures of a binary model's scores from the rows themselves, for exact windows.
 
-Ties count one half in AUC, as in the Mann–Whitney U; average precision is Σ (R_k − R_{k−1})·P_k, not the
-trapezoid. Probabilities are clipped on both sides at EPSILON before the logarithm.
+Ties count one half in AUC, as in the Mann–Whitney U; average precision is Σ (R_k − R_{k−1})·P_k,
+not the trapezoid. Probabilities are clipped on both sides at EPSILON before the logarithm.
 """
 
 import numpy as np

@@ -78,7 +78,8 @@ def figures(state: Residuals) -> dict[str, Figure]:
     n, sums = state.n, (state.high + state.low).tolist()
     if not n:
         return {
-            name: Figure(None, unknown="no labels") for name in ("mae", "rmse", "bias", "mape", "r2")
+            name: Figure(None, unknown="no labels")
+            for name in ("mae", "rmse", "bias", "mape", "r2")
         }
     spread = sums[TRUTH_SQUARED] - sums[TRUTH] ** 2 / n
     squared = max(sums[SQUARED], 0.0)

@@ -1,8 +1,8 @@
 """Counts on log-spaced bins, for quantiles of latencies and the like.
 
-The bin is the upper bits of the value's own float32, 32 bins an octave, so equal values share a bin on every
-machine and two histograms add exactly. A quantile is the nearest rank's bin middle: at most 1.6 % off.
-State: 12 bytes a bin in use.
+The bin is the upper bits of the value's own float32, 32 bins an octave, so equal values share a bin
+on every machine and two histograms add exactly. A quantile is the nearest rank's bin middle: at
+most 1.6 % off. State: 12 bytes a bin in use.
 """
 
 import math

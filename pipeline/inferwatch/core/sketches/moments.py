@@ -33,11 +33,16 @@ class Moments(msgspec.Struct):
 def empty(features: int) -> Moments:
     """Moments of `features` columns without a row."""
     return Moments(
-        np.full(features, np.nan),
-        *(np.zeros(features) for _ in range(4)),
-        np.full(features, np.inf),
-        np.full(features, -np.inf),
-        *(np.zeros(features, np.int64) for _ in range(3)),
+        origin=np.full(features, np.nan),
+        total=np.zeros(features),
+        total_low=np.zeros(features),
+        square=np.zeros(features),
+        square_low=np.zeros(features),
+        least=np.full(features, np.inf),
+        most=np.full(features, -np.inf),
+        count=np.zeros(features, np.int64),
+        missing=np.zeros(features, np.int64),
+        non_finite=np.zeros(features, np.int64),
     )
 
 
@@ -88,9 +93,7 @@ def merge(into: Moments, other: Moments) -> None:
     moved = total + other.count * shift
     squares = other.square + other.square_low + 2.0 * shift * total + other.count * shift**2
     into.total, into.total_low = _running(into.total, into.total_low, moved[:, np.newaxis])
-    into.square, into.square_low = _running(
-        into.square, into.square_low, squares[:, np.newaxis]
-    )
+    into.square, into.square_low = _running(into.square, into.square_low, squares[:, np.newaxis])
     into.least = np.minimum(into.least, other.least)
     into.most = np.maximum(into.most, other.most)
     into.count = into.count + other.count

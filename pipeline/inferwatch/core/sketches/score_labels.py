@@ -95,7 +95,7 @@ def brier(state: ScoreLabels) -> Figure:
 
 
 def calibration_error(state: ScoreLabels, bins: int = 10) -> Figure:
-    """Expected calibration error over `bins` groups of about equal mass; biased upwards on small n."""
+    """Expected calibration error over `bins` groups of about equal mass; biased up for small n."""
     n, p = int(state.counts.sum()), _middles()
     if not n:
         return Figure(None, unknown="no labels")
