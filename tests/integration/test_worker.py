@@ -24,7 +24,6 @@ from inferwatch import Monitor
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit
 from inferwatch.records.raw import RawRecord
-from inferwatch.runtime import embedded
 from inferwatch.testing.builders import raw_inference, raw_labels
 
 UNKNOWN = {"ce_type": b"io.inferwatch.weather.v1", "content-type": b"application/json"}
@@ -32,10 +31,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(170)]
 
 
 @pytest.fixture
-def connection():
-    broker = embedded.start()
-    yield Connection(broker.bootstrap_servers)
-    broker.stop()
+def connection(embedded_broker):
+    """A connection to a broker of its own."""
+    return Connection(embedded_broker)
 
 
 def serve(monitor: Monitor, rows: int, seed: int, shift: float = 0.0) -> list[str]:

@@ -180,7 +180,8 @@ def _acts(demo: Demo, stack: ExitStack) -> Sums:
     screen.say(f"the worker is back after {away_s:.1f} s, from its checkpoint; nothing is lost")
 
     watched = [worker, notifier]
-    wait_for(lambda: _held(board), PATIENCE_S, "the window without labels", watched)
+    held = HELD_WINDOW_START
+    wait_for(lambda: held in board.blind, PATIENCE_S, "the window without labels", watched)
     screen.say("labels fall behind: accuracy is unknown, not fine, until they arrive")
     wait_for(lambda: board.producer_done, PATIENCE_S, "the last row", watched)
     screen.say(f"the model server stops after {board.rows_sent:,} rows")
@@ -192,13 +193,6 @@ def _acts(demo: Demo, stack: ExitStack) -> Sums:
     code = worker.stop()
     screen.say("worker stopped; the same topic is replayed through the same fold")
     return Sums(away_s, code, published.digest(demo.connection).hex(), _replay(demo))
-
-
-def _held(board: Board) -> bool:
-    return any(
-        record.window.start == HELD_WINDOW_START and "accuracy" in record.unknown
-        for record in board.whole()
-    )
 
 
 def _complete(board: Board) -> bool:

@@ -1,5 +1,6 @@
 """Offset ranges of a topic as records, read once and to a known end."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,11 +63,17 @@ class LogReader:
 
     def ends(self, partition: int) -> tuple[int, int]:
         """The oldest offset that is left, and the one that comes next."""
-        try:
-            place = TopicPartition(self._topic, partition)
-            low, high = self._consumer.get_watermark_offsets(place, timeout=PATIENCE_S)
-        except KafkaException as error:
-            raise TransientError(f"partition {partition}: {error.args[0].str()}") from None
+        place = TopicPartition(self._topic, partition)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(place, timeout=PATIENCE_S)
+                break
+            except KafkaException as error:
+                # a topic that was made a moment ago may still be looking for its leader
+                if not error.args[0].retriable() or time.monotonic() > deadline_s:
+                    raise TransientError(f"partition {partition}: {error.args[0].str()}") from None
+                time.sleep(0.1)
         return low, high
 
     def read_all(self) -> Iterator[RawRecord]:

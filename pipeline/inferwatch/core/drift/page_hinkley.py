@@ -9,7 +9,7 @@ a value.
 Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 """
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -83,9 +83,8 @@ class PageHinkley:
     def load(cls, state: PageHinkleyState) -> "PageHinkley":
         """The detector as it was dumped."""
         detector = cls(state.mean, state.sd, state.delta, state.threshold)
-        inner = detector._river
-        mean: Any = inner._x_mean
-        mean.n, mean._mean = int(state.n), state.running
+        inner = cast(Any, detector._river)
+        inner._x_mean.n, inner._x_mean._mean = int(state.n), state.running
         inner._sum_increase, inner._sum_decrease = state.increase, state.decrease
         least = state.least_increase
         inner._min_increase = float("inf") if least is None else least

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""A real Kafka 4.1 on loopback: one KRaft node from Maven artifacts, data in a temporary folder.
+
+`scripts/kafka.py` prints `host:port` once the broker answers and runs until its standard input is
+closed, Ctrl-C or SIGTERM. Needs Java 17 or newer and Maven; the jars (45 MB) are kept under
+`$INFERWATCH_KAFKA_HOME`, by default `~/.cache/inferwatch/kafka-4.1.0`. Standard library only.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+JAVA_OPTIONS = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+START_S = 60.0
+SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.cleaner.backoff.ms=1000
+log.initial.task.delay.ms=1000
+"""
+
+
+def missing() -> str:
+    """What this machine lacks for a real broker; empty where nothing is."""
+    lacking = [name for name in ("java", "mvn") if shutil.which(name) is None]
+    return f"a real Kafka needs {' and '.join(lacking)}" if lacking else ""
+
+
+def jars() -> Path:
+    """The folder of the broker's jars, fetched once."""
+    default = Path.home() / ".cache" / "inferwatch" / "kafka-4.1.0"
+    folder = Path(os.environ.get("INFERWATCH_KAFKA_HOME") or default)
+    if any(folder.glob("kafka_2.13-*.jar")):
+        return folder
+    with tempfile.TemporaryDirectory(dir=_parent(folder)) as fresh:
+        command = [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            str(HERE / "kafka.xml"),
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={fresh}/libs",
+        ]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        with contextlib.suppress(OSError):  # another process may have been faster
+            Path(fresh, "libs").replace(folder)
+    return folder
+
+
+def _parent(folder: Path) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder.parent
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that were free a moment ago."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+@contextlib.contextmanager
+def broker() -> Iterator[str]:
+    """A running broker for the length of a block; gives its address."""
+    classpath = f"{jars()}/*"
+    with tempfile.TemporaryDirectory(prefix="inferwatch-kafka-") as folder:
+        port, controller = free_ports(2)
+        settings = Path(folder, "server.properties")
+        settings.write_text(
+            SETTINGS.format(broker=port, controller=controller, data=f"{folder}/data")
+        )
+        java = ["java", *JAVA_OPTIONS, "-cp", classpath]
+        tool = [*java, "kafka.tools.StorageTool"]
+        cluster = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True)
+        subprocess.run(
+            [*tool, "format", "-t", cluster.stdout.strip(), "-c", str(settings)],
+            check=True,
+            capture_output=True,
+        )
+        log = Path(folder, "broker.log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*java, "kafka.Kafka", str(settings)],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            _wait(process, port, log)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        if "Kafka Server started" in log.read_text(errors="replace"):
+            return
+        time.sleep(0.1)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+    raise SystemExit(f"the broker did not start on port {port}:\n{tail}")
+
+
+def main() -> None:
+    """Run until nobody needs it."""
+    if lacking := missing():
+        raise SystemExit(lacking)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), broker() as address:
+        print(address, flush=True)
+        sys.stdin.buffer.read()
+
+
+if __name__ == "__main__":
+    main()
