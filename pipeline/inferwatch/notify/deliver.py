@@ -8,6 +8,7 @@ import asyncio
 import heapq
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
@@ -173,8 +174,11 @@ class Lane:
         try:
             outcome = await self.channel.send(plan)
         except Exception as error:
-            # one message that a channel cannot handle must not keep every other from being sent
-            log.exception("%s: a fault in sending %s", self.channel.name, plan.alert.id)
+            # one message that a channel cannot handle must not keep every other from being sent;
+            # the error's own words may quote a secret, its trace does not
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s: a fault in sending %s: %s\n%s", self.channel.name, plan.alert.id,
+                      type(error).__name__, trace)  # fmt: skip
             outcome = Rejected(f"fault: {type(error).__name__}")
         if isinstance(outcome, Rejected) and outcome.disables:
             self._disabled = f"the channel is disabled: {outcome.reason}"

@@ -19,6 +19,7 @@ STATISTICS = {"psi": "PSI", "ks": "KS", "chisquare": "chi²", "zscore": "z-score
               "iqr": "IQR distance", "adwin": "ADWIN", "page_hinkley": "Page–Hinkley"}  # fmt: skip
 ROW_METHODS = ("adwin", "page_hinkley")
 RECOVERED = ("recovered", "quiet")
+ENDS = {"ended": "its check, version or segment is gone"}
 
 
 def render(alert: AlertRecord, told_ms: int, now_ms: int) -> str:
@@ -117,7 +118,7 @@ def _began_line(alert: AlertRecord, told_ms: int) -> str:
     if alert.condition == "no_data":
         parts.append("not resolved")
     if alert.condition == "ok" and alert.reason not in RECOVERED:
-        parts.append(f"not recovered: {alert.reason.replace('_', ' ')}")
+        parts.append(f"not recovered: {ENDS.get(alert.reason, alert.reason.replace('_', ' '))}")
     for phrase in alert.context:
         # "two minutes after deploy v12" belongs to the beginning, the rest stands beside it
         if parts and " after " in phrase and alert.condition == "firing":

@@ -1,0 +1,112 @@
+"""An alert as text: the four lines that people read, kept by a golden file."""
+
+from pathlib import Path
+
+import pytest
+
+from inferwatch.notify.text import header, render
+from inferwatch.records.outputs import Span
+from inferwatch.testing.alerts import TOLD_MS, alert_record
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "alerts.txt"
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+SLOW = Span(name="slow", start=TOLD_MS - HOUR, end=TOLD_MS)
+BATCH = Span(name="batch", start=25_000, end=30_000, rows=5_000)
+LATER = {"at_ms": TOLD_MS + 2 * HOUR, "window": Span(name="slow", start=TOLD_MS + HOUR,
+                                                     end=TOLD_MS + 2 * HOUR)}  # fmt: skip
+RECALL = {
+    "segment": "country=DE", "value": 0.61, "limit": 0.76, "reference": 0.80, "window": SLOW,
+    "rows": 9_000, "labelled": 412, "coverage": 0.834, "began_ms": TOLD_MS - 53 * MINUTE,
+    "first_bad": "events.v1/7@88213",
+    "context": ["two minutes after deploy v12", "other country values unchanged", "latency normal"],
+    "causes": ["amount (PSI 4.1)", "19 of 20 features quiet"],
+}  # fmt: skip
+DRIFT = {
+    "alert": "FeatureDrift", "model": "lending/car-loan", "version": "1", "feature": "car_value",
+    "metric": "feature.*", "method": "psi", "value": 1.84602842154, "limit": 0.25,
+    "reference_span": "car-loan reference", "window": BATCH, "rows": 5_000,
+    "began_ms": TOLD_MS - 20 * DAY, "first_bad": "events.v1/0@94",
+    "causes": ["car_value (PSI 1.8)", "loan_length (PSI 0.31)", "5 of 7 features quiet"],
+}  # fmt: skip
+SHIFT = {
+    "alert": "ErrorShift", "metric": "error", "method": "adwin", "severity": "info", "value": 0.031,
+    "reference": 0.052, "began_ms": TOLD_MS, "first_bad": "events.v1/3@9",
+    "reference_span": "the level before the change", "causes": ["went down"],
+}  # fmt: skip
+SILENT = {
+    "alert": "Silent", "version": "", "metric": "traffic", "method": "absent",
+    "value": 3_725.0, "limit": 600.0, "began_ms": TOLD_MS - 3_725_000,
+}  # fmt: skip
+FORMS = [
+    alert_record(**RECALL),
+    alert_record(2, "ok", "firing", **RECALL
+                 | {"reason": "recovered", "value": 0.79, "coverage": 0.91, "labelled": 398} | LATER
+                 | {"context": ["latency normal"], "causes": ["20 of 20 features quiet"]}),
+    alert_record(2, "no_data", "firing", reason="data_gone", segment="country=DE",
+                 began_ms=TOLD_MS - 53 * MINUTE, first_bad="events.v1/7@88213"),
+    alert_record(2, "ok", "firing", reason="ended", began_ms=TOLD_MS - 26 * HOUR),
+    alert_record(**DRIFT),
+    alert_record(**DRIFT | {"metric": "feature.*.missing", "method": "value", "reference": 0.0,
+                            "value": 0.113, "limit": 0.1, "severity": "warning"}),
+    alert_record(alert="SlowAnswers", metric="latency.p99", value=412.4, limit=250.0, window=SLOW,
+                 rows=9_000, began_ms=TOLD_MS - HOUR),
+    alert_record(**SHIFT),
+    alert_record(**SILENT),
+    alert_record(2, "ok", "firing", **SILENT | {"reason": "recovered", "value": 0.2}),
+]  # fmt: skip
+
+
+def test_the_texts_are_those_of_the_golden_file():
+    """Every form of an alert reads exactly as the golden file keeps it."""
+    assert "\n\n".join(render(alert, TOLD_MS, TOLD_MS) for alert in FORMS) + "\n" == (
+        GOLDEN.read_text(encoding="utf-8")
+    )
+
+
+def test_the_first_form_is_the_documented_one():
+    """A firing quality alert has exactly four lines: state, figure, beginning, cause."""
+    assert render(FORMS[0], TOLD_MS, TOLD_MS).splitlines() == [
+        "[FIRING·critical] RecallDrop  risk/fraud-scorer v12  country=DE",
+        "recall 0.61, limit 0.76 (reference 0.80, −24 %) · 14:00–15:00 UTC"
+        " · 412 labels, coverage 83 %",
+        "Began 14:07, two minutes after deploy v12 · other country values unchanged"
+        " · latency normal",
+        "Most of it: amount (PSI 4.1), 19 of 20 features quiet"
+        " · first bad offset events.v1/7@88213",
+    ]
+
+
+def test_a_message_an_hour_late_says_so():
+    """A page more than an hour behind its transition is marked, a younger one is not."""
+    late = render(FORMS[0], TOLD_MS, TOLD_MS + HOUR + 1)
+    assert late.startswith("[FIRING·critical·delayed] RecallDrop")
+    assert render(FORMS[0], TOLD_MS, TOLD_MS + HOUR) == render(FORMS[0], TOLD_MS, TOLD_MS)
+
+
+def test_a_date_stands_where_the_day_is_another():
+    """Times of another day than the message's carry their date, so that none is misread."""
+    text = render(FORMS[0], TOLD_MS + DAY, TOLD_MS + DAY)
+    assert "· 2026-02-25 14:00–15:00 UTC ·" in text and "Began 2026-02-25 14:07," in text
+
+
+@pytest.mark.parametrize("value", [0.7599, 0.75991, 0.759999, 0.76 - 1e-6, 312.46, 1e9, 0.0])
+def test_a_value_past_its_limit_never_looks_equal_to_it(value):
+    """However near the value is to its limit, the text shows that they differ."""
+    figure = render(alert_record(value=value, limit=0.76), TOLD_MS, TOLD_MS).splitlines()[1]
+    shown = figure.removeprefix("recall ").split(", limit ")
+    assert shown[0] != shown[1]
+    assert float(shown[0].replace(",", "")) == pytest.approx(value, rel=0.01, abs=1e-9)
+
+
+@pytest.mark.parametrize("hidden", ["\n", "\r", "\x1b[31m", "\u202e", "\u200b", "\x00"])
+def test_names_from_data_cannot_forge_a_line(hidden):
+    """Control, invisible and direction-changing characters in a name are escaped."""
+    alert = alert_record(segment=f"country=DE{hidden}[RESOLVED]", causes=[f"a{hidden}b"])
+    text = render(alert, TOLD_MS, TOLD_MS)
+    assert hidden not in text.replace("\n", "") and len(text.splitlines()) == 3
+    assert len(text.split("\n")) == 3
+
+
+def test_the_header_alone_names_the_alert():
+    """The first line is complete without the others, for channels that show one line."""
+    assert header(FORMS[4]) == "[FIRING·critical] FeatureDrift  lending/car-loan v1  car_value"
