@@ -1,4 +1,4 @@
-"""A webhook receiver on loopback, for tests of channels: it keeps what comes and answers as told."""
+"""A webhook receiver on loopback, for tests: it keeps what comes and answers as told."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to answer. `how`: "hang" says nothing, "reset" cuts the line, "endless" never stops."""
+    """What to answer. `how`: "hang" never does, "reset" cuts the line, "endless" goes on."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -26,14 +26,16 @@ class Answer:
 
 
 class Receiver:
-    """Use as a context manager. `answer` gives the answer to each request."""
+    """Use as a context manager. `answer` gives the answer to each request; port 0 takes any."""
 
-    def __init__(self, answer: Callable[[Request], Answer] = lambda _: Answer()) -> None:
+    def __init__(
+        self, answer: Callable[[Request], Answer] = lambda _: Answer(), port: int = 0
+    ) -> None:
         self.requests: list[Request] = []
         self.answer = answer
         self._arrived = threading.Condition()
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
 

@@ -105,7 +105,7 @@ def test_retry_after_is_kept(header, after_s):
     ids=lambda value: f"{value.status}{value.how}" if isinstance(value, Answer) else value.__name__,
 )
 def test_a_real_receiver_gets_one_post(answer, outcome):
-    """Whatever a receiver does, an attempt is one request to the configured path, and an outcome."""
+    """Whatever a receiver does, an attempt is one request to the configured path and an outcome."""
     with Receiver(lambda _: answer) as receiver:
         [found] = send(channel(receiver.url, timeout_s=0.5), plan())
         assert isinstance(found, outcome)
@@ -151,7 +151,7 @@ def verified(request, secret):
 
 
 def test_what_arrives_verifies_and_a_repeat_has_the_same_id():
-    """A receiver that follows the specification accepts the message and knows a repeat by its id."""
+    """A receiver that keeps to the specification accepts the message and knows a repeat."""
     with Receiver() as receiver:
         send(channel(receiver.url), plan(), plan())
         first, second = receiver.requests
