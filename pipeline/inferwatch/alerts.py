@@ -66,9 +66,13 @@ def current(connection: Connection) -> list[AlertRecord]:
     severities = ("critical", "warning", "info")
     return sorted(
         (alert for alert in newest.values() if alert.condition in OPEN),
-        key=lambda alert: (OPEN.index(alert.condition), severities.index(alert.severity),
-                           -alert.at_ms, alert.fingerprint),
-    )  # fmt: skip
+        key=lambda alert: (
+            OPEN.index(alert.condition),
+            severities.index(alert.severity),
+            -alert.at_ms,
+            alert.fingerprint,
+        ),
+    )
 
 
 def _records(connection: Connection, follow: bool) -> Iterator[tuple[AlertRecord, int]]:
@@ -114,8 +118,9 @@ def _partitions(consumer: Any, connection: Connection, topic: str) -> set[int]:
             f"no broker answers at {connection.bootstrap_servers}: {error.args[0].str()}"
         ) from None
     if described.error is not None or not described.partitions:
-        raise ConfigError(f"there is no topic {topic}", key="--prefix",
-                          fix="see `inferwatch topics plan`")  # fmt: skip
+        raise ConfigError(
+            f"there is no topic {topic}", key="--prefix", fix="see `inferwatch topics plan`"
+        )
     return set(described.partitions)
 
 

@@ -26,11 +26,13 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 @pytest.fixture(scope="module")
 def broker():
-    started = embedded.start({
-        f"{prefix}.{name}": count
-        for prefix in ("order", "killed", "resumed", "dead", "bad")
-        for name, count in embedded.TOPICS.items()
-    })  # fmt: skip
+    started = embedded.start(
+        {
+            f"{prefix}.{name}": count
+            for prefix in ("order", "killed", "resumed", "dead", "bad")
+            for name, count in embedded.TOPICS.items()
+        }
+    )
     yield started
     started.stop()
 
@@ -51,11 +53,24 @@ class Stage:
     def start(self):
         """A notifier that is ready."""
         self.address = f"127.0.0.1:{free_port()}"
-        child = Child("notifier", "inferwatch.cli.main", [
-            "notifier", "--bootstrap-server", self.connection.bootstrap_servers,
-            "--prefix", self.connection.prefix, "--broker", "embedded",
-            "--channels", str(self.folder / "channels.yaml"), "--http-listen", self.address,
-        ], self.folder)  # fmt: skip
+        child = Child(
+            "notifier",
+            "inferwatch.cli.main",
+            [
+                "notifier",
+                "--bootstrap-server",
+                self.connection.bootstrap_servers,
+                "--prefix",
+                self.connection.prefix,
+                "--broker",
+                "embedded",
+                "--channels",
+                str(self.folder / "channels.yaml"),
+                "--http-listen",
+                self.address,
+            ],
+            self.folder,
+        )
         wait_for(lambda: ready(self.address), PATIENCE_S, "the notifier", [child])
         return child
 
@@ -68,9 +83,10 @@ class Stage:
 
     def tell(self, *alerts, **headers):
         """Put transitions on the alerts topic."""
-        self.put("alerts.v1", *(
-            (alert.fingerprint.encode(), canonical(alert), headers) for alert in alerts
-        ))  # fmt: skip
+        self.put(
+            "alerts.v1",
+            *((alert.fingerprint.encode(), canonical(alert), headers) for alert in alerts),
+        )
 
     def read(self, topic):
         """Everything on a topic."""
@@ -79,14 +95,19 @@ class Stage:
 
     def standing(self, fingerprint, channel):
         """What all writers together say of an alert and channel; None before the first."""
-        found = [msgspec.json.decode(raw.value, type=NotifiedRecord)
-                 for raw in self.read("notified.v1") if raw.value is not None]  # fmt: skip
+        found = [
+            msgspec.json.decode(raw.value, type=NotifiedRecord)
+            for raw in self.read("notified.v1")
+            if raw.value is not None
+        ]
         mine = [one for one in found if (one.fingerprint, one.channel) == (fingerprint, channel)]
         return merge(mine) if mine else None
 
     def committed(self):
         """The offset up to which the notifiers' group is done with the alerts topic."""
-        consumer = Consumer(self.connection.librdkafka(**{"group.id": f"{self.connection.prefix}notifier"}))
+        consumer = Consumer(
+            self.connection.librdkafka(**{"group.id": f"{self.connection.prefix}notifier"})
+        )
         place = TopicPartition(self.connection.topic("alerts.v1"), 0)
         offset = consumer.committed([place], 10)[0].offset
         consumer.close()
@@ -122,10 +143,13 @@ def ids(requests):
 def test_alerts_are_delivered_once_each_and_in_order(broker, tmp_path):
     """Transitions of two alerts arrive once each and in order, though they stand there twice."""
     lives = {
-        name: [alert_record(1, "pending", alert=name), alert_record(2, "firing", alert=name),
-               alert_record(3, "ok", "firing", alert=name)]
+        name: [
+            alert_record(1, "pending", alert=name),
+            alert_record(2, "firing", alert=name),
+            alert_record(3, "ok", "firing", alert=name),
+        ]
         for name in ("RecallDrop", "SlowAnswers")
-    }  # fmt: skip
+    }
     steps = [pair for life in zip(*lives.values(), strict=True) for pair in life]
     last = alert_record(4, "firing", alert="RecallDrop")
     with Receiver() as receiver:
@@ -230,8 +254,12 @@ def test_what_is_refused_or_unreadable_is_a_dead_letter(broker, tmp_path):
         for letter in letters
     ]
     assert [one["stage"] for one in said] == [b"notify"] * 4
-    assert [one["reason"] for one in said] == [b"not_json", b"schema_invalid", b"not_json",
-                                               b"undeliverable"]  # fmt: skip
+    assert [one["reason"] for one in said] == [
+        b"not_json",
+        b"schema_invalid",
+        b"not_json",
+        b"undeliverable",
+    ]
     assert letters[-1].value == canonical(refused)
     assert said[-1]["exception.message"] == b"status 400" and said[-1]["channel"] == b"hook"
     assert said[-1]["id"] == idempotency_key(refused.id, "hook").encode()

@@ -18,14 +18,25 @@ SHORT = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of list, show and --follow."""
-    parser.add_argument("action", nargs="?", choices=["list", "show"], default="list",
-                        help="list: what is open; show: one alert and its history")  # fmt: skip
-    parser.add_argument("id", nargs="?", metavar="ID",
-                        help="of show: the beginning of an id that list prints")  # fmt: skip
-    parser.add_argument("--follow", action="store_true",
-                        help="what is open, and then every transition until Ctrl-C")  # fmt: skip
-    parser.add_argument("--format", choices=["table", "json"], default="table",
-                        help="json: one record a line, as on the topic")  # fmt: skip
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=["list", "show"],
+        default="list",
+        help="list: what is open; show: one alert and its history",
+    )
+    parser.add_argument(
+        "id", nargs="?", metavar="ID", help="of show: the beginning of an id that list prints"
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="what is open, and then every transition until Ctrl-C"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["table", "json"],
+        default="table",
+        help="json: one record a line, as on the topic",
+    )
     add_connection(parser)
 
 
@@ -58,15 +69,24 @@ def _list(found: Sequence[AlertRecord], as_json: bool) -> None:
 
 def _row(alert: AlertRecord) -> list[str]:
     where = "  ".join(part for part in (alert.feature, alert.segment) if part)
-    return [alert.fingerprint[:SHORT], " ".join([alert.condition, *alert.flags]), alert.severity,
-            alert.alert, alert.model, alert.version, where, _time(alert.began_ms)]  # fmt: skip
+    return [
+        alert.fingerprint[:SHORT],
+        " ".join([alert.condition, *alert.flags]),
+        alert.severity,
+        alert.alert,
+        alert.model,
+        alert.version,
+        where,
+        _time(alert.began_ms),
+    ]
 
 
 def _history(there: Connection, id_: str) -> list[AlertRecord]:
     found = [
-        alert for alert in alerts.read(there)
+        alert
+        for alert in alerts.read(there)
         if alert.fingerprint.startswith(id_) or alert.id.startswith(id_)
-    ]  # fmt: skip
+    ]
     fingerprints = {alert.fingerprint for alert in found}
     if not found:
         raise UsageError(f"no alert has an id that begins with '{id_}'; see `inferwatch alerts`")

@@ -33,8 +33,12 @@ class Model(msgspec.Struct):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of models."""
-    parser.add_argument("--format", choices=["table", "json"], default="table",
-                        help="json: one model and version a line")  # fmt: skip
+    parser.add_argument(
+        "--format",
+        choices=["table", "json"],
+        default="table",
+        help="json: one model and version a line",
+    )
     add_connection(parser)
 
 
@@ -45,8 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
         for partition in reader.partitions():
             low, high = reader.ends(partition)
             if high - low > RECORDS_MAX:
-                print(f"only the last {RECORDS_MAX:,} windows of partition {partition} are read",
-                      file=sys.stderr)  # fmt: skip
+                print(
+                    f"only the last {RECORDS_MAX:,} windows of partition {partition} are read",
+                    file=sys.stderr,
+                )
             for raw in reader.read(partition, max(low, high - RECORDS_MAX), high):
                 if live(raw.headers):
                     records.append(msgspec.json.decode(raw.value or b"", type=WindowRecord))

@@ -11,14 +11,30 @@ from inferwatch.runtime.settings import NotifierSettings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the notifier."""
     add_connection(parser)
-    parser.add_argument("--channels", type=Path, metavar="FILE",
-                        help="where messages go; without it they are printed")  # fmt: skip
-    parser.add_argument("--broker", choices=["real", "embedded"], default="real",
-                        help="embedded: the server named is `inferwatch broker`")  # fmt: skip
-    parser.add_argument("--http-listen", default="127.0.0.1:0", metavar="HOST:PORT",
-                        help="health and metrics; port 0 takes a free one")  # fmt: skip
-    parser.add_argument("--session-timeout", type=float, metavar="SECONDS",
-                        help="after which another notifier takes over; 10, embedded 3")  # fmt: skip
+    parser.add_argument(
+        "--channels",
+        type=Path,
+        metavar="FILE",
+        help="where messages go; without it they are printed",
+    )
+    parser.add_argument(
+        "--broker",
+        choices=["real", "embedded"],
+        default="real",
+        help="embedded: the server named is `inferwatch broker`",
+    )
+    parser.add_argument(
+        "--http-listen",
+        default="127.0.0.1:0",
+        metavar="HOST:PORT",
+        help="health and metrics; port 0 takes a free one",
+    )
+    parser.add_argument(
+        "--session-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="after which another notifier takes over; 10, embedded 3",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

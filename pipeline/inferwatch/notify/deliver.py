@@ -128,9 +128,12 @@ class Lane:
     """Sends one channel's messages, one at a time; `finish` hears of each that is over."""
 
     def __init__(
-        self, channel: Channel, finish: Finish, tried: Callable[[str, Outcome, float], None],
+        self,
+        channel: Channel,
+        finish: Finish,
+        tried: Callable[[str, Outcome, float], None],
         schedule_s: Sequence[float] = SCHEDULE_S,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.channel = channel
         self.queue = Queue(schedule_s)
         self._finish, self._tried = finish, tried
@@ -152,8 +155,13 @@ class Lane:
             outcome = await self._attempt(plan)
             final = self.queue.settle(plan, outcome, time.monotonic())
             if isinstance(outcome, Retry) and final is None:
-                log.warning("%s: %s %s waits: %s", self.channel.name, plan.alert.alert,
-                            plan.alert.id, outcome.reason)  # fmt: skip
+                log.warning(
+                    "%s: %s %s waits: %s",
+                    self.channel.name,
+                    plan.alert.alert,
+                    plan.alert.id,
+                    outcome.reason,
+                )
             elif isinstance(final, Rejected):
                 await self._finish(self.channel.name, plan, "rejected", final.reason)
             else:
@@ -177,8 +185,13 @@ class Lane:
             # one message that a channel cannot handle must not keep every other from being sent;
             # the error's own words may quote a secret, its trace does not
             trace = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s: a fault in sending %s: %s\n%s", self.channel.name, plan.alert.id,
-                      type(error).__name__, trace)  # fmt: skip
+            log.error(
+                "%s: a fault in sending %s: %s\n%s",
+                self.channel.name,
+                plan.alert.id,
+                type(error).__name__,
+                trace,
+            )
             outcome = Rejected(f"fault: {type(error).__name__}")
         if isinstance(outcome, Rejected) and outcome.disables:
             self._disabled = f"the channel is disabled: {outcome.reason}"

@@ -91,13 +91,19 @@ class Ledger:
         where = (alert.fingerprint, channel)
         plan = Plan(key=idempotency_key(alert.id, channel), at_ms=at_ms, alert=alert)
         before = self._records.get(where) or NotifiedRecord(
-            fingerprint=alert.fingerprint, channel=channel, seq=0,
-            condition=alert.condition, severity=alert.severity,
-        )  # fmt: skip
+            fingerprint=alert.fingerprint,
+            channel=channel,
+            seq=0,
+            condition=alert.condition,
+            severity=alert.severity,
+        )
         self._records[where] = replace(
-            before, seq=alert.seq, condition=alert.condition, severity=alert.severity,
+            before,
+            seq=alert.seq,
+            condition=alert.condition,
+            severity=alert.severity,
             plans=[*before.plans, plan],
-        )  # fmt: skip
+        )
         return self._records[where]
 
     def _saw(self, fingerprint: str, seq: int) -> None:

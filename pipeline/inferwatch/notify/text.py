@@ -15,8 +15,15 @@ from datetime import UTC, datetime
 from inferwatch.records.outputs import AlertRecord, Span
 
 DELAYED_MS = 3_600_000
-STATISTICS = {"psi": "PSI", "ks": "KS", "chisquare": "chi²", "zscore": "z-score",
-              "iqr": "IQR distance", "adwin": "ADWIN", "page_hinkley": "Page–Hinkley"}  # fmt: skip
+STATISTICS = {
+    "psi": "PSI",
+    "ks": "KS",
+    "chisquare": "chi²",
+    "zscore": "z-score",
+    "iqr": "IQR distance",
+    "adwin": "ADWIN",
+    "page_hinkley": "Page–Hinkley",
+}
 ROW_METHODS = ("adwin", "page_hinkley")
 RECOVERED = ("recovered", "quiet")
 ENDS = {"ended": "its check, version or segment is gone"}
@@ -24,8 +31,12 @@ ENDS = {"ended": "its check, version or segment is gone"}
 
 def render(alert: AlertRecord, told_ms: int, now_ms: int) -> str:
     """Up to four lines. `told_ms` is the record time of the alert, `now_ms` when it is sent."""
-    parts = [header(alert, delayed=now_ms - told_ms > DELAYED_MS), _figure_line(alert, told_ms),
-             _began_line(alert, told_ms), _cause_line(alert)]  # fmt: skip
+    parts = [
+        header(alert, delayed=now_ms - told_ms > DELAYED_MS),
+        _figure_line(alert, told_ms),
+        _began_line(alert, told_ms),
+        _cause_line(alert),
+    ]
     return "\n".join(printable(part) for part in parts if part)
 
 

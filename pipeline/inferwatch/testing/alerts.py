@@ -12,8 +12,13 @@ def alert_record(
     seq: int = 1, condition: str = "firing", previous: str = "ok", **fields: Any
 ) -> AlertRecord:
     """One transition; id and fingerprint follow from the names, as the fold makes them."""
-    named = {"alert": "RecallDrop", "model": "risk/fraud-scorer", "version": "12", "feature": "",
-             "segment": ""} | fields  # fmt: skip
+    named = {
+        "alert": "RecallDrop",
+        "model": "risk/fraud-scorer",
+        "version": "12",
+        "feature": "",
+        "segment": "",
+    } | fields
     fingerprint = alert_fingerprint(
         named["alert"], named["model"], named["version"], named["feature"], named["segment"]
     )

@@ -37,8 +37,9 @@ def test_a_file_names_its_channels_in_order(load):
         "    url: https://example.org/hook\n    secret_file: secret\n"
     )
     assert [(channel.name, type(channel)) for channel in channels] == [
-        ("console", Console), ("oncall", Webhook),
-    ]  # fmt: skip
+        ("console", Console),
+        ("oncall", Webhook),
+    ]
 
 
 HOOK = "notify:\n  - type: webhook\n    url: %s\n    secret_file: secret\n"
@@ -63,13 +64,15 @@ HOOK = "notify:\n  - type: webhook\n    url: %s\n    secret_file: secret\n"
         (HOOK % "example.org", ":3: notify[0].url: is no http URL"),
         (HOOK % "'http://['", ":3: notify[0].url: is no URL"),
         (HOOK % "https://user:canary@h/", ":3: notify[0].url: holds a password"),
-        ("notify:\n  - type: webhook\n    url: https://h/\n    secret_file: none\n",
-         ":4: notify[0].secret_file: "),
+        (
+            "notify:\n  - type: webhook\n    url: https://h/\n    secret_file: none\n",
+            ":4: notify[0].secret_file: ",
+        ),
         ("notify:\n  - type: console\n  - type: console\n", ":3: notify[1]: a second channel"),
         ("notify:\n  - type: console\n    name: a|b\n", ":3: notify[0].name: holds a '|'"),
         ("notify: [\n", "not YAML"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_file_says_where_and_how_to_mend_it(load, tmp_path, text, says):
     """Every mistake names the file, its line and key, and the fix; no message quotes a password."""
     with pytest.raises(ConfigError) as caught:

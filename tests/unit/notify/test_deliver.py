@@ -144,8 +144,9 @@ def results(channel, *plans, schedule_s=(0.0, 0.0, 0.0)):
             if len(over) == len(plans):
                 done.set()
 
-        lane = Lane(channel, finish, lambda name, outcome, took_s: attempts.append(outcome),
-                    schedule_s)  # fmt: skip
+        lane = Lane(
+            channel, finish, lambda name, outcome, took_s: attempts.append(outcome), schedule_s
+        )
         task = asyncio.create_task(lane.run())
         for one in plans:
             lane.add(one)

@@ -41,13 +41,22 @@ def test_every_field_of_the_record_is_documented():
 def test_the_message_shown_is_one_that_is_sent():
     """The message in the text is what the channel prints for such an alert."""
     alert = alert_record(
-        segment="country=DE", value=0.61, limit=0.76, reference=0.80, labelled=412, coverage=0.834,
+        segment="country=DE",
+        value=0.61,
+        limit=0.76,
+        reference=0.80,
+        labelled=412,
+        coverage=0.834,
         window=Span(name="slow", start=TOLD_MS - 3_600_000, end=TOLD_MS),
-        began_ms=TOLD_MS - 53 * 60_000, first_bad="events.v1/7@88213",
-        context=["two minutes after deploy v12", "other country values unchanged",
-                 "latency normal"],
+        began_ms=TOLD_MS - 53 * 60_000,
+        first_bad="events.v1/7@88213",
+        context=[
+            "two minutes after deploy v12",
+            "other country values unchanged",
+            "latency normal",
+        ],
         causes=["amount (PSI 4.1)", "19 of 20 features quiet"],
-    )  # fmt: skip
+    )
     assert f"```\n{render(alert, TOLD_MS, TOLD_MS)}\n```" in DOCS
 
 

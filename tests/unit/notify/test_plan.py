@@ -11,8 +11,9 @@ from inferwatch.records.notified import merge
 from inferwatch.records.outputs import live
 from inferwatch.testing.alerts import TOLD_MS, alert_record
 
-CHECK = Check(alert="RecallDrop", metric="recall",
-              fail=Limit(direction="below", value=0.7, clear=0.7))  # fmt: skip
+CHECK = Check(
+    alert="RecallDrop", metric="recall", fail=Limit(direction="below", value=0.7, clear=0.7)
+)
 SIGNALS = ("ok", "breach", "held", "unknown", "learning", "silent", "ended")
 
 
@@ -136,8 +137,9 @@ def test_a_channel_always_knows_what_is_true(signals, crashes, repeats):
     for before, after in zip([None, *told], told, strict=False):
         assert before is not None or after.condition == "firing"
         assert before is None or (before.condition, before.severity) != (
-            after.condition, after.severity,
-        )  # fmt: skip
+            after.condition,
+            after.severity,
+        )
 
 
 def test_a_result_ends_the_plan_and_those_it_overtook():

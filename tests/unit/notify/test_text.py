@@ -12,48 +12,107 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "alerts.txt"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 SLOW = Span(name="slow", start=TOLD_MS - HOUR, end=TOLD_MS)
 BATCH = Span(name="batch", start=25_000, end=30_000, rows=5_000)
-LATER = {"at_ms": TOLD_MS + 2 * HOUR, "window": Span(name="slow", start=TOLD_MS + HOUR,
-                                                     end=TOLD_MS + 2 * HOUR)}  # fmt: skip
+LATER = {
+    "at_ms": TOLD_MS + 2 * HOUR,
+    "window": Span(name="slow", start=TOLD_MS + HOUR, end=TOLD_MS + 2 * HOUR),
+}
 RECALL = {
-    "segment": "country=DE", "value": 0.61, "limit": 0.76, "reference": 0.80, "window": SLOW,
-    "rows": 9_000, "labelled": 412, "coverage": 0.834, "began_ms": TOLD_MS - 53 * MINUTE,
+    "segment": "country=DE",
+    "value": 0.61,
+    "limit": 0.76,
+    "reference": 0.80,
+    "window": SLOW,
+    "rows": 9_000,
+    "labelled": 412,
+    "coverage": 0.834,
+    "began_ms": TOLD_MS - 53 * MINUTE,
     "first_bad": "events.v1/7@88213",
     "context": ["two minutes after deploy v12", "other country values unchanged", "latency normal"],
     "causes": ["amount (PSI 4.1)", "19 of 20 features quiet"],
-}  # fmt: skip
+}
 DRIFT = {
-    "alert": "FeatureDrift", "model": "lending/car-loan", "version": "1", "feature": "car_value",
-    "metric": "feature.*", "method": "psi", "value": 1.84602842154, "limit": 0.25,
-    "reference_span": "car-loan reference", "window": BATCH, "rows": 5_000,
-    "began_ms": TOLD_MS - 20 * DAY, "first_bad": "events.v1/0@94",
+    "alert": "FeatureDrift",
+    "model": "lending/car-loan",
+    "version": "1",
+    "feature": "car_value",
+    "metric": "feature.*",
+    "method": "psi",
+    "value": 1.84602842154,
+    "limit": 0.25,
+    "reference_span": "car-loan reference",
+    "window": BATCH,
+    "rows": 5_000,
+    "began_ms": TOLD_MS - 20 * DAY,
+    "first_bad": "events.v1/0@94",
     "causes": ["car_value (PSI 1.8)", "loan_length (PSI 0.31)", "5 of 7 features quiet"],
-}  # fmt: skip
+}
 SHIFT = {
-    "alert": "ErrorShift", "metric": "error", "method": "adwin", "severity": "info", "value": 0.031,
-    "reference": 0.052, "began_ms": TOLD_MS, "first_bad": "events.v1/3@9",
-    "reference_span": "the level before the change", "causes": ["went down"],
-}  # fmt: skip
+    "alert": "ErrorShift",
+    "metric": "error",
+    "method": "adwin",
+    "severity": "info",
+    "value": 0.031,
+    "reference": 0.052,
+    "began_ms": TOLD_MS,
+    "first_bad": "events.v1/3@9",
+    "reference_span": "the level before the change",
+    "causes": ["went down"],
+}
 SILENT = {
-    "alert": "Silent", "version": "", "metric": "traffic", "method": "absent",
-    "value": 3_725.0, "limit": 600.0, "began_ms": TOLD_MS - 3_725_000,
-}  # fmt: skip
+    "alert": "Silent",
+    "version": "",
+    "metric": "traffic",
+    "method": "absent",
+    "value": 3_725.0,
+    "limit": 600.0,
+    "began_ms": TOLD_MS - 3_725_000,
+}
 FORMS = [
     alert_record(**RECALL),
-    alert_record(2, "ok", "firing", **RECALL
-                 | {"reason": "recovered", "value": 0.79, "coverage": 0.91, "labelled": 398} | LATER
-                 | {"context": ["latency normal"], "causes": ["20 of 20 features quiet"]}),
-    alert_record(2, "no_data", "firing", reason="data_gone", segment="country=DE",
-                 began_ms=TOLD_MS - 53 * MINUTE, first_bad="events.v1/7@88213"),
+    alert_record(
+        2,
+        "ok",
+        "firing",
+        **RECALL
+        | {"reason": "recovered", "value": 0.79, "coverage": 0.91, "labelled": 398}
+        | LATER
+        | {"context": ["latency normal"], "causes": ["20 of 20 features quiet"]},
+    ),
+    alert_record(
+        2,
+        "no_data",
+        "firing",
+        reason="data_gone",
+        segment="country=DE",
+        began_ms=TOLD_MS - 53 * MINUTE,
+        first_bad="events.v1/7@88213",
+    ),
     alert_record(2, "ok", "firing", reason="ended", began_ms=TOLD_MS - 26 * HOUR),
     alert_record(**DRIFT),
-    alert_record(**DRIFT | {"metric": "feature.*.missing", "method": "value", "reference": 0.0,
-                            "value": 0.113, "limit": 0.1, "severity": "warning"}),
-    alert_record(alert="SlowAnswers", metric="latency.p99", value=412.4, limit=250.0, window=SLOW,
-                 rows=9_000, began_ms=TOLD_MS - HOUR),
+    alert_record(
+        **DRIFT
+        | {
+            "metric": "feature.*.missing",
+            "method": "value",
+            "reference": 0.0,
+            "value": 0.113,
+            "limit": 0.1,
+            "severity": "warning",
+        }
+    ),
+    alert_record(
+        alert="SlowAnswers",
+        metric="latency.p99",
+        value=412.4,
+        limit=250.0,
+        window=SLOW,
+        rows=9_000,
+        began_ms=TOLD_MS - HOUR,
+    ),
     alert_record(**SHIFT),
     alert_record(**SILENT),
     alert_record(2, "ok", "firing", **SILENT | {"reason": "recovered", "value": 0.2}),
-]  # fmt: skip
+]
 
 
 def test_the_texts_are_those_of_the_golden_file():

@@ -143,9 +143,12 @@ def test_the_signature_is_that_of_the_published_vector():
 def verified(request, secret):
     """The specification's steps for a receiver, read from its text."""
     content = b".".join(
-        [request.headers["webhook-id"].encode(), request.headers["webhook-timestamp"].encode(),
-         request.body]
-    )  # fmt: skip
+        [
+            request.headers["webhook-id"].encode(),
+            request.headers["webhook-timestamp"].encode(),
+            request.body,
+        ]
+    )
     digest = hmac.digest(base64.b64decode(secret.split("_", 1)[1]), content, hashlib.sha256)
     return f"v1,{base64.b64encode(digest).decode()}" in request.headers["webhook-signature"].split()
 
@@ -186,11 +189,18 @@ def test_the_documented_receiver_accepts_and_refuses():
 # ── the body ─────────────────────────────────────────────────────────────────────────────────────
 
 FIRING = {
-    "feature": "amount", "segment": "country=DE", "value": 0.61, "limit": 0.76, "reference": 0.8,
-    "window": Span(name="slow", start=TOLD_MS - 3_600_000, end=TOLD_MS), "rows": 900,
-    "began_ms": TOLD_MS - 60_000, "first_bad": "events.v1/7@88213", "labels": {"owner": "risk"},
+    "feature": "amount",
+    "segment": "country=DE",
+    "value": 0.61,
+    "limit": 0.76,
+    "reference": 0.8,
+    "window": Span(name="slow", start=TOLD_MS - 3_600_000, end=TOLD_MS),
+    "rows": 900,
+    "began_ms": TOLD_MS - 60_000,
+    "first_bad": "events.v1/7@88213",
+    "labels": {"owner": "risk"},
     "annotations": {"runbook_url": "https://wiki/recall"},
-}  # fmt: skip
+}
 
 
 def document(**fields):
@@ -202,33 +212,59 @@ def test_the_body_is_alertmanagers_version_4():
     found = document(**FIRING)
     texts = ("version", "groupKey", "status", "receiver", "externalURL")
     assert {name: found[name] for name in ("version", "status", "receiver", "truncatedAlerts")} == {
-        "version": "4", "status": "firing", "receiver": "oncall", "truncatedAlerts": 0
-    }  # fmt: skip
-    assert set(found) == {*texts, "truncatedAlerts", "groupLabels", "commonLabels",
-                          "commonAnnotations", "alerts"}  # fmt: skip
+        "version": "4",
+        "status": "firing",
+        "receiver": "oncall",
+        "truncatedAlerts": 0,
+    }
+    assert set(found) == {
+        *texts,
+        "truncatedAlerts",
+        "groupLabels",
+        "commonLabels",
+        "commonAnnotations",
+        "alerts",
+    }
     assert all(isinstance(found[name], str) for name in texts)
     [alert] = found["alerts"]
-    assert set(alert) == {"status", "labels", "annotations", "startsAt", "endsAt", "generatorURL",
-                          "fingerprint"}  # fmt: skip
+    assert set(alert) == {
+        "status",
+        "labels",
+        "annotations",
+        "startsAt",
+        "endsAt",
+        "generatorURL",
+        "fingerprint",
+    }
     assert all(
         isinstance(value, str)
         for part in ("labels", "annotations")
         for value in alert[part].values()
     )
     assert (alert["startsAt"], alert["endsAt"]) == (
-        "2026-02-25T14:59:00.000Z", "0001-01-01T00:00:00Z",
-    )  # fmt: skip
+        "2026-02-25T14:59:00.000Z",
+        "0001-01-01T00:00:00Z",
+    )
 
 
 def test_labels_are_identity_and_hold_no_figure():
     """Two transitions of one alert have equal labels, whatever was measured."""
     first = document(**FIRING)["alerts"][0]
     second = document(**FIRING | {"seq": 2, "value": 0.4, "rows": 12, "at_ms": TOLD_MS + 5})
-    assert first["labels"] == second["alerts"][0]["labels"] == {
-        "alertname": "RecallDrop", "severity": "critical", "model": "risk/fraud-scorer",
-        "version": "12", "feature": "amount", "segment": "country=DE", "source": "inferwatch",
-        "owner": "risk",
-    }  # fmt: skip
+    assert (
+        first["labels"]
+        == second["alerts"][0]["labels"]
+        == {
+            "alertname": "RecallDrop",
+            "severity": "critical",
+            "model": "risk/fraud-scorer",
+            "version": "12",
+            "feature": "amount",
+            "segment": "country=DE",
+            "source": "inferwatch",
+            "owner": "risk",
+        }
+    )
     assert first["fingerprint"] == second["alerts"][0]["fingerprint"]
     assert first["annotations"]["value"] == "0.61"
     assert first["annotations"]["runbook_url"] == "https://wiki/recall"
@@ -295,10 +331,18 @@ def test_no_secret_in_any_output(tmp_path, caplog):
 
 @pytest.mark.parametrize(
     "secret",
-    ["", "whsec_", "whsec_c2hvcnQ=", "whsec_not*base64", SECRET.removeprefix("whsec_"),
-     "whsec_" + base64.b64encode(bytes(65)).decode(), f"{SECRET}\nbad-one", "\udcff"],
+    [
+        "",
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        "whsec_not*base64",
+        SECRET.removeprefix("whsec_"),
+        "whsec_" + base64.b64encode(bytes(65)).decode(),
+        f"{SECRET}\nbad-one",
+        "\udcff",
+    ],
     ids=["empty", "no key", "short", "no base64", "no prefix", "long", "one of two", "no text"],
-)  # fmt: skip
+)
 def test_a_secret_that_cannot_sign_is_refused_and_not_shown(tmp_path, secret):
     """A secret that is no whsec_ key of 24 to 64 bytes ends the start, without being quoted."""
     (tmp_path / "secret").write_bytes(secret.encode(errors="surrogateescape"))

@@ -73,9 +73,7 @@ class Adwin:
     def dump(self) -> AdwinState:
         """The whole state, free of pickle."""
         window = bytes(self._window.__getstate__())
-        return AdwinState(
-            self.low, self.high, self.delta, window, _checksum(window), RIVER_VERSION
-        )
+        return AdwinState(self.low, self.high, self.delta, window, _checksum(window), RIVER_VERSION)
 
     @classmethod
     def load(cls, state: AdwinState) -> "Adwin":
