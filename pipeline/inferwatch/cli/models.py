@@ -10,7 +10,7 @@ import msgspec
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.errors import Exit
-from inferwatch.records.outputs import WindowRecord, live
+from inferwatch.records.outputs import WindowRecord, live, percent
 from inferwatch.replay.log import LogReader
 
 # of each partition: some thousand windows of the models that share it, read in about a second
@@ -117,7 +117,7 @@ def _row(model: Model) -> list[str]:
     ended = datetime.fromtimestamp(model.ended_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     labels = "not watched"
     if model.coverage is not None:
-        labels = f"{model.labels:,}, coverage {model.coverage:.0%}"
+        labels = f"{model.labels:,}, coverage {percent(model.coverage)}"
     reference = "learning" if model.learning else "known"
     return [model.model, model.version, rate, reference, labels, model.window, ended]
 

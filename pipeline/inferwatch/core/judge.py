@@ -28,6 +28,7 @@ from inferwatch.records.outputs import (
     Span,
     WindowRecord,
     identity,
+    percent,
 )
 
 SERIES_MAX = 200
@@ -153,7 +154,7 @@ def _label_figures(
     found = quality.figures(labels, columns, positive, exact)
     coverage = labels.coverage()
     if coverage is None or coverage < plan.coverage:
-        share = f"coverage {coverage or 0.0:.0%}"
+        share = f"coverage {percent(coverage or 0.0)}"
         return {key: Figure(None, labels.labelled, unknown=share) for key in found}
     if model.join.sampled() < 1.0:
         found["sampled"] = Figure(model.join.sampled(), labels.predicted)

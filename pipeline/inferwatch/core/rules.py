@@ -16,7 +16,7 @@ from inferwatch.core.plan import (
     coverage_needed,
 )
 from inferwatch.records.definition import Check, Limit, Profile
-from inferwatch.records.outputs import FeatureFigures, Span
+from inferwatch.records.outputs import FeatureFigures, Span, percent
 
 Level = Literal["fail", "warn", "ok", "unknown", "learning"]
 SCORES: dict[str, Callable[[Sequence[float], float], Figure]] = {
@@ -123,7 +123,7 @@ def _blind(check: Check, view: View) -> str:
     if view.labels < check.need.labels:
         return f"{view.labels} labels of {check.need.labels}"
     if (view.coverage or 0.0) < coverage_needed(check):
-        return f"coverage {(view.coverage or 0.0):.0%}"
+        return f"coverage {percent(view.coverage or 0.0)}"
     return ""
 
 

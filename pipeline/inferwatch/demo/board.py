@@ -24,7 +24,7 @@ class Board:
         self.windows: dict[tuple[int, str], WindowRecord] = {}
         self.alerts: dict[str, AlertRecord] = {}
         self.messages: list[str] = []
-        self.blind: set[int] = set()
+        self.blind: dict[int, str] = {}
 
     def progress(self, line: str) -> None:
         """A line of the producer."""
@@ -35,11 +35,11 @@ class Board:
             self.producer_done = bool(said.get("done"))
 
     def window(self, record: WindowRecord) -> None:
-        """A published window; the highest revision stays, `blind` keeps which began unknown."""
+        """A published window; the highest revision stays, `blind` keeps why one began unknown."""
         key = record.window.start, record.segment
         with self.lock:
             if not record.segment and "accuracy" in record.unknown:
-                self.blind.add(record.window.start)
+                self.blind.setdefault(record.window.start, record.unknown["accuracy"])
             known = self.windows.get(key)
             if known is None or known.revision < record.revision:
                 features = record.features or (known.features if known else {})

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferwatch.demo.board import Board
-from inferwatch.records.outputs import WindowRecord
+from inferwatch.records.outputs import WindowRecord, percent
 
 REFRESH_S = 0.25
 DRIFTS = 0.25
@@ -105,7 +105,7 @@ class Screen:
         lowest = self._board.lowest_segment(record.window.start)
         return [
             Text(f"{record.window.start:,}–{record.window.end:,}"),
-            Text(f"{record.coverage or 0:.0%}"),
+            Text(percent(record.coverage or 0.0)),
             Text(accuracy, style="yellow" if accuracy.startswith("unknown") else ""),
             Text(f"{lowest[0]} {lowest[1]:.3f}" if lowest else ""),
             Text(", ".join(drifting) or "quiet", style="red" if drifting else "green"),
@@ -122,10 +122,11 @@ class Screen:
             key = record.window.start, record.revision
             if key not in self._shown:
                 self._shown.add(key)
+                drifting = ", ".join(drifts(record)) or "none"
                 self._print(
                     f"{self._clock()}  rows {record.window.start:,}–{record.window.end:,}: "
-                    f"accuracy {figure(record, 'accuracy')} (coverage "
-                    f"{record.coverage or 0:.0%}), drift {', '.join(drifts(record)) or 'none'}"
+                    f"accuracy {figure(record, 'accuracy')} "
+                    f"(coverage {percent(record.coverage or 0.0)}), drift {drifting}"
                 )
         messages = self._board.messages
         while self._messages_shown < len(messages):

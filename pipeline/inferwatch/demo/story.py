@@ -182,7 +182,7 @@ def _acts(demo: Demo, stack: ExitStack) -> Sums:
     watched = [worker, notifier]
     held = HELD_WINDOW_START
     wait_for(lambda: held in board.blind, PATIENCE_S, "the window without labels", watched)
-    screen.say("labels fall behind: accuracy is unknown, not fine, until they arrive")
+    screen.say(f"labels fall behind: accuracy is unknown, {board.blind[held]}, until they arrive")
     wait_for(lambda: board.producer_done, PATIENCE_S, "the last row", watched)
     screen.say(f"the model server stops after {board.rows_sent:,} rows")
     producer.process.wait()

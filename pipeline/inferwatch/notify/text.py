@@ -12,7 +12,7 @@ whatever is not printable is escaped.
 import math
 from datetime import UTC, datetime
 
-from inferwatch.records.outputs import AlertRecord, Span
+from inferwatch.records.outputs import AlertRecord, Span, percent
 
 DELAYED_MS = 3_600_000
 STATISTICS = {
@@ -61,7 +61,7 @@ def _figure_line(alert: AlertRecord, told_ms: int) -> str:
     if alert.window is not None:
         parts.append(_span(alert.window, told_ms))
     if alert.coverage is not None:
-        parts.append(f"{_count(alert.labelled, 'label')}, coverage {_percent(alert.coverage)}")
+        parts.append(f"{_count(alert.labelled, 'label')}, coverage {percent(alert.coverage)}")
     elif alert.rows and not (alert.window and alert.window.rows == alert.rows):
         parts.append(_count(alert.rows, "row"))
     return " · ".join(parts)
@@ -204,11 +204,6 @@ def _change(value: float, reference: float) -> list[str]:
         return []
     share = (value - reference) / abs(reference) * 100
     return [f"{share:+,.{0 if abs(share) >= 9.95 else 1}f} %".replace("-", "−")]
-
-
-def _percent(share: float) -> str:
-    """Rounded down: 99.6 % is not 100 %."""
-    return f"{math.floor(share * 100 + 1e-9)} %"
 
 
 def _count(number: int, noun: str) -> str:

@@ -44,17 +44,6 @@ class FeatureFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     p_value: float | None = None
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one check saw in this window."""
-
-    alert: str
-    condition: Condition
-    value: float | None = None
-    limit: float | None = None
-    reference: float | None = None
-    why: str = ""
-
-
 class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One closed window of one model, version and segment.
 
@@ -80,7 +69,6 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     unknown: dict[str, str] = {}
     features: dict[str, FeatureFigures] = {}
     truncated: int = 0
-    checks: list[CheckResult] = []
     first_offset: int = -1
     last_offset: int = -1
     partition: int = -1
@@ -145,6 +133,11 @@ def significant(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [significant(item) for item in value]
     return value
+
+
+def percent(share: float) -> str:
+    """A share as every published text writes it, rounded down: 99.6 % is not 100 %."""
+    return f"{math.floor(share * 100 + 1e-9)} %"
 
 
 def canonical(record: msgspec.Struct) -> bytes:
