@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from inferwatch.config.document import Node, suggestion
-from inferwatch.core.metrics import HIGHER_IS_BETTER
-from inferwatch.core.plan import DRIFT_METHODS, LABEL_METRICS, ROW_METHODS, SERIES_METHODS
+from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Window
 
-METHODS = ("value", *sorted(DRIFT_METHODS), *sorted(SERIES_METHODS), *sorted(ROW_METHODS), "absent")
+METHODS = ("value", *sorted(WINDOW_METHODS), *SERIES_METHODS, *ROW_METHODS, "absent")
 RATIOS = frozenset(
     [
         "error_rate",
@@ -19,45 +20,17 @@ RATIOS = frozenset(
         "gpu",
         "gpu_memory",
         "drift_share",
+        *(name for name, metric in LABEL_METRICS.items() if metric.share),
     ]
-) | {name for name in HIGHER_IS_BETTER if name not in ("log_loss", "mae", "rmse", "mape", "r2")}
+)
 LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
 PLAIN = (
     frozenset(["rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *LATENCIES])
     | RATIOS
-    | LABEL_METRICS
+    | LABEL_METRICS.keys()
 )
 PARTS = ("missing", "unseen", "mean", "sd")
-PARAMS = {
-    "adwin": {"delta": 0.002},
-    "page_hinkley": {"delta": 0.2, "threshold": 40.0},
-    "value": {"psi": 0.25},
-}
-BY_TASK = {
-    "regression": frozenset(["mae", "rmse", "bias", "mape", "r2"]),
-    "multiclass": frozenset(
-        name
-        for name in LABEL_METRICS
-        if name.startswith(("macro_", "weighted_"))
-        or name in ("accuracy", "mcc", "balanced_accuracy")
-    ),
-    "binary": frozenset(
-        [
-            "accuracy",
-            "precision",
-            "recall",
-            "f1",
-            "specificity",
-            "mcc",
-            "balanced_accuracy",
-            "auc",
-            "average_precision",
-            "log_loss",
-            "brier",
-            "calibration_error",
-        ]
-    ),
-}
+PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()} | {"value": {"psi": 0.25}}
 KEYS = [
     "alert",
     "metric",
@@ -123,7 +96,7 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
         return _one_of(node, metric, ["traffic"], method)
     if metric.startswith("feature.") and metric != "feature.":
         part = metric.rsplit(".", 1)[-1] if metric.count(".") > 1 else ""
-        if part in PARTS and method in DRIFT_METHODS | ROW_METHODS | SERIES_METHODS:
+        if part in PARTS and method in (*WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS):
             raise node.error(f"'{metric}' is a plain figure", "leave `method` out")
         if part not in PARTS and method in ("value", *SERIES_METHODS):
             raise node.error(
@@ -132,14 +105,14 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
                 f"{metric}.missing",
             )
         return metric
-    if method in DRIFT_METHODS:
+    if method in WINDOW_METHODS:
         return _one_of(node, metric, ["feature.<name>", "feature.*", "score", "prediction"], method)
     if method in ROW_METHODS:
         return _one_of(node, metric, ["error", "score", "feature.<name>", "feature.*"], method)
     _one_of(node, metric, [*sorted(PLAIN), "feature.<name>.missing"], method)
     if metric in LABEL_METRICS:
-        allowed = BY_TASK.get(facts.task)
-        if allowed is not None and metric not in allowed:
+        allowed = [name for name, known in LABEL_METRICS.items() if facts.task in known.tasks]
+        if facts.task != "unknown" and metric not in allowed:
             raise node.error(
                 f"'{metric}' means nothing for a {facts.task} model", suggestion(metric, allowed)
             )

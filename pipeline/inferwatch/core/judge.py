@@ -10,12 +10,14 @@ import numpy as np
 
 from inferwatch.core import alerts, diagnose, figures, quality, rules, windows
 from inferwatch.core.alerts import Instance
+from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.cell import Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.labels import Joined
+from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
-from inferwatch.core.plan import LABEL_METRICS, SERIES_METHODS, WindowPlan, coverage_needed
+from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
 from inferwatch.core.watermark import UNSET

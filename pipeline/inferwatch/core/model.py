@@ -8,12 +8,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from inferwatch.core import drift
 from inferwatch.core import plan as plans
 from inferwatch.core import reference as references
 from inferwatch.core.alerts import Instance
 from inferwatch.core.columns import Columns
-from inferwatch.core.drift.adwin import Adwin, AdwinState
-from inferwatch.core.drift.page_hinkley import PageHinkley, PageHinkleyState
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.labels import Join, Pending
 from inferwatch.core.plan import WindowPlan
@@ -27,7 +26,6 @@ from inferwatch.records.outputs import FOLD_VERSION
 
 FORMAT = 1
 DEPLOYS_MAX = 20
-Detector = Adwin | PageHinkley
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -60,7 +58,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     pending: Pending = msgspec.field(default_factory=Pending)
     emitters: dict[str, Emitter] = {}
     instances: dict[str, Instance] = {}
-    detectors: dict[str, AdwinState | PageHinkleyState] = {}
+    detectors: dict[str, drift.DetectorState] = {}
     deploys: list[Deploy] = []
 
 
@@ -77,7 +75,7 @@ class Model:
         self.plan = plans.make(state.definition)
         self._check_values()
         self.join = Join(state.pending)
-        self.detectors = {key: _detector(kept) for key, kept in state.detectors.items()}
+        self.detectors = {key: drift.load(kept) for key, kept in state.detectors.items()}
         self._references: dict[str, VersionReference] = {}
 
     @property
@@ -164,7 +162,3 @@ class Model:
     def dump_detectors(self) -> None:
         """Bring `state.detectors` up to date, for a checkpoint."""
         self.state.detectors = {key: live.dump() for key, live in self.detectors.items()}
-
-
-def _detector(state: AdwinState | PageHinkleyState) -> Detector:
-    return Adwin.load(state) if isinstance(state, AdwinState) else PageHinkley.load(state)

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from inferwatch.core import alerts, diagnose
 from inferwatch.core.columns import Block
-from inferwatch.core.drift.adwin import Adwin
+from inferwatch.core.drift import ROW_METHODS, Detector
 from inferwatch.core.drift.finding import Finding
-from inferwatch.core.drift.page_hinkley import PageHinkley
+from inferwatch.core.drift.scale import ERRORS, Scale
 from inferwatch.core.judge import instance_of
 from inferwatch.core.labels import Joined
-from inferwatch.core.model import Detector, Model, Position
+from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output
 from inferwatch.records.definition import Check, NumericProfile
 from inferwatch.records.outputs import Severity
@@ -82,20 +82,17 @@ def _feed(
 
 def _make(model: Model, check: Check, version: str, feature: str) -> Detector | None:
     """A detector scaled by the reference; None while that is being learnt."""
-    params = check.params
-    if check.metric == "error":
-        low, high, mean, sd = 0.0, 1.0, 0.5, 0.5
-    else:
+    scale = ERRORS
+    if check.metric != "error":
         profile = model.reference(version).profile
         column: NumericProfile | None = None
         if profile is not None:
             column = profile.numeric.get(feature) if feature else profile.score
         if column is None:
             return None
-        low, high, mean, sd = column.low, column.high, column.mean, column.sd
-    if check.method == "page_hinkley":
-        return PageHinkley(mean, sd, params.get("delta", 0.2), params.get("threshold", 40.0))
-    return Adwin(low, high, params.get("delta", 0.002))
+        scale = Scale(column.low, column.high, column.mean, column.sd)
+    method = ROW_METHODS[check.method]
+    return method.make(scale, method.PARAMS | check.params)
 
 
 def _fire(

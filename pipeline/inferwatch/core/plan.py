@@ -5,38 +5,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from inferwatch.core.drift import ROW_METHODS
+from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Definition, Window, digest
 
-LABEL_METRICS = frozenset(
-    [
-        "accuracy",
-        "precision",
-        "recall",
-        "f1",
-        "specificity",
-        "mcc",
-        "balanced_accuracy",
-        "auc",
-        "average_precision",
-        "log_loss",
-        "brier",
-        "calibration_error",
-        "macro_precision",
-        "macro_recall",
-        "macro_f1",
-        "weighted_precision",
-        "weighted_recall",
-        "weighted_f1",
-        "mae",
-        "rmse",
-        "bias",
-        "mape",
-        "r2",
-    ]
-)
-ROW_METHODS = frozenset({"adwin", "page_hinkley"})
-SERIES_METHODS = frozenset({"zscore", "iqr"})
-DRIFT_METHODS = frozenset({"psi", "ks", "chisquare"})
 COVERAGE_DEFAULT = 0.8
 
 

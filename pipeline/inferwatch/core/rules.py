@@ -1,28 +1,20 @@
 """What a check sees in a closed window, and how bad it is. No state: `alerts` remembers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-from inferwatch.core.anomaly import iqr, zscore
+from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, Drift, drift_share
-from inferwatch.core.plan import (
-    DRIFT_METHODS,
-    LABEL_METRICS,
-    SERIES_METHODS,
-    WindowPlan,
-    coverage_needed,
-)
+from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
 from inferwatch.records.outputs import FeatureFigures, Span, percent
 
 Level = Literal["fail", "warn", "ok", "unknown", "learning"]
-SCORES: dict[str, Callable[[Sequence[float], float], Figure]] = {
-    "zscore": zscore.score,
-    "iqr": iqr.score,
-}
 
 
 class View(msgspec.Struct):
@@ -89,7 +81,7 @@ def read(check: Check, feature: str, view: View) -> Reading:
     blind = _blind(check, view)
     if blind:
         return Reading(None, unknown=blind)
-    if check.method in DRIFT_METHODS:
+    if check.method in WINDOW_METHODS:
         return _drift(check, feature, view)
     if check.metric == "drift_share":
         if view.learning:
@@ -141,7 +133,7 @@ def _anomaly(check: Check, view: View) -> Reading:
     figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
     if figure.value is None:
         return Reading(None, unknown=figure.unknown)
-    score = SCORES[check.method](view.series.get(check.metric, []), figure.value)
+    score = SERIES_METHODS[check.method](view.series.get(check.metric, []), figure.value)
     return Reading(None if score.value is None else abs(score.value), unknown=score.unknown)
 
 

@@ -24,7 +24,6 @@ STATISTICS = {
     "adwin": "ADWIN",
     "page_hinkley": "Page–Hinkley",
 }
-ROW_METHODS = ("adwin", "page_hinkley")
 RECOVERED = ("recovered", "quiet")
 ENDS = {"ended": "its check, version or segment is gone"}
 
@@ -74,9 +73,14 @@ def _figure(alert: AlertRecord) -> str:
         return _silence(alert)
     if alert.value is None:
         return f"{_subject(alert)} unknown"
-    if alert.method in ROW_METHODS:
+    if _is_shift(alert):
         return _shift(alert, alert.value)
     return _compared(alert, alert.value)
+
+
+def _is_shift(alert: AlertRecord) -> bool:
+    """Whether a detector found it row by row: such an alert has a moment, not a window."""
+    return alert.window is None and alert.method not in ("value", "absent")
 
 
 def _silence(alert: AlertRecord) -> str:
@@ -86,7 +90,7 @@ def _silence(alert: AlertRecord) -> str:
 
 
 def _shift(alert: AlertRecord, value: float) -> str:
-    subject, found = _subject(alert), STATISTICS[alert.method]
+    subject, found = _subject(alert), STATISTICS.get(alert.method, alert.method)
     if alert.reference is None:
         return f"{subject} {_number(value, _decimals(value))} ({found})"
     digits = _decimals(value, alert.reference)
@@ -115,7 +119,7 @@ def _subject(alert: AlertRecord) -> str:
     if alert.metric.startswith("feature.") and alert.feature:
         part = name.removeprefix(alert.feature).lstrip(".")
         name = f"{alert.feature} {part}".rstrip()
-    if alert.method == "value" or alert.method in ROW_METHODS:
+    if alert.method == "value" or _is_shift(alert):
         return name
     return f"{STATISTICS.get(alert.method, alert.method)} of {name}"
 

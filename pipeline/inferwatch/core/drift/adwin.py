@@ -9,6 +9,7 @@ Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptiv
 """
 
 import hashlib
+from collections.abc import Mapping
 from importlib.metadata import version
 
 import msgspec
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from river.drift import ADWIN
 
 from inferwatch.core.drift.finding import Finding
+from inferwatch.core.drift.scale import Scale
 
 RIVER_VERSION = version("river")
 
@@ -38,9 +40,16 @@ class Adwin:
     :param delta: bound on the false alarm rate of one comparison.
     """
 
-    def __init__(self, low: float, high: float, delta: float = 0.002) -> None:
+    PARAMS = {"delta": 0.002}
+
+    def __init__(self, low: float, high: float, delta: float) -> None:
         self.low, self.high, self.delta = low, high, delta
         self._window = ADWIN(delta=delta)._helper
+
+    @classmethod
+    def make(cls, scale: Scale, params: Mapping[str, float]) -> "Adwin":
+        """A detector of values within the reference's range."""
+        return cls(scale.low, scale.high, params["delta"])
 
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change."""

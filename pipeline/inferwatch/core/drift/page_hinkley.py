@@ -9,6 +9,7 @@ a value.
 Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 """
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from river.drift import PageHinkley as RiverPageHinkley
 
 from inferwatch.core.drift.finding import Finding
+from inferwatch.core.drift.scale import Scale
 
 
 class PageHinkleyState(msgspec.Struct, tag="page_hinkley"):
@@ -37,9 +39,16 @@ class PageHinkleyState(msgspec.Struct, tag="page_hinkley"):
 class PageHinkley:
     """Detector of one stream, standardised by `mean` and `sd`; NaN is passed over."""
 
-    def __init__(self, mean: float, sd: float, delta: float = 0.2, threshold: float = 40.0) -> None:
+    PARAMS = {"delta": 0.2, "threshold": 40.0}
+
+    def __init__(self, mean: float, sd: float, delta: float, threshold: float) -> None:
         self.mean, self.sd, self.delta, self.threshold = mean, sd, delta, threshold
         self._river = self._fresh()
+
+    @classmethod
+    def make(cls, scale: Scale, params: Mapping[str, float]) -> "PageHinkley":
+        """A detector of values standardised by the reference."""
+        return cls(scale.mean, scale.sd, params["delta"], params["threshold"])
 
     def _fresh(self) -> RiverPageHinkley:
         return RiverPageHinkley(min_instances=30, delta=self.delta, threshold=self.threshold)

@@ -1,26 +1,43 @@
-"""Quality of predictions against labels: one file a family, each held to scikit-learn."""
+"""Quality of predictions against labels: one file a family, each held to scikit-learn.
 
-HIGHER_IS_BETTER = {
-    "accuracy": True,
-    "precision": True,
-    "recall": True,
-    "f1": True,
-    "specificity": True,
-    "mcc": True,
-    "balanced_accuracy": True,
-    "auc": True,
-    "average_precision": True,
-    "log_loss": False,
-    "brier": False,
-    "calibration_error": False,
-    "macro_precision": True,
-    "macro_recall": True,
-    "macro_f1": True,
-    "weighted_precision": True,
-    "weighted_recall": True,
-    "weighted_f1": True,
-    "mae": False,
-    "rmse": False,
-    "mape": False,
-    "r2": True,
+A metric's line below makes it known to monitor files: the tasks that it means something for, and
+whether it is a share, so that a limit may be given in points.
+"""
+
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """What a monitor file may do with a figure on labels."""
+
+    tasks: tuple[str, ...]
+    share: bool = True
+
+
+_BINARY, _CLASSES, _NUMBERS = ("binary",), ("binary", "multiclass"), ("regression",)
+
+LABEL_METRICS = {
+    "accuracy": Metric(_CLASSES),
+    "balanced_accuracy": Metric(_CLASSES),
+    "mcc": Metric(_CLASSES),
+    "precision": Metric(_BINARY),
+    "recall": Metric(_BINARY),
+    "f1": Metric(_BINARY),
+    "specificity": Metric(_BINARY),
+    "auc": Metric(_BINARY),
+    "average_precision": Metric(_BINARY),
+    "brier": Metric(_BINARY),
+    "calibration_error": Metric(_BINARY),
+    "log_loss": Metric(_BINARY, share=False),
+    "macro_precision": Metric(("multiclass",)),
+    "macro_recall": Metric(("multiclass",)),
+    "macro_f1": Metric(("multiclass",)),
+    "weighted_precision": Metric(("multiclass",)),
+    "weighted_recall": Metric(("multiclass",)),
+    "weighted_f1": Metric(("multiclass",)),
+    "mae": Metric(_NUMBERS, share=False),
+    "rmse": Metric(_NUMBERS, share=False),
+    "bias": Metric(_NUMBERS, share=False),
+    "mape": Metric(_NUMBERS, share=False),
+    "r2": Metric(_NUMBERS, share=False),
 }

@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: $(INSTALLED)  ## real data through Kafka, a drift, a kill and a proof, in about a minute
+	@$(BIN)/inferwatch demo
+
+test: $(INSTALLED)  ## every test that needs no real broker
+	@$(BIN)/python -m pytest -m "not kafka"
+	@echo "not run here: tests on a real Kafka; \`bash .ci/run\` runs them, with Java and Maven"
+
+check: $(INSTALLED)  ## formatter, linter, types, direction of imports, generated files
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/schemas.py --check
+
+bench: $(INSTALLED)  ## throughput beside one event a message, cost of an import; prints ratios
+	@$(BIN)/python benchmarks/run.py
+
+lock: $(INSTALLED)  ## rewrite requirements.lock from pyproject.toml
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+		--output-file requirements.lock pyproject.toml
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inferwatch needs Python 3.11 or newer; name it with PYTHON=")'
+	@echo "installing into $(VENV) (once, a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
