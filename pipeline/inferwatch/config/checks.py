@@ -8,7 +8,8 @@ from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Window
 
-METHODS = ("value", *sorted(WINDOW_METHODS), *SERIES_METHODS, *ROW_METHODS, "absent")
+READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_METHODS)
+METHODS = ("value", *READ_FEATURES, *SERIES_METHODS, "absent")
 RATIOS = frozenset(
     [
         "error_rate",
@@ -96,13 +97,12 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
         return _one_of(node, metric, ["traffic"], method)
     if metric.startswith("feature.") and metric != "feature.":
         part = metric.rsplit(".", 1)[-1] if metric.count(".") > 1 else ""
-        if part in PARTS and method in (*WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS):
+        if part in PARTS and method in (*READ_FEATURES, *SERIES_METHODS):
             raise node.error(f"'{metric}' is a plain figure", "leave `method` out")
         if part not in PARTS and method in ("value", *SERIES_METHODS):
             raise node.error(
                 f"'{metric}' has no value of its own",
-                "name a method (psi, ks, chisquare, adwin, page_hinkley) or a part such as "
-                f"{metric}.missing",
+                f"name a method ({', '.join(READ_FEATURES)}) or a part such as {metric}.missing",
             )
         return metric
     if method in WINDOW_METHODS:
