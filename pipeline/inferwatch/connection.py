@@ -27,11 +27,15 @@ _TLS = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location")
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the brokers are and how to speak to them. `prefix` begins every topic's name."""
+    """Where the brokers are and how to speak to them. `prefix` begins every topic's name.
+
+    `file` is where `properties` were read, for the processes that this one starts.
+    """
 
     bootstrap_servers: str
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     prefix: str = PREFIX
+    file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Connection | None":
@@ -47,14 +51,21 @@ class Connection:
         )
         if not servers:
             return None
-        return cls(servers, properties, environment.get("INFERWATCH_PREFIX", PREFIX))
+        prefix = environment.get("INFERWATCH_PREFIX", PREFIX)
+        return cls(servers, properties, prefix, Path(path) if path else None)
 
     def environment(self) -> dict[str, str]:
         """The variables from which a child process makes the same connection."""
         return {
             "INFERWATCH_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "INFERWATCH_PREFIX": self.prefix,
+            "INFERWATCH_CLIENT_PROPERTIES": str(self.file.resolve()) if self.file else "",
         }
+
+    def arguments(self) -> list[str]:
+        """The options from which a command makes the same connection."""
+        file = ["--client-properties", str(self.file)] if self.file else []
+        return ["--bootstrap-server", self.bootstrap_servers, "--prefix", self.prefix, *file]
 
     def topic(self, name: str) -> str:
         """Full name of one of our topics, such as `events.v1`."""

@@ -27,9 +27,11 @@ def given(arguments: argparse.Namespace) -> Connection | None:
     :raises ConfigError: the properties file cannot be used.
     """
     from_environment = Connection.from_environment()
+    file = from_environment.file if from_environment else None
     properties = dict(from_environment.properties) if from_environment else {}
     if arguments.client_properties:
-        properties = read_properties(arguments.client_properties)
+        file = arguments.client_properties
+        properties = read_properties(file)
     servers = (
         arguments.bootstrap_server
         or properties.get("bootstrap.servers")
@@ -38,7 +40,7 @@ def given(arguments: argparse.Namespace) -> Connection | None:
     if not servers:
         return None
     prefix = arguments.prefix or (from_environment.prefix if from_environment else PREFIX)
-    return Connection(servers, properties, prefix)
+    return Connection(servers, properties, prefix, file)
 
 
 def connection(arguments: argparse.Namespace) -> Connection:

@@ -24,9 +24,10 @@ Connect your model (pip install inferwatch):
 
     from inferwatch import Monitor
     monitor = Monitor("team/model", version="1")
-prediction_id = monitor.log(features={{"amount": 12.5, "country": "DE"}}, prediction=1, proba=0.93)
-monitor.log_label(prediction_id, 0)      # whenever the truth is known monitor.close()
-# sends what is left; at exit it does so by itself
+    features = {{"amount": 12.5, "country": "DE"}}
+    prediction_id = monitor.log(features=features, prediction=1, proba=0.93)
+    monitor.log_label(prediction_id, 0)  # whenever the truth is known
+    monitor.close()  # sends what is left; at exit it does so by itself
 
 Look at it with the same variable set: `inferwatch models`, `inferwatch alerts --follow`.
 Alerts are printed below. Ctrl-C ends it{what_is_lost}.
@@ -57,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     monitors.load(arguments.monitors)  # a broken file is told here, not by a child
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
-        connection = given(arguments)
+        named = arguments.bootstrap_server or arguments.client_properties
+        connection = given(arguments) if named else None
         kind = "real"
-        if connection is None or not arguments.bootstrap_server:
+        if connection is None:
             kind, connection = "embedded", _embedded(stack)
         else:
             app.check_reachable(connection)
@@ -79,14 +81,7 @@ def _embedded(stack: ExitStack) -> Connection:
 
 def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[Path]) -> None:
     health = f"127.0.0.1:{free_port()}"
-    where = [
-        "--bootstrap-server",
-        connection.bootstrap_servers,
-        "--prefix",
-        connection.prefix,
-        "--broker",
-        kind,
-    ]
+    where = [*connection.arguments(), "--broker", kind]
     commands = {
         "worker": ["worker", *where, "--http-listen", health, "--monitors", *map(str, files)],
         "notifier": ["notifier", *where],

@@ -123,10 +123,12 @@ class Screen:
             if key not in self._shown:
                 self._shown.add(key)
                 drifting = ", ".join(drifts(record)) or "none"
+                accuracy = figure(record, "accuracy")
+                if "accuracy" in record.metrics:
+                    accuracy += f", coverage {percent(record.coverage or 0.0)}"
                 self._print(
                     f"{self._clock()}  rows {record.window.start:,}–{record.window.end:,}: "
-                    f"accuracy {figure(record, 'accuracy')} "
-                    f"(coverage {percent(record.coverage or 0.0)}), drift {drifting}"
+                    f"accuracy {accuracy}; drift {drifting}"
                 )
         messages = self._board.messages
         while self._messages_shown < len(messages):

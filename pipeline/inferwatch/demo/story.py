@@ -45,12 +45,7 @@ class Demo:
         self.screen = Screen(self.board)
         self.health = f"127.0.0.1:{free_port()}"
         self.monitors = options.folder / "monitors.yaml"
-        self.broker = [
-            "--bootstrap-server",
-            connection.bootstrap_servers,
-            "--prefix",
-            connection.prefix,
-        ]
+        self.broker = connection.arguments()
         self.embedded = options.connection is None
 
     def start_worker(self) -> Child:
