@@ -18,23 +18,23 @@ from inferwatch.runtime.processes import Child, free_port, ready
 
 PATIENCE_S = 60.0
 MODEL = "team/model"
-MONITORS = f"""\
+MONITORS = """\
 apiVersion: inferwatch/v1
-match: {{model: "{MODEL}"}}
-model: {{task: binary, positive: 1, label_delay: 1h}}
-reference: {{min_rows: 1000}}
+match: {model: "team/*"}
+model: {task: binary, positive: 1, label_delay: 1h}
+reference: {min_rows: 1000}
 windows:
-  batch: {{rows: 500}}
+  batch: {rows: 500}
 checks:
   - alert: Drift
     metric: feature.*
     method: psi
-    fail: {{above: 0.25}}
+    fail: {above: 0.25}
   - alert: AccuracyDrop
     metric: accuracy
     against: reference
-    when: {{labels: 100, coverage: 80%}}
-    fail: {{drop: 5pp}}
+    when: {labels: 100, coverage: 80%}
+    fail: {drop: 5pp}
 """
 
 
