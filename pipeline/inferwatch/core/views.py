@@ -1,0 +1,180 @@
+"""Windows as checks read them: one that has just closed, and one whose labels came later."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from inferwatch.core import figures, quality, windows
+from inferwatch.core.cell import Cell
+from inferwatch.core.figure import Figure
+from inferwatch.core.labels import Joined
+from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.model import Model
+from inferwatch.core.plan import WindowPlan
+from inferwatch.core.quality import LabelCell
+from inferwatch.core.rules import View
+from inferwatch.core.windows import ALL, Closed, Pane, Track
+from inferwatch.records.outputs import Span, percent
+
+P99 = "latency.p99"
+
+
+def segments(model: Model, pane: Pane) -> Iterator[tuple[str, str, Cell]]:
+    """Each segment of a pane by its name, with its key and its cell, in the order of names."""
+    named = [
+        (windows.segment_name(model.state.columns, segment), segment, cell)
+        for segment, cell in pane.cells.items()
+    ]
+    yield from sorted(named, key=lambda item: item[0])
+
+
+def opened_view(
+    model: Model,
+    plan: WindowPlan,
+    version: str,
+    track: Track,
+    pane: Pane,
+    start: int,
+    name: str,
+    cell: Cell,
+    labels: LabelCell,
+) -> View:
+    """A window at its closing as checks read it, with the labels that have come by then."""
+    state, reference = model.state, model.reference(version)
+    drifts = figures.drifts(cell, state.columns, reference)
+    metrics = figures.service(cell, state.columns, model.definition.model.positive)
+    if drifts:
+        metrics["drift_share"] = figures.drift_share(drifts)
+    metrics |= _label_figures(model, plan, version, start, name, labels)
+    prefix = f"{name}\x1f"
+    return View(
+        plan=plan,
+        version=version,
+        span=_span(plan, start),
+        segment=name,
+        rows=cell.rows,
+        labels=labels.labelled,
+        coverage=labels.coverage(),
+        metrics=metrics,
+        features=figures.features(cell, state.columns, reference, drifts),
+        drifts=drifts,
+        profile=reference.profile,
+        baseline=baseline(model, version, name),
+        learning=reference.profile is None,
+        series={
+            key.removeprefix(prefix): past
+            for key, past in track.series.items()
+            if key.startswith(prefix)
+        },
+        end_ms=pane.to_ms + 1 if plan.window.rows else windows.end_of(plan, start),
+        began_ms=pane.from_ms if plan.window.rows else start,
+        first_offset=pane.first_offset,
+    )
+
+
+def _span(plan: WindowPlan, start: int) -> Span:
+    return Span(
+        name=plan.window.name,
+        start=start,
+        end=windows.end_of(plan, start),
+        rows=plan.window.rows,
+    )
+
+
+def _label_figures(
+    model: Model, plan: WindowPlan, version: str, start: int, name: str, labels: LabelCell
+) -> dict[str, Figure]:
+    """Label figures of a window; every one unknown under the coverage that its checks ask for."""
+    if not plan.reads_labels:
+        return {}
+    columns, positive = model.state.columns, model.definition.model.positive
+    exact = None
+    if plan.window.exact and columns.task == "binary":
+        exact = _rows_of(model, version, start, plan.window.rows, name)
+    found = quality.figures(labels, columns, positive, exact)
+    coverage = labels.coverage()
+    if coverage is None or coverage < plan.coverage:
+        share = f"coverage {percent(coverage or 0.0)}"
+        return {key: Figure(None, labels.labelled, unknown=share) for key in found}
+    if model.join.sampled() < 1.0:
+        found["sampled"] = Figure(model.join.sampled(), labels.predicted)
+    return found
+
+
+def _rows_of(model: Model, version: str, start: int, rows: int, segment: str) -> Joined:
+    joined = model.join.labelled(version, start, start + rows)
+    if not segment:
+        return joined
+    column, value = segment.split("=", 1)
+    code = model.state.columns.segments[column].index(value)
+    codes = joined.segments.get(column, np.full(len(joined.label), -1, np.int32))
+    return joined.take(codes == code)
+
+
+def baseline(model: Model, version: str, segment: str) -> dict[str, float]:
+    """The reference's own figures: the profile's, or those of the version's learning span."""
+    profile = model.definition.reference.profile
+    if profile is not None:
+        return dict(profile.quality.get(segment, {}))
+    track = model.state.first.get(version)
+    closed = track.closed.get(0) if track is not None else None
+    if track is None or closed is None or segment not in closed.base:
+        return {}
+    found = dict(closed.base[segment].metrics)
+    plan = model.first_plan()
+    for key, labels in track.labels.get(0, {}).items():
+        if windows.segment_name(model.state.columns, key) != segment:
+            continue
+        if (labels.coverage() or 0.0) >= plan.coverage:
+            positive = model.definition.model.positive
+            known = quality.figures(labels, model.state.columns, positive, None)
+            found |= {
+                name: figure.value for name, figure in known.items() if figure.value is not None
+            }
+    return found
+
+
+def closed_view(
+    model: Model, plan: WindowPlan, version: str, track: Track, closed: Closed, segment: str
+) -> View:
+    """A closed window as label checks read it: its label figures as of now."""
+    record = closed.base[segment]
+    labels = windows.window_labels(plan, track, closed.start, _key_of(model, segment))
+    metrics = {
+        name: Figure(value) for name, value in record.metrics.items() if name not in LABEL_METRICS
+    }
+    metrics |= _label_figures(model, plan, version, closed.start, segment, labels)
+    reference = model.reference(version)
+    began_ms = closed.start if plan.pane_ms else record.from_ms or 0
+    return View(
+        plan=plan,
+        version=version,
+        span=record.window,
+        segment=segment,
+        rows=record.rows,
+        labels=labels.labelled,
+        coverage=labels.coverage(),
+        metrics=metrics,
+        features={},
+        drifts={},
+        profile=reference.profile,
+        baseline=baseline(model, version, segment),
+        learning=reference.profile is None and not _learnt(model, version),
+        series={P99: track.series.get(f"{segment}\x1f{P99}", [])},
+        end_ms=closed.end if plan.pane_ms else closed.to_ms + 1,
+        began_ms=began_ms,
+        first_offset=record.first_offset,
+    )
+
+
+def _learnt(model: Model, version: str) -> bool:
+    track = model.state.first.get(version)
+    return track is not None and 0 in track.closed
+
+
+def _key_of(model: Model, segment: str) -> str:
+    """ "country=DE" as "country:3"."""
+    if not segment:
+        return ALL
+    column, value = segment.split("=", 1)
+    return f"{column}:{model.state.columns.segments[column].index(value)}"
