@@ -2,10 +2,9 @@
 names.
 """
 
-import atexit
 import contextlib
 import logging
-import shutil
+import os
 import socket
 import tempfile
 from pathlib import Path
@@ -22,7 +21,7 @@ BUFFERED_MESSAGES = 64
 
 
 def make(
-    name: str, connection: Connection, *, embedded: bool, session_timeout_s: float, datadir: Path
+    name: str, connection: Connection, *, embedded: bool, session_timeout_s: float
 ) -> faust.App:
     """A Faust app as a delivery shell: no tables, no acks, no web, no declared topics.
 
@@ -51,7 +50,7 @@ def make(
         topic_disable_leader=True,
         store="memory://",
         table_standby_replicas=0,
-        datadir=str(datadir),
+        datadir=str(scratch_folder()),
         web_enabled=False,
         # `faust worker` switches the web on over our setting: then at least on loopback only
         web_bind="127.0.0.1",
@@ -61,11 +60,14 @@ def make(
     )
 
 
-def scratch_folder(name: str) -> Path:
-    """A folder that Faust insists on and never needs: there is no local state."""
-    folder = tempfile.mkdtemp(prefix=f"{name}-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+def scratch_folder() -> Path:
+    """A folder that Faust insists on and never writes to: there is no local state.
+
+    One for all processes of a user, so that a killed one leaves nothing behind.
+    """
+    folder = Path(tempfile.gettempdir()) / f"inferwatch-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _credentials(connection: Connection) -> Any:

@@ -37,7 +37,6 @@ def make(settings: NotifierSettings) -> faust.App:
         settings.connection,
         embedded=settings.embedded,
         session_timeout_s=settings.session_timeout_s,
-        datadir=apps.scratch_folder(settings.group),
     )
     attach(app, Dispatcher(app, settings, channels, status, metrics))
     address = health.serve(settings.http_listen, status)

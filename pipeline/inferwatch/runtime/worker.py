@@ -36,7 +36,6 @@ def make(settings: WorkerSettings) -> faust.App:
         settings.connection,
         embedded=settings.embedded,
         session_timeout_s=settings.session_timeout_s,
-        datadir=apps.scratch_folder(settings.group),
     )
     attach(app, Shell(app, settings, monitors, status))
     address = health.serve(settings.http_listen, status)
