@@ -1,5 +1,6 @@
 """The README says what is true: its commands exist, its links lead somewhere, its code runs."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -22,24 +23,33 @@ def blocks(language: str) -> list[str]:
     return [text for name, text in fenced if name == language]
 
 
+def make(*words: str) -> "subprocess.CompletedProcess[str]":
+    """What `make` says, also where pytest itself runs under `make`, which hands its flags on."""
+    inherited = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    environment = {name: value for name, value in os.environ.items() if name not in inherited}
+    return subprocess.run(
+        ["make", "--no-print-directory", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_two_commands_do_everything():
     """The first block is `make demo` and `make test`, and the Makefile has both."""
     commands = [line.split("#")[0].strip() for line in blocks("")[0].splitlines()]
     assert commands == ["make demo", "make test"]
     for command in commands:
-        dry = subprocess.run(
-            ["make", "-n", command.split()[1]], cwd=ROOT, capture_output=True, check=False
-        )
-        assert dry.returncode == 0
+        assert make("-n", command.split()[1]).returncode == 0
 
 
 def test_the_makefile_is_short():
     """At most ten targets, each explained by `make help`."""
     text = (ROOT / "Makefile").read_text()
     targets = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()
-    shown = subprocess.run(
-        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    shown = make("help").stdout
     assert {"demo", "test", "check", "bench", "help"} <= set(targets)
     assert len(targets) <= 10
     assert {line.split()[0] for line in shown.splitlines()} == set(targets)
