@@ -147,7 +147,9 @@ def replayed(connection: Connection) -> driver.Summary:
     """The whole topic through the same fold, by its recorded rules."""
     survey = topic.survey(connection)
     records = topic.records(connection, survey, recorded_rules=True)
-    return driver.run(records, survey.definition, {}, lambda _: None, survey.skipped)
+    return driver.run(
+        records, survey.definition, {}, lambda _: None, survey.skipped, len(survey.spans)
+    )
 
 
 def live_digest(connection: Connection) -> str:

@@ -93,7 +93,7 @@ def _topic(
     rows: Iterator[Any] = topic.records(there, found, recorded_rules=recorded)
     rules = found.definition if recorded else loaded.definition
     values = loaded.values() | _values(arguments.profile)
-    return driver.run(rows, rules, values, writer.write, found.skipped)
+    return driver.run(rows, rules, values, writer.write, found.skipped, len(found.spans))
 
 
 def _values(paths: Sequence[Path]) -> dict[str, Values]:

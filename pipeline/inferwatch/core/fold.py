@@ -9,9 +9,15 @@ from typing import Any
 
 import msgspec
 
-from inferwatch.core import engine, snapshot
+from inferwatch.core import emitters, engine, placement, snapshot
 from inferwatch.core.model import Model, ModelState, Position
-from inferwatch.core.output import Output, dead_output
+from inferwatch.core.output import (
+    FORWARDED,
+    Output,
+    dead_output,
+    forward_output,
+    forwarded_from,
+)
 from inferwatch.core.reference import Values
 from inferwatch.errors import Reason
 from inferwatch.records.definition import Definition
@@ -39,38 +45,48 @@ class Partition:
     """Folds the records of partition `number` in offset order.
 
     :param values: reference columns by digest, for windows that compare exactly.
+    :param partitions: of the topic; a record whose key belongs to another one is sent on to it. 0
+        where records come from no topic.
     """
 
-    def __init__(self, number: int, values: Mapping[str, Values] | None = None) -> None:
+    def __init__(
+        self, number: int, values: Mapping[str, Values] | None = None, partitions: int = 0
+    ) -> None:
         self.number = number
+        self.partitions = partitions
         self.offset = -1
         self.models: dict[str, Model] = {}
         self.counts = Counts()
         self._values = dict(values or {})
-        self._changed: dict[str, None] = {}
+        self._changed: dict[str, int] = {}
         self._wake_ms: dict[str, int | None] = {}
         self._skipped: set[int] = set()
 
     def undefined(self, decoded: Decoded) -> str | None:
         """The model that must be defined before this record may be folded."""
+        if self._home(decoded) != self.number:
+            return None
         name = getattr(decoded.record, "model", None)
         return None if name is None or name in self.models else name
+
+    def _home(self, decoded: Decoded) -> int:
+        """The partition that the record's model belongs to."""
+        model = getattr(decoded.record, "model", None)
+        if model is None or not self.partitions:
+            return self.number
+        return placement.partition_of(model, self.partitions)
 
     def define(self, name: str, definition: Definition, offset: int) -> None:
         """A model's first definition; it acts from the record at `offset` on."""
         state = ModelState(name=name, definition=definition, offset=offset - 1)
         self.models[name] = Model(state, self._values)
 
-    def restore(self, data: bytes) -> Model:
+    def restore(self, pieces: Mapping[str, bytes]) -> Model:
         """Take over a model from a checkpoint. Raises what `snapshot.load` raises."""
-        model = snapshot.load(data, self._values)
+        model = snapshot.load(pieces, self._values)
         self.models[model.name] = model
         self._wake_ms[model.name] = engine.wake_ms(model)
         return model
-
-    def dump(self, name: str) -> bytes:
-        """The model's state for a checkpoint."""
-        return snapshot.dump(self.models[name])
 
     def changed(self) -> list[str]:
         """Models folded since they were last saved."""
@@ -80,6 +96,10 @@ class Partition:
         """The state of these models, as of now, is safe."""
         for name in names:
             self._changed.pop(name, None)
+
+    def safe_offset(self) -> int:
+        """Offset up to which every record is in a state that was saved."""
+        return min([self.offset, *(first - 1 for first in self._changed.values())])
 
     def skip(self, offset: int) -> None:
         """Do not fold the record at `offset`."""
@@ -106,21 +126,31 @@ class Partition:
             return outputs + self._tick(decoded.record, at)
         if isinstance(decoded.record, Skip):
             self._skipped.add(decoded.record.offset)
-        known = self._step(decoded.record.model, decoded.record, at)
+            self.counts.ok += rest
+            return outputs
+        if self._home(decoded) != self.number:
+            _count(self.counts.duplicate, "misplaced", rest)
+            return [*outputs, forward_output(raw, self._home(decoded))]
+        known = self._step(decoded.record.model, decoded.record, at, raw)
         if isinstance(known, str):
             _count(self.counts.duplicate, known, rest)
             return outputs
         self.counts.ok += rest
         return outputs + known
 
-    def _step(self, name: str, record: object, at: Position) -> list[Output] | str:
+    def _step(
+        self, name: str, record: object, at: Position, raw: RawRecord | None = None
+    ) -> list[Output] | str:
         """Outputs, or why the record is a repeat."""
         model = self.models[name]
         if at.offset <= model.offset:
             return "offset"
-        outputs = engine.step(model, record, at)
+        outputs: list[Output] | None = None
+        origin = raw.headers.get(FORWARDED) if raw is not None else None
+        if origin is None or emitters.accept(model.state.emitters, *forwarded_from(origin)):
+            outputs = engine.step(model, record, at)
         model.state.offset = at.offset
-        self._changed[name] = None
+        self._changed.setdefault(name, at.offset)
         self._wake_ms[name] = engine.wake_ms(model)
         return "id" if outputs is None else outputs
 

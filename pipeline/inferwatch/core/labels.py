@@ -17,14 +17,16 @@ from inferwatch.records.rows import Codes, Floats
 ROW_BITS = 20
 ROW_MASK = (1 << ROW_BITS) - 1
 ROW_BYTES = 42
+ANSWER_BYTES = 28
+SLAB_ROWS = 4_096
+NONE_MS = -1
 
 
 class Slab(msgspec.Struct):
-    """The predictions of one batch, in order; `row` numbers the rows of the version.
+    """Predictions of one version, in log order; once it is not open any more it never changes.
 
-    `late` has bit w set where the row came too late for window definition w. `labelled_ms` is the
-    event time of the label, -1 without one. `value` and `truth` are empty unless it is a
-    regression.
+    `row` numbers the rows of the version. `late` has bit w set where the row came too late for
+    window definition w. `value` is empty unless it is a regression.
     """
 
     version: str
@@ -35,9 +37,20 @@ class Slab(msgspec.Struct):
     score: Floats
     segments: dict[str, Codes]
     late: NDArray[np.uint16]
-    label: Codes
-    labelled_ms: NDArray[np.int64]
     value: Floats
+    newest_ms: int
+
+    def full(self) -> bool:
+        """Whether the next rows go to another slab."""
+        return len(self.ids) >= SLAB_ROWS
+
+
+class Answers(msgspec.Struct):
+    """Labels in the order they came, each for a slot: a full piece, which never changes."""
+
+    slot: NDArray[np.int64]
+    label: Codes
+    at_ms: NDArray[np.int64]
     truth: Floats
 
 
@@ -52,10 +65,18 @@ class Early(msgspec.Struct):
 
 
 class Pending(msgspec.Struct):
-    """State of the join. `shift` s keeps one id in 2^s."""
+    """State of the join. `shift` s keeps one id in 2^s.
+
+    `slabs` and `answers` are numbered as they are made; `open` is each version's slab that still
+    takes rows, `answered` the answers since the last full piece.
+    """
 
     slabs: dict[int, Slab] = {}
+    open: dict[str, int] = {}
     next_slab: int = 0
+    answers: dict[int, Answers] = {}
+    answered: list[tuple[int, int, int, float]] = []
+    next_answers: int = 0
     early: dict[str, Early] = {}
     bytes: int = 0
     shift: int = 0
@@ -64,6 +85,17 @@ class Pending(msgspec.Struct):
     collisions: int = 0
     orphans: int = 0
     too_late: int = 0
+
+
+class Known(msgspec.Struct):
+    """What is known of a slab's rows by now; follows from the answers. `at_ms` is NONE_MS without.
+
+    `truth` is empty unless it is a regression.
+    """
+
+    label: Codes
+    at_ms: NDArray[np.int64]
+    truth: Floats
 
 
 class Joined(msgspec.Struct):
@@ -99,18 +131,26 @@ class Joined(msgspec.Struct):
 
 
 class Join:
-    """The join of one model: `state` is what a checkpoint keeps, `index` follows from it."""
+    """The join of one model: `state` is what a checkpoint keeps, the rest follows from it."""
 
     def __init__(self, state: Pending) -> None:
         self.state = state
         self.index: dict[str, dict[str, int]] = {}
-        for key in sorted(state.slabs):
-            self._index(key, state.slabs[key])
+        self.known: dict[int, Known] = {}
+        for key, slab in state.slabs.items():
+            self._index(key, 0, slab.version, slab.ids)
+            self.known[key] = _unknown(len(slab.ids), len(slab.value))
+        for piece in state.answers.values():
+            columns = (piece.slot, piece.label, piece.at_ms, piece.truth)
+            for answer in zip(*(column.tolist() for column in columns), strict=True):
+                self._learn(*answer)
+        for answer in state.answered:
+            self._learn(*answer)
 
-    def _index(self, key: int, slab: Slab) -> None:
-        first = key << ROW_BITS
-        slots = self.index.setdefault(slab.version, {})
-        slots.update(zip(slab.ids, range(first, first + len(slab.ids)), strict=True))
+    def _index(self, key: int, base: int, version: str, ids: list[str]) -> None:
+        first = key << ROW_BITS | base
+        slots = self.index.setdefault(version, {})
+        slots.update(zip(ids, range(first, first + len(ids)), strict=True))
 
     def sampled(self) -> float:
         """Share of ids that take part."""
@@ -131,31 +171,52 @@ class Join:
 
         Gives those whose label was here already.
         """
-        state = self.state
         slots = self.index.setdefault(block.version, {})
-        state.collisions += sum(id_ in slots for id_ in block.ids)
-        n = len(block.ids)
-        key, state.next_slab = state.next_slab, state.next_slab + 1
-        slab = Slab(
-            version=block.version,
-            ids=block.ids,
-            row=block.row,
-            time_ms=block.time_ms,
-            predicted=block.predicted,
-            score=block.score,
-            segments=block.segments,
-            late=late,
-            label=np.full(n, -1, np.int32),
-            labelled_ms=np.full(n, -1, np.int64),
-            value=block.value if values else np.empty(0),
-            truth=np.full(n, np.nan) if values else np.empty(0),
+        self.state.collisions += sum(id_ in slots for id_ in block.ids)
+        key, base = self._append(
+            Slab(
+                version=block.version,
+                ids=block.ids,
+                row=block.row,
+                time_ms=block.time_ms,
+                predicted=block.predicted,
+                score=block.score,
+                segments=block.segments,
+                late=late,
+                value=block.value if values else np.empty(0),
+                newest_ms=int(block.time_ms.max()),
+            )
         )
-        state.slabs[key] = slab
-        state.bytes += slab_bytes(slab)
-        self._index(key, slab)
-        return self._meet(block, key)
+        return self._meet(block, key << ROW_BITS | base)
 
-    def _meet(self, block: Block, key: int) -> list[Joined]:
+    def _append(self, rows: Slab) -> tuple[int, int]:
+        """Put rows behind those of their version; gives the slab and the place of the first."""
+        state = self.state
+        key = state.open.get(rows.version)
+        if key is not None and bool(len(state.slabs[key].value)) != bool(len(rows.value)):
+            del state.open[rows.version]
+            key = None
+        if key is None:
+            key, state.next_slab = state.next_slab, state.next_slab + 1
+            state.slabs[key], base = rows, 0
+            self.known[key] = _unknown(len(rows.ids), len(rows.value))
+            state.open[rows.version] = key
+        else:
+            base = len(state.slabs[key].ids)
+            state.slabs[key] = _joined(state.slabs[key], rows)
+            known, more = self.known[key], _unknown(len(rows.ids), len(rows.value))
+            self.known[key] = Known(
+                np.concatenate([known.label, more.label]),
+                np.concatenate([known.at_ms, more.at_ms]),
+                np.concatenate([known.truth, more.truth]),
+            )
+        if state.slabs[key].full():
+            del state.open[rows.version]
+        state.bytes += slab_bytes(rows)
+        self._index(key, base, rows.version, rows.ids)
+        return key, base
+
+    def _meet(self, block: Block, first: int) -> list[Joined]:
         early = self.state.early
         if not early:
             return []
@@ -164,12 +225,11 @@ class Join:
             label = early.get(id_)
             if label is None or label.version not in (None, block.version):
                 continue
-            slot = key << ROW_BITS | row
-            if self.index[block.version].get(id_) != slot:
+            if self.index[block.version].get(id_) != first + row:
                 continue
             del early[id_]
-            self._write(slot, label.label, label.truth, label.time_ms)
-            met.append(slot)
+            self._write(first + row, label.label, label.truth, label.time_ms)
+            met.append(first + row)
         return [self.gather(block.version, met, 1)] if met else []
 
     def label(
@@ -216,17 +276,18 @@ class Join:
         added: dict[str, list[int]],
         removed: dict[str, list[tuple[int, int, float]]],
     ) -> None:
-        slab, row = self.state.slabs[slot >> ROW_BITS], slot & ROW_MASK
-        if slab.time_ms[row] < oldest_ms:
+        key, row = slot >> ROW_BITS, slot & ROW_MASK
+        known = self.known[key]
+        if self.state.slabs[key].time_ms[row] < oldest_ms:
             self.state.too_late += 1
             return
-        before_ms = int(slab.labelled_ms[row])
-        if before_ms < 0:
+        before_ms = int(known.at_ms[row])
+        if before_ms == NONE_MS:
             added.setdefault(version, []).append(slot)
         else:
-            old_code = int(slab.label[row])
-            old_value = float(slab.truth[row]) if len(slab.truth) else float("nan")
-            if old_code == code and (old_value == value or not len(slab.truth)):
+            old_code = int(known.label[row])
+            old_value = float(known.truth[row]) if len(known.truth) else float("nan")
+            if old_code == code and (old_value == value or not len(known.truth)):
                 self.state.repeated += 1
                 return
             self.state.conflicts += 1
@@ -240,10 +301,29 @@ class Join:
         self._write(slot, code, value, at_ms)
 
     def _write(self, slot: int, code: int, value: float, at_ms: int) -> None:
-        slab, row = self.state.slabs[slot >> ROW_BITS], slot & ROW_MASK
-        slab.label[row], slab.labelled_ms[row] = code, at_ms
-        if len(slab.truth):
-            slab.truth[row] = value
+        state = self.state
+        self._learn(slot, code, at_ms, value)
+        state.answered.append((slot, code, at_ms, value))
+        state.bytes += ANSWER_BYTES
+        if len(state.answered) >= SLAB_ROWS:
+            slots, labels, times, truths = zip(*state.answered, strict=True)
+            state.answers[state.next_answers] = Answers(
+                np.array(slots, np.int64),
+                np.array(labels, np.int32),
+                np.array(times, np.int64),
+                np.array(truths, np.float64),
+            )
+            state.next_answers += 1
+            state.answered = []
+
+    def _learn(self, slot: int, code: int, at_ms: int, value: float) -> None:
+        known = self.known.get(slot >> ROW_BITS)
+        if known is None:  # the slab has expired, the piece that holds its answers not yet
+            return
+        row = slot & ROW_MASK
+        known.label[row], known.at_ms[row] = code, at_ms
+        if len(known.truth):
+            known.truth[row] = value
 
     def _hold(self, id_: str, label: Early) -> None:
         held = self.state.early.get(id_)
@@ -276,41 +356,47 @@ class Join:
             truth=np.full(n, np.nan),
         )
         for key in np.unique(keys).tolist():
-            slab, mine = self.state.slabs[key], keys == key
+            slab, known, mine = self.state.slabs[key], self.known[key], keys == key
             picked = rows[mine]
             joined.time_ms[mine] = slab.time_ms[picked]
             joined.row[mine] = slab.row[picked]
             joined.predicted[mine] = slab.predicted[picked]
             joined.score[mine] = slab.score[picked]
             joined.late[mine] = slab.late[picked]
-            joined.label[mine] = slab.label[picked]
+            joined.label[mine] = known.label[picked]
             for name, codes in slab.segments.items():
                 column = joined.segments.setdefault(name, np.full(n, -1, np.int32))
                 column[mine] = codes[picked]
-            if len(slab.truth):
+            if len(slab.value):
                 joined.value[mine] = slab.value[picked]
-                joined.truth[mine] = slab.truth[picked]
+                joined.truth[mine] = known.truth[picked]
         return joined
 
     def labelled(self, version: str, first_row: int, end_row: int) -> Joined:
         """Labelled predictions of `version` with row numbers in `[first_row, end_row)`."""
         slots = []
-        for key in sorted(self.state.slabs):
-            slab = self.state.slabs[key]
+        for key, slab in self.state.slabs.items():
             if slab.version != version or slab.row[-1] < first_row or slab.row[0] >= end_row:
                 continue
-            inside = (slab.row >= first_row) & (slab.row < end_row) & (slab.labelled_ms >= 0)
+            inside = (slab.row >= first_row) & (slab.row < end_row)
+            inside &= self.known[key].at_ms != NONE_MS
             slots += [key << ROW_BITS | row for row in np.flatnonzero(inside).tolist()]
         return self.gather(version, slots, 1)
 
     def expire(self, oldest_ms: int) -> None:
-        """Forget predictions and early labels that are past the horizon."""
+        """Forget predictions and early labels that are past the horizon, oldest slabs first."""
         state = self.state
-        for key in sorted(state.slabs):
-            slab = state.slabs[key]
-            if int(slab.time_ms.max()) >= oldest_ms:
-                continue
-            self._forget(key, slab)
+        while state.slabs:
+            key = next(iter(state.slabs))
+            if state.slabs[key].newest_ms >= oldest_ms:
+                break
+            self._forget(key)
+        first = next(iter(state.slabs), state.next_slab) << ROW_BITS
+        while state.answers:
+            number = next(iter(state.answers))
+            if int(state.answers[number].slot.max()) >= first:
+                break
+            state.bytes -= ANSWER_BYTES * len(state.answers.pop(number).slot)
         while state.early:
             id_ = next(iter(state.early))
             if state.early[id_].at_ms >= oldest_ms:
@@ -318,13 +404,16 @@ class Join:
             del state.early[id_]
             state.orphans += 1
 
-    def _forget(self, key: int, slab: Slab) -> None:
+    def _forget(self, key: int) -> None:
+        slab = self.state.slabs.pop(key)
+        del self.known[key]
+        if self.state.open.get(slab.version) == key:
+            del self.state.open[slab.version]
         slots = self.index[slab.version]
         for row, id_ in enumerate(slab.ids):
             if slots.get(id_) == (key << ROW_BITS | row):
                 del slots[id_]
         self.state.bytes -= slab_bytes(slab)
-        del self.state.slabs[key]
 
     def shrink(self, most_bytes: int) -> list[tuple[Joined, Joined]]:
         """Halve the sample until the state fits; gives, by version, all rows and labelled rows that
@@ -345,35 +434,66 @@ class Join:
         return left
 
     def _is_labelled(self, slot: int) -> bool:
-        return bool(self.state.slabs[slot >> ROW_BITS].labelled_ms[slot & ROW_MASK] >= 0)
+        return bool(self.known[slot >> ROW_BITS].at_ms[slot & ROW_MASK] != NONE_MS)
 
     def _compact(self) -> None:
-        state, self.index, state.bytes = self.state, {}, 0
-        for key in sorted(state.slabs):
-            slab = _take(state.slabs[key], [self.keeps(id_) for id_ in state.slabs[key].ids])
-            if not slab.ids:
-                del state.slabs[key]
+        """Cut everything anew out of the rows that the sample still keeps."""
+        state = self.state
+        slabs, known = state.slabs, self.known
+        state.slabs, state.open, state.answers, state.answered = {}, {}, {}, []
+        state.bytes, self.index, self.known = 0, {}, {}
+        for key, slab in slabs.items():
+            keep = np.array([self.keeps(id_) for id_ in slab.ids], np.bool_)
+            if not keep.any():
                 continue
-            state.slabs[key] = slab
-            state.bytes += slab_bytes(slab)
-            self._index(key, slab)
+            at, base = self._append(_take(slab, keep))
+            for new, row in enumerate(np.flatnonzero(keep).tolist()):
+                answer = known[key]
+                if answer.at_ms[row] != NONE_MS:
+                    truth = float(answer.truth[row]) if len(answer.truth) else float("nan")
+                    slot = at << ROW_BITS | (base + new)
+                    self._write(slot, int(answer.label[row]), truth, int(answer.at_ms[row]))
 
 
-def _take(slab: Slab, keep: list[bool]) -> Slab:
-    kept = np.array(keep, np.bool_)
+def _unknown(n: int, values: int) -> Known:
+    truth = np.full(n if values else 0, np.nan)
+    return Known(np.full(n, -1, np.int32), np.full(n, NONE_MS, np.int64), truth)
+
+
+def _joined(first: Slab, then: Slab) -> Slab:
+    """The rows of both; a segment that one lacks is missing there."""
+    segments = {}
+    for name in [*first.segments, *(name for name in then.segments if name not in first.segments)]:
+        parts = [
+            slab.segments.get(name, np.full(len(slab.ids), -1, np.int32)) for slab in (first, then)
+        ]
+        segments[name] = np.concatenate(parts)
+    return Slab(
+        version=first.version,
+        ids=first.ids + then.ids,
+        row=np.concatenate([first.row, then.row]),
+        time_ms=np.concatenate([first.time_ms, then.time_ms]),
+        predicted=np.concatenate([first.predicted, then.predicted]),
+        score=np.concatenate([first.score, then.score]),
+        segments=segments,
+        late=np.concatenate([first.late, then.late]),
+        value=np.concatenate([first.value, then.value]),
+        newest_ms=max(first.newest_ms, then.newest_ms),
+    )
+
+
+def _take(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
     return Slab(
         version=slab.version,
-        ids=[id_ for id_, keeps in zip(slab.ids, keep, strict=True) if keeps],
+        ids=[id_ for id_, keeps in zip(slab.ids, kept.tolist(), strict=True) if keeps],
         row=slab.row[kept],
         time_ms=slab.time_ms[kept],
         predicted=slab.predicted[kept],
         score=slab.score[kept],
         segments={name: codes[kept] for name, codes in slab.segments.items()},
         late=slab.late[kept],
-        label=slab.label[kept],
-        labelled_ms=slab.labelled_ms[kept],
         value=slab.value[kept] if len(slab.value) else slab.value,
-        truth=slab.truth[kept] if len(slab.truth) else slab.truth,
+        newest_ms=slab.newest_ms,
     )
 
 
@@ -384,5 +504,5 @@ def id_hash(id_: str) -> int:
 
 def slab_bytes(slab: Slab) -> int:
     """Estimate of what the slab takes in a checkpoint."""
-    row = ROW_BYTES + 4 * len(slab.segments) + (16 if len(slab.truth) else 0)
+    row = ROW_BYTES + 4 * len(slab.segments) + (8 if len(slab.value) else 0)
     return sum(map(len, slab.ids)) + row * len(slab.ids)

@@ -14,16 +14,21 @@ from inferwatch.records.outputs import (
 from inferwatch.records.raw import JSON, PREFIX, RawRecord, Reject
 
 ERROR_HEADERS = "__inferwatch.errors."
+FORWARDED = "inferwatch-from"
 
 
 class Output(msgspec.Struct, frozen=True):
-    """A record for `windows.v1`, `alerts.v1` or `dlq.v1`. Equal `id` means equal bytes."""
+    """A record for `windows.v1`, `alerts.v1`, `dlq.v1`, or one sent on within `events.v1`.
 
-    kind: Literal["window", "alert", "dead"]
+    Equal `id` means equal bytes. `partition` is None where the key decides.
+    """
+
+    kind: Literal["window", "alert", "dead", "forward"]
     key: bytes
     value: bytes
     id: str
     headers: dict[str, bytes] = {}
+    partition: int | None = None
 
 
 def _headers(word: str, id_: str, model: str) -> dict[str, bytes]:
@@ -63,6 +68,30 @@ def alert_output(record: AlertRecord) -> Output:
         record.id,
         _headers("alert", record.id, record.model),
     )
+
+
+def forward_output(raw: RawRecord, partition: int) -> Output:
+    """A record that its producer put into the wrong partition, for the right one.
+
+    It names where it came from, so that a copy that is sent twice is folded once.
+    """
+    origin = f"{raw.partition}@{raw.offset}".encode()
+    return Output(
+        "forward",
+        raw.key or b"",
+        raw.value or b"",
+        raw.name,
+        dict(raw.headers) | {FORWARDED: origin},
+        partition,
+    )
+
+
+def forwarded_from(origin: bytes) -> tuple[str, int]:
+    """The `FORWARDED` header as an emitter and its number; nonsense never counts as a repeat."""
+    partition, _, offset = origin.decode(errors="replace").partition("@")
+    if not (partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
+        return "", 0
+    return f"@{partition}", int(offset[:18])
 
 
 def dead_output(raw: RawRecord, reject: Reject) -> Output:

@@ -210,7 +210,9 @@ def _replay(demo: Demo) -> driver.Summary:
     found = topic.survey(demo.connection)
     values = monitors.load([demo.monitors]).values()
     records = topic.records(demo.connection, found, recorded_rules=True)
-    return driver.run(records, found.definition, values, lambda _: None, found.skipped)
+    return driver.run(
+        records, found.definition, values, lambda _: None, found.skipped, len(found.spans)
+    )
 
 
 def _report(demo: Demo, sums: Sums) -> int:

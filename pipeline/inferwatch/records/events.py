@@ -1,7 +1,7 @@
 """The small records of `events.v1`: JSON documents about a model, and the tick.
 
-All but `Tick` are keyed by their model. They exist so that the fold need not ask anyone: what it
-cannot compute from its arguments is one of these in the log.
+All but `Tick` and `Skip` are keyed by their model. They exist so that the fold need not ask anyone:
+what it cannot compute from its arguments is one of these in the log.
 """
 
 from typing import Literal
@@ -65,9 +65,8 @@ class MonitorChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The record at `offset` ended the worker three times; nobody folds it any more."""
+    """The record at `offset` of this partition ended three workers; nobody folds it any more."""
 
-    model: str
     offset: int
     why: str = ""
 

@@ -88,9 +88,11 @@ def run(
     values: Mapping[str, Values],
     write: Callable[[Output], None],
     skipped: Collection[tuple[int, int]] = (),
+    partition_count: int = 0,
 ) -> Summary:
     """Fold every record but those `skipped` (partition, offset); `write` gets each unique output
-    once.
+    once. `partition_count` is that of a recorded topic, whose misplaced records count where they
+    were sent on to.
 
     :raises ConflictError: one id came with two contents.
     :raises ConfigError: an exact window needs reference columns that `values` lacks.
@@ -103,7 +105,9 @@ def run(
         read += 1
         partition = partitions.get(raw.partition)
         if partition is None:
-            partition = partitions[raw.partition] = Partition(raw.partition, values)
+            partition = partitions[raw.partition] = Partition(
+                raw.partition, values, partition_count
+            )
             for number, offset in skipped:
                 if number == raw.partition:
                     partition.skip(offset)
@@ -111,7 +115,7 @@ def run(
         if name is not None:
             partition.define(name, definition_of(name), raw.offset)
         for output in partition.fold(raw, decoded):
-            if digest.add_output(output):
+            if output.kind != "forward" and digest.add_output(output):
                 kinds[output.kind] += 1
                 if output.kind == "alert":
                     transitions[_transition(output.value)] += 1

@@ -44,11 +44,19 @@ class Status:
             metrics.outputs.labels(output.kind).inc()
         metrics.progress_time.labels(str(partition)).set_to_current_time()
 
-    def checkpointed(self, partition: int, size_bytes: int) -> None:
-        """A checkpoint and its commit were accepted."""
+    def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None:
+        """A checkpoint is on the state topic."""
         self.metrics.checkpoints.inc()
         self.metrics.checkpoint_time.labels(str(partition)).set_to_current_time()
-        self.metrics.state_bytes.labels(str(partition)).set(size_bytes)
+        self.metrics.state_bytes.labels(str(partition)).set(state_bytes)
+        self.metrics.state_written.inc(written_bytes)
+
+    def committed(self, partition: int, *, accepted: bool) -> None:
+        """The group's answer: refused means that this member no longer owns the partition."""
+        if accepted:
+            self.metrics.commit_time.labels(str(partition)).set_to_current_time()
+        else:
+            self.metrics.fenced.inc()
 
     def watched(self, model: Model) -> None:
         """A model as its checkpoint has it."""

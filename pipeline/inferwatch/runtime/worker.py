@@ -14,6 +14,8 @@ import faust
 from inferwatch.config import monitors as monitor_files
 from inferwatch.runtime import app as apps
 from inferwatch.runtime import health, watchdog
+from inferwatch.runtime.delivery import Delivery
+from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.settings import WorkerSettings
 from inferwatch.runtime.shell import Shell, attach, die
 from inferwatch.runtime.status import Status
@@ -37,7 +39,20 @@ def make(settings: WorkerSettings) -> faust.App:
         embedded=settings.embedded,
         session_timeout_s=settings.session_timeout_s,
     )
-    attach(app, Shell(app, settings, monitors, status))
+    link = KafkaLink(app, settings.connection, settings.group, die)
+    delivery = Delivery(
+        link,
+        monitors,
+        status,
+        on_embedded=settings.embedded,
+        accept_state_loss=settings.accept_state_loss,
+    )
+    attach(
+        app,
+        Shell(app, settings.connection.topic("events.v1"), link, delivery, status),
+        checkpoint_every_s=settings.checkpoint_every_s,
+        tick_every_s=settings.tick_every_s,
+    )
     address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
     log.info("worker on %s, health on http://%s", settings.connection.bootstrap_servers, address)

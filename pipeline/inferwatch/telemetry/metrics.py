@@ -22,12 +22,19 @@ class Metrics:
         for reason in Reason:
             self.rejected.labels(reason.value)
         self.outputs = Counter("outputs", "Records given out by the fold", ["kind"], **within)
-        for kind in ("window", "alert", "dead"):
+        for kind in ("window", "alert", "dead", "forward"):
             self.outputs.labels(kind)
         self.checkpoints = Counter("checkpoints", "Checkpoints accepted by the group", **within)
+        self.fenced = Counter("fenced", "Commits that the group refused", **within)
+        self.state_written = Counter(
+            "state_written_bytes", "Bytes of state written by checkpoints", **within
+        )
         self.rebalances = Counter("rebalances", "Assignments taken over", **within)
         self.partitions = Gauge("partitions", "Partitions owned", **within)
         self.lag = Gauge("lag_records", "Records in the log and not folded", **within)
+        self.commit_time = Gauge(
+            "commit_timestamp_seconds", "Time of the last accepted commit", ["partition"], **within
+        )
         self.checkpoint_time = Gauge(
             "checkpoint_timestamp_seconds", "Time of the last checkpoint", ["partition"], **within
         )
@@ -35,7 +42,7 @@ class Metrics:
             "progress_timestamp_seconds", "Time of the last record folded", ["partition"], **within
         )
         self.state_bytes = Gauge(
-            "state_bytes", "Bytes written by the last checkpoint", ["partition"], **within
+            "state_bytes", "State in the last checkpoint", ["partition"], **within
         )
         self.model_rows = Gauge(
             "model_rows", "Inference rows folded into the model's state", ["model"], **within

@@ -100,7 +100,8 @@ def raw_event(
     """A small event: Resource, Deploy, Verdict, MonitorChange or Skip."""
     words = {"MonitorChange": "monitor"}
     word = words.get(type(event).__name__, type(event).__name__.lower())
-    return _raw(word, event.model, msgspec.json.encode(event), JSON, offset, partition, time_ms)
+    body = msgspec.json.encode(event)
+    return _raw(word, getattr(event, "model", None), body, JSON, offset, partition, time_ms)
 
 
 def raw_tick(*, offset: int, time_ms: int, partition: int = 0) -> RawRecord:
@@ -126,7 +127,13 @@ def answer(values: Sequence[Any] | None) -> columns.Numbers | columns.Categories
 
 
 def _raw(
-    word: str, model: str, body: bytes, content_type: str, offset: int, partition: int, time_ms: int
+    word: str,
+    model: str | None,
+    body: bytes,
+    content_type: str,
+    offset: int,
+    partition: int,
+    time_ms: int,
 ) -> RawRecord:
     described = headers(
         word,
@@ -135,4 +142,5 @@ def _raw(
         time="2026-01-01T00:00:00Z",
         content_type=content_type,
     )
-    return RawRecord("events.v1", partition, offset, time_ms, model.encode(), body, described)
+    key = None if model is None else model.encode()
+    return RawRecord("events.v1", partition, offset, time_ms, key, body, described)

@@ -1,0 +1,462 @@
+"""Effectively once: records in order to the fold, outputs out, checkpoints behind them.
+
+The protocol alone, over a `Link` to the broker: Faust and aiokafka implement it in a worker, memory
+in the simulator. Its rules, in the order they matter:
+
+- Fold and send are one synchronous step: state, offset and outputs are always one consistent cut.
+- Checkpoint: outputs acknowledged → chunks → roots → marker, each acknowledged → group offset.
+- Restore: the newest state of each model rules; the group offset is set to the highest marker, and
+  what a model has folded already is skipped.
+- Nothing is deleted before a commit that was accepted after its replacement.
+- Any doubt ends the process: the log is right, memory is not, and a restart costs a second.
+
+`link.reach("C4")` and the like name the places where a crash is tried (docs/delivery.md).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from inferwatch.core import snapshot
+from inferwatch.core.fold import Output, Partition
+from inferwatch.errors import ConfigError, Exit
+from inferwatch.records.decode import decode
+from inferwatch.records.definition import Definition
+from inferwatch.records.events import MonitorChange, Skip
+from inferwatch.records.raw import JSON, Decoded, RawRecord, headers
+from inferwatch.runtime import checkpoint as checkpoints
+from inferwatch.runtime import embedded
+from inferwatch.runtime.checkpoint import Attempt, BrokenStateError, Record, Restored
+from inferwatch.runtime.ports import Link, Observer, Rules
+
+log = logging.getLogger("inferwatch.worker")
+TOPIC_OF = {"window": "windows.v1", "alert": "alerts.v1", "dead": "dlq.v1", "forward": "events.v1"}
+HANDOVER_S = 3.0
+MODEL_EVERY_S = 30.0
+PACE_BYTES_S = 4_000_000
+STARTS_MAX = 3
+DEATHS_MAX = 3
+
+
+class Owned:
+    """One partition that this process owns: its models, and what is not yet safe."""
+
+    def __init__(self, partition: Partition, found: Restored, state_end: int) -> None:
+        self.partition = partition
+        self.definitions = found.definitions
+        self.roots = found.roots
+        self.spare = found.spare  # keys to delete once all models have roots of ours
+        self.freed: list[bytes] = []
+        self.inherited = bool(found.spare)
+        self.state_end = state_end
+        self.sends: list[asyncio.Future[None]] = []
+        self.saved_offset = partition.offset
+        self.saved_at_s: dict[str, tuple[float, int]] = {}
+        self.announced: dict[str, str] = {}
+        self.written_bytes = 0
+        self.attempt = Attempt(offset=partition.offset)
+        self.skips = {offset for offset in found.skipped if offset > partition.offset}
+
+    @property
+    def careful(self) -> bool:
+        """Whether starts came to nothing, so that each record is noted before it is tried."""
+        return self.attempt.starts >= STARTS_MAX and self.saved_offset == self.attempt.offset
+
+
+class Delivery:
+    """Everything between a broker and the fold. One lock: a checkpoint and a restore never mix."""
+
+    def __init__(
+        self,
+        link: Link,
+        rules: Rules,
+        observer: Observer,
+        *,
+        on_embedded: bool = False,
+        accept_state_loss: bool = False,
+    ) -> None:
+        self.link, self.rules, self.observer = link, rules, observer
+        self.embedded, self.accept_state_loss = on_embedded, accept_state_loss
+        self.owned: dict[int, Owned] = {}
+        self.lock = asyncio.Lock()
+        self.generation: int | None = None
+        self.closing = False
+
+    # ── restore and hand over ────────────────────────────────────────────────────────────────────
+
+    async def restore(self, partitions: Sequence[int]) -> None:
+        """Take over the partitions of a new assignment; the flow is stopped meanwhile."""
+        generation = self.link.generation()
+        self.observer.restoring, self.observer.assigned = True, False
+        async with self.lock:
+            self.owned.clear()
+            owned = {number: await self._take_over(number) for number in partitions}
+            if generation != self.link.generation():
+                return  # superseded: the group calls again
+            start = {
+                number: one.partition.offset + 1
+                for number, one in owned.items()
+                if one.partition.offset >= 0
+            }
+            if start:
+                await self.link.commit(start)
+            self.owned.update(owned)
+            self.generation = generation
+        self.observer.took_over(partitions)
+        models = sum(len(one.partition.models) for one in owned.values())
+        log.info("took over partitions %s with %d models", list(partitions), models)
+
+    async def _take_over(self, number: int) -> Owned:
+        records, end = await self.link.state(number, 0)
+        self.link.reach("C14")
+        try:
+            found = checkpoints.gather(records)
+            partition = Partition(number, self.rules.values(), self.link.partitions())
+            for state in found.states.values():
+                partition.restore(state)
+            partition.offset = found.offset
+            owned = Owned(partition, found, end)
+            await self._check_log(owned)
+        except ConfigError as error:
+            self.link.die(Exit.CONFIG, str(error))
+        except (BrokenStateError, ValueError) as error:
+            self.link.die(Exit.STORAGE, f"the state of partition {number}: {error}")
+        await self._note_start(owned, found.attempt)
+        for offset in owned.skips:
+            partition.skip(offset)
+        return owned
+
+    async def _check_log(self, owned: Owned) -> None:
+        """The log must still hold what comes after the state, and the state what was committed."""
+        partition = owned.partition
+        head, committed = await self.link.bounds(partition.number)
+        lost = committed > partition.offset + 1
+        if not lost and head <= partition.offset + 1:
+            return
+        if not self.accept_state_loss:
+            raise ConfigError(
+                f"the group has folded partition {partition.number} up to {committed - 1}, its "
+                f"state only up to {partition.offset}"
+                if lost
+                else f"partition {partition.number} begins at {head}, its state ends at "
+                f"{partition.offset}",
+                key="--accept-state-loss",
+                fix="restore the topic, or start once with that option",
+            )
+        start = max(head, committed)
+        log.warning("state of partition %d is lost, starting at %d", partition.number, start)
+        partition.offset = owned.saved_offset = start - 1
+
+    async def hand_over(self, point: str = "C13") -> None:
+        """One last checkpoint while still a member, then let go of the state."""
+        try:
+            async with asyncio.timeout(HANDOVER_S), self.lock:
+                self.link.reach(point)
+                for number in list(self.owned):
+                    await self._checkpoint(number, everything=True)
+        except TimeoutError:
+            log.warning(
+                "the last checkpoint took longer than %.0f s; its input is folded again", HANDOVER_S
+            )
+        self.owned.clear()
+
+    async def close(self) -> None:
+        """Hand over for good; from here on nothing is written."""
+        self.closing = True
+        await self.hand_over("C16")
+
+    # ── the stream ───────────────────────────────────────────────────────────────────────────────
+
+    async def receive(self, raw: RawRecord, generation: int | None) -> None:
+        """Fold one record, in offset order; its outputs are on their way when this returns."""
+        owned = self.owned.get(raw.partition)
+        if owned is None or generation != self.generation:
+            return
+        self.link.reach("C0")
+        expected = owned.partition.offset + 1
+        if raw.offset > expected:
+            first = await self.link.first_from(raw.partition, expected)
+            if first < raw.offset:
+                self.link.die(
+                    Exit.STALLED,
+                    f"partition {raw.partition} jumped from {expected} to {raw.offset}",
+                )
+        decoded = decode(raw)
+        self.link.reach("C1")
+        name = owned.partition.undefined(decoded)
+        if name is not None:
+            await self._define(owned, name, raw.offset)
+        if owned.careful:
+            await self._note_trying(owned, raw.offset)
+        if self.owned.get(raw.partition) is not owned:
+            return
+        try:
+            outputs = owned.partition.fold(raw, decoded)
+        except ConfigError:
+            raise
+        except Exception:
+            await self._note_trying(owned, raw.offset)
+            raise
+        self.link.reach("C2")
+        owned.sends += [
+            asyncio.ensure_future(self._emit(raw, position, output))
+            for position, output in enumerate(outputs)
+        ]
+        self.observer.folded(raw.partition, raw, decoded, outputs)
+        self._announce_change(owned, decoded)
+
+    async def _emit(self, raw: RawRecord, position: int, output: Output) -> None:
+        if position:
+            self.link.reach("C3")
+        acknowledged = await self.link.send(
+            TOPIC_OF[output.kind], output.key, output.value, output.headers, output.partition
+        )
+        self.link.reach("C15" if output.kind == "dead" else "C4")
+        await acknowledged
+
+    async def _write(self, number: int, records: Iterable[Record], point: str = "") -> None:
+        """Records on the state topic, all acknowledged."""
+        acknowledged = []
+        for key, value in records:
+            acknowledged.append(await self.link.send("state.v1", key, value, {}, number))
+            if point:
+                self.link.reach(point)
+        await asyncio.gather(*acknowledged)
+
+    # ── definitions ──────────────────────────────────────────────────────────────────────────────
+
+    async def _define(self, owned: Owned, name: str, offset: int) -> None:
+        """A model's first definition is on both topics before its first record is folded."""
+        number = owned.partition.number
+        if name not in owned.definitions:
+            record = checkpoints.definition_record(name, self._definition(name), self.link.writer)
+            await self._write(number, [record])
+            # a stalled owner may have written another one at the same time: the first in the log
+            # rules, for both of us and for all who come after
+            written, owned.state_end = await self.link.state(number, owned.state_end)
+            for model, found in checkpoints.definitions(written).items():
+                owned.definitions.setdefault(model, found)
+        definition = owned.definitions[name]
+        log.info("watching %s: %d checks", name, len(definition.checks))
+        await (await self._send_monitor(number, name, definition, offset))
+        if name not in owned.partition.models:
+            owned.partition.define(name, definition, offset)
+
+    def _definition(self, name: str) -> Definition:
+        """The file's definition; on the embedded broker the join must fit what that can hold."""
+        definition = self.rules.definition(name)
+        if not self.embedded:
+            return definition
+        most = min(definition.model.pending_max_bytes, embedded.PENDING_MAX_BYTES)
+        facts = msgspec.structs.replace(definition.model, pending_max_bytes=most)
+        return msgspec.structs.replace(definition, model=facts)
+
+    async def _send_monitor(
+        self, number: int, name: str, definition: Definition, from_offset: int | None
+    ) -> Awaitable[None]:
+        change = MonitorChange(model=name, definition=definition, from_offset=from_offset)
+        described = _described("monitor", f"{name}-{definition.digest()}")
+        return await self.link.send(
+            "events.v1", name.encode(), msgspec.json.encode(change), described, number
+        )
+
+    def _announce_change(self, owned: Owned, decoded: Decoded) -> None:
+        """A file's definition that differs is written to the log once; it acts where it is read."""
+        name = getattr(decoded.record, "model", None)
+        if name is None or name not in owned.partition.models:
+            return
+        definition = self._definition(name)
+        wanted = definition.digest()
+        if owned.announced.get(name) == wanted:
+            return
+        owned.announced[name] = wanted
+        if owned.partition.models[name].definition.digest() != wanted:
+            log.info("the definition of %s changed", name)
+            owned.sends.append(
+                asyncio.ensure_future(self._announce(owned.partition.number, name, definition))
+            )
+
+    async def _announce(self, number: int, name: str, definition: Definition) -> None:
+        await (await self._send_monitor(number, name, definition, None))
+
+    # ── records that end processes ───────────────────────────────────────────────────────────────
+
+    async def _note_start(self, owned: Owned, before: Attempt | None) -> None:
+        """Count starts without progress; skip the record that has ended three of them."""
+        offset, number = owned.partition.offset, owned.partition.number
+        attempt = Attempt(offset=offset)
+        if before is not None:
+            suspect, deaths = before.suspect, before.deaths
+            if before.trying >= 0:
+                deaths = deaths + 1 if before.trying == suspect else 1
+                suspect = before.trying
+            if suspect <= offset:
+                suspect, deaths = -1, 0
+            starts = before.starts + 1 if before.offset == offset else 1
+            attempt = Attempt(offset=offset, starts=starts, suspect=suspect, deaths=deaths)
+        owned.attempt = attempt
+        await self._write(number, [checkpoints.attempt_record(attempt, self.link.writer)])
+        if attempt.deaths >= DEATHS_MAX and attempt.suspect not in owned.skips:
+            await self._skip(owned, attempt.suspect)
+
+    async def _note_trying(self, owned: Owned, offset: int) -> None:
+        attempt = msgspec.structs.replace(owned.attempt, trying=offset)
+        record = checkpoints.attempt_record(attempt, self.link.writer)
+        await self._write(owned.partition.number, [record])
+
+    async def _skip(self, owned: Owned, offset: int) -> None:
+        """Nobody folds the record any more: told to our successors, then to every replay."""
+        number = owned.partition.number
+        log.error("record %d of partition %d ended three processes: skipped", offset, number)
+        await self._write(number, [checkpoints.skip_record(offset, self.link.writer)])
+        skip = Skip(offset=offset, why=f"ended {owned.attempt.deaths} processes")
+        described = _described("skip", f"{number}-{offset}")
+        sent = await self.link.send("events.v1", None, msgspec.json.encode(skip), described, number)
+        await sent
+        owned.skips.add(offset)
+
+    # ── timers ───────────────────────────────────────────────────────────────────────────────────
+
+    async def tick(self) -> None:
+        """Write the passing of time into every partition owned."""
+        async with self.lock:
+            if self.closing or self.link.rebalancing():
+                return
+            for number in list(self.owned):
+                described = _described("tick", "")
+                await self._guard(self._send_tick(number, described))
+
+    async def _send_tick(self, number: int, described: Mapping[str, bytes]) -> None:
+        await (await self.link.send("events.v1", None, b"", described, number))
+
+    async def checkpoint(self) -> None:
+        """Make what was folded so far safe, partition by partition."""
+        async with self.lock:
+            if self.closing:
+                return
+            for number in list(self.owned):
+                await self._checkpoint(number)
+
+    async def _checkpoint(self, number: int, *, everything: bool = False) -> None:
+        owned = self.owned.get(number)
+        if owned is None or owned.partition.offset <= owned.saved_offset:
+            return
+        partition = owned.partition
+        cuts = [self._cut(owned, name) for name in self._due(owned, everything)]
+        partition.saved([one.root.model for one in cuts])
+        offset = partition.safe_offset()
+        vouched = {model: root.offset for model, root in owned.roots.items()}
+        vouched |= {one.root.model: one.root.offset for one in cuts}
+        marker = checkpoints.marker_record(offset, vouched, self.link.writer)
+        sends, owned.sends = owned.sends, []
+        await self._guard(self._save(owned, offset, cuts, marker, sends))
+
+    def _due(self, owned: Owned, everything: bool) -> list[str]:
+        """Models to write: those that changed, a big one only as often as its size allows.
+
+        All of them at first, so that what other writers left can go, and where nothing compacts.
+        """
+        if owned.inherited or (self.embedded and owned.written_bytes > embedded.REWRITE_BYTES):
+            return list(owned.partition.models)
+        changed = owned.partition.changed()
+        if everything:
+            return changed
+        now_s = self.link.now_s()
+        return [name for name in changed if self._is_due(owned, name, now_s)]
+
+    def _is_due(self, owned: Owned, name: str, now_s: float) -> bool:
+        at_s, size_bytes = owned.saved_at_s.get(name, (0.0, 0))
+        return now_s - at_s >= min(MODEL_EVERY_S, size_bytes / PACE_BYTES_S)
+
+    def _cut(self, owned: Owned, name: str) -> checkpoints.Cut:
+        """The model's part of a checkpoint, as of now."""
+        model, before = owned.partition.models[name], owned.roots.get(name)
+        if self.embedded and owned.written_bytes > embedded.REWRITE_BYTES:
+            before = None
+        known = {piece.name for piece in before.pieces} if before else set()
+        pieces = snapshot.cut(model, known)
+        return checkpoints.cut(name, model.offset, pieces, before, self.link.writer)
+
+    async def _save(
+        self,
+        owned: Owned,
+        offset: int,
+        cuts: Sequence[checkpoints.Cut],
+        marker: Record,
+        sends: Sequence[asyncio.Future[None]],
+    ) -> None:
+        number, link = owned.partition.number, self.link
+        await asyncio.gather(*sends)
+        link.reach("C5")
+        await self._write(number, [record for one in cuts for record in one.chunks], "C5")
+        link.reach("C6")
+        for position, one in enumerate(cuts):
+            if position:
+                link.reach("C8")
+            await self._write(number, [one.record], "C7")
+        link.reach("C9")
+        await self._write(number, [marker])
+        answer = asyncio.ensure_future(link.commit({number: offset + 1}))
+        await asyncio.sleep(0)
+        link.reach("C10")
+        accepted = await answer
+        link.reach("C11")
+        self._account(owned, offset, cuts)
+        self.observer.committed(number, accepted=accepted)
+        if accepted:
+            await self._delete_spare(owned)
+
+    def _account(self, owned: Owned, offset: int, cuts: Sequence[checkpoints.Cut]) -> None:
+        """Remember what is safe now."""
+        if self.embedded and owned.written_bytes > embedded.REWRITE_BYTES:
+            owned.written_bytes = 0
+        written, now_s = 0, self.link.now_s()
+        for one in cuts:
+            size = sum(len(value or b"") for _, value in (*one.chunks, one.record))
+            owned.roots[one.root.model] = one.root
+            owned.saved_at_s[one.root.model] = (now_s, size)
+            owned.freed += one.freed
+            written += size
+        owned.saved_offset = offset
+        owned.written_bytes += written
+        state_bytes = sum(
+            piece.size_bytes for root in owned.roots.values() for piece in root.pieces
+        )
+        if self.embedded and state_bytes > embedded.STATE_MAX_BYTES:
+            self.link.die(
+                Exit.CONFIG,
+                f"{state_bytes} bytes of state in partition {owned.partition.number} are more than "
+                "the embedded broker can hold; use a real broker (--bootstrap-server)",
+            )
+        self.observer.checkpointed(owned.partition.number, state_bytes, written)
+        for one in cuts:
+            if one.root.model in owned.partition.models:
+                self.observer.watched(owned.partition.models[one.root.model])
+
+    async def _delete_spare(self, owned: Owned) -> None:
+        """Tombstones for what no root needs: the commit before this was accepted, so we own it."""
+        gone = owned.freed
+        if owned.inherited:
+            gone = [*owned.spare, *gone]
+        if not gone:
+            return
+        self.link.reach("C12")
+        owned.spare, owned.freed, owned.inherited = [], [], False
+        await self._write(owned.partition.number, [(key, None) for key in gone], "C12")
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except ConfigError as error:
+            self.link.die(Exit.CONFIG, str(error))
+        except BaseException as error:
+            self.link.die(Exit.BUG, f"a write was not acknowledged: {error!r}")
+
+
+def _described(word: str, id_: str) -> dict[str, bytes]:
+    """Headers of a record that the worker itself writes to the log."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return headers(word, id=id_ or now, source="inferwatch/worker", time=now, content_type=JSON)

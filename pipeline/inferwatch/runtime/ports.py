@@ -1,0 +1,87 @@
+"""What delivery needs of the outside: a worker and the simulator each bring their own."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import NoReturn, Protocol
+
+from inferwatch.core.fold import Output
+from inferwatch.core.model import Model
+from inferwatch.core.reference import Values
+from inferwatch.errors import Exit
+from inferwatch.records.definition import Definition
+from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.runtime.checkpoint import Record
+
+
+class Link(Protocol):
+    """What delivery needs of the broker, the clock and the process it runs in."""
+
+    writer: str
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Mapping[str, bytes],
+        partition: int | None = None,
+    ) -> Awaitable[None]:
+        """Hand a record to the producer; what it gives ends when the brokers have it."""
+
+    async def commit(self, offsets: Mapping[int, int]) -> bool:
+        """Set group offsets; False where this member no longer owns them."""
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        """Oldest offset left in the events partition, and the group's offset (0 for none)."""
+
+    async def first_from(self, partition: int, offset: int) -> int:
+        """Offset of the first record at or after `offset`, by an own look at the log."""
+
+    async def state(self, partition: int, start: int) -> tuple[list[Record], int]:
+        """Records of the state partition from `start` to today's end, and that end."""
+
+    def partitions(self) -> int:
+        """Partitions of the events topic."""
+
+    def generation(self) -> int | None:
+        """Generation of the group that this member is in."""
+
+    def rebalancing(self) -> bool:
+        """Whether an assignment is under way."""
+
+    def now_s(self) -> float:
+        """A clock that only moves forward."""
+
+    def die(self, code: Exit, why: str) -> NoReturn:
+        """End the process at once: nothing may be written after a doubt."""
+
+    def reach(self, point: str) -> None:
+        """A named place where a crash is tried."""
+
+
+class Rules(Protocol):
+    """The monitor files."""
+
+    def definition(self, model: str) -> Definition:
+        """What the files say about a model."""
+
+    def values(self) -> Mapping[str, Values]:
+        """Reference columns by digest."""
+
+
+class Observer(Protocol):
+    """Who is told how it goes."""
+
+    restoring: bool
+    assigned: bool
+
+    def took_over(self, partitions: Sequence[int]) -> None: ...
+
+    def folded(
+        self, partition: int, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
+    ) -> None: ...
+
+    def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None: ...
+
+    def committed(self, partition: int, *, accepted: bool) -> None: ...
+
+    def watched(self, model: Model) -> None: ...
