@@ -29,7 +29,10 @@ class RawRecord(msgspec.Struct, frozen=True):
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of a record that were not folded, and why. `row` is -1 for the whole record."""
+    """Rows of a record that were not folded, and why.
+
+    `row` is the first of `rows` rows that share the reason, -1 where it is the whole record.
+    """
 
     reason: Reason
     detail: str

@@ -1,11 +1,9 @@
 """One event a message, as JSON: what a server without the SDK can send with any client.
 
-schemas/event.schema.json is the contract. Limits are checked on the bytes before anything is
-parsed.
+schemas/event.schema.json is the contract, `records.bounds` has the limits.
 """
 
 import math
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +11,11 @@ import msgspec
 import numpy as np
 
 from inferwatch.errors import DataError, Reason
+from inferwatch.records import bounds
 from inferwatch.records.raw import PREFIX
 from inferwatch.records.rows import Rows, Truths, Words
 
-DEPTH_MAX = 16
-FIELDS_MAX = 512
-STRING_MAX_BYTES = 8_192
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+OUTPUT = "a record that inferwatch wrote, not an event: is an output topic read as events?"
 Scalar = bool | int | float | str | None
 
 
@@ -57,8 +53,14 @@ class _Envelope(msgspec.Struct):
 
 
 class _Peek(msgspec.Struct):
+    """The fields that tell what an object without a type is."""
+
     label: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    type: str = ""
+    prediction_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    model: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    specversion: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    fingerprint: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    window: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _inference = msgspec.json.Decoder(InferenceEvent)
@@ -67,51 +69,29 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _peek = msgspec.json.Decoder(_Peek)
 
 
-def check_bounds(body: bytes) -> None:
-    """Reject what would be costly to parse: deep nesting, too many fields, invalid UTF-8.
-
-    :raises DataError: naming the limit.
-    """
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(Reason.BAD_UTF8, f"byte {error.start} is not UTF-8") from None
-    depth = 0
-    for token in _BRACKETS.finditer(body):
-        first = token[0][:1]
-        if first == b'"':
-            if len(token[0]) > STRING_MAX_BYTES + 2:
-                raise DataError(Reason.TOO_LARGE, f"a string above {STRING_MAX_BYTES} bytes")
-            continue
-        depth += 1 if first in b"[{" else -1
-        if depth > DEPTH_MAX:
-            raise DataError(Reason.DEPTH, f"nested deeper than {DEPTH_MAX}")
-
-
 def envelope(body: bytes) -> tuple[str, bytes]:
     """Type and data of a structured CloudEvent.
 
     :raises DataError: it is none, or of a foreign type.
     """
-    check_bounds(body)
-    found = _parse(_envelope, body)
-    word, _, version = found.type.removeprefix(PREFIX).rpartition(".v")
-    if not found.type.startswith(PREFIX) or not word:
-        raise DataError(Reason.TYPE_UNKNOWN, f"type {found.type[:80]!r} is not {PREFIX}<word>.v1")
+    bounds.check(body)
+    found = bounds.parse(_envelope, body)
+    return word_of(found.type), bytes(found.data)
+
+
+def word_of(type_: str) -> str:
+    """The word in `io.inferwatch.<word>.v1`.
+
+    :raises DataError: the type is foreign, or of another major version.
+    """
+    word, _, version = type_.removeprefix(PREFIX).rpartition(".v")
+    if not type_.startswith(PREFIX) or not word:
+        raise DataError(
+            Reason.SCHEMA_INVALID, f"type {type_[:80]!r} is foreign; ours are {PREFIX}<word>.v1"
+        )
     if version != "1":
-        raise DataError(Reason.SCHEMA_UNKNOWN, f"version {version!r}; this release reads 1")
-    return word, bytes(found.data)
-
-
-def _parse(decoder: Any, body: bytes) -> Any:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        missing = "missing required field" in str(error)
-        reason = Reason.MISSING_FIELD if missing else Reason.SCHEMA_INVALID
-        raise DataError(reason, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(Reason.NOT_JSON, str(error)) from None
+        raise DataError(Reason.SCHEMA_UNKNOWN, f"version {version[:80]!r}; this release reads 1")
+    return word
 
 
 def decode(word: str, body: bytes) -> Rows | Truths:
@@ -119,24 +99,41 @@ def decode(word: str, body: bytes) -> Rows | Truths:
 
     :raises DataError: with the reason and the field.
     """
-    check_bounds(body)
+    bounds.check(body)
     if not word:
-        peeked = _parse(_peek, body)
-        word = "inference" if peeked.label is msgspec.UNSET else "label"
-        if peeked.type.startswith(PREFIX):
-            raise DataError(Reason.SCHEMA_INVALID, "an output record of ours, not an event")
+        word = _guess(bounds.parse(_peek, body))
     if word == "label":
-        return _truths(_parse(_label, body))
+        return _truths(bounds.parse(_label, body))
     if word != "inference":
-        raise DataError(Reason.TYPE_UNKNOWN, f"no event is called {word!r}")
-    return _rows(_parse(_inference, body))
+        raise DataError(Reason.TYPE_UNKNOWN, f"no event is called {word[:80]!r}")
+    return _rows(bounds.parse(_inference, body))
+
+
+def _guess(seen: _Peek) -> str:
+    if seen.label is not msgspec.UNSET:
+        return "label"
+    if seen.prediction_id is msgspec.UNSET:
+        if seen.specversion is not msgspec.UNSET:
+            raise DataError(
+                Reason.SCHEMA_INVALID,
+                "a structured CloudEvent; its content-type is application/cloudevents+json",
+            )
+        if seen.fingerprint is not msgspec.UNSET or seen.window is not msgspec.UNSET:
+            raise DataError(Reason.SCHEMA_INVALID, OUTPUT)
+        if seen.model is msgspec.UNSET:
+            raise DataError(
+                Reason.SCHEMA_INVALID,
+                "a foreign record: neither model nor prediction_id; see schemas/event.schema.json",
+            )
+    return "inference"
 
 
 def _rows(event: InferenceEvent) -> Rows:
-    if len(event.features) + len(event.segments) + len(event.scores) > FIELDS_MAX:
-        raise DataError(Reason.TOO_MANY_FIELDS, f"more than {FIELDS_MAX} features")
-    numeric = {name: value for name, value in event.features.items() if is_number(value)}
-    words = {name: value for name, value in event.features.items() if not is_number(value)}
+    if len(event.features) + len(event.segments) + len(event.scores) > bounds.FIELDS_MAX:
+        raise DataError(Reason.TOO_MANY_FIELDS, f"more than {bounds.FIELDS_MAX} features")
+    known = {name: value for name, value in event.features.items() if value is not None}
+    numeric = {name: value for name, value in known.items() if is_number(value)}
+    words = {name: value for name, value in known.items() if not is_number(value)}
     scores = dict(event.scores) or ({} if event.proba is None else {"score": event.proba})
     _check_ids(event.model, event.version, event.prediction_id)
     with np.errstate(over="ignore"):
