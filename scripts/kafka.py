@@ -2,8 +2,10 @@
 """A real Kafka 4.1 on loopback: one KRaft node from Maven artifacts, data in a temporary folder.
 
 `scripts/kafka.py` prints `host:port` once the broker answers and runs until its standard input is
-closed, Ctrl-C or SIGTERM. Needs Java 17 or newer and Maven; the jars (45 MB) are kept under
-`$INFERWATCH_KAFKA_HOME`, by default `~/.cache/inferwatch/kafka-4.1.0`. Standard library only.
+closed, Ctrl-C or SIGTERM. Lines on standard input break it on purpose: `kill` (-9), `start` (same
+data, same port), `freeze`, `thaw`; each is answered with `done`. Needs Java 17 or newer and Maven;
+the jars (45 MB) are kept under `$INFERWATCH_KAFKA_HOME`, by default
+`~/.cache/inferwatch/kafka-4.1.0`. Standard library only.
 """
 
 import contextlib
@@ -86,42 +88,74 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-@contextlib.contextmanager
-def broker() -> Iterator[str]:
-    """A running broker for the length of a block; gives its address."""
-    classpath = f"{jars()}/*"
-    with tempfile.TemporaryDirectory(prefix="inferwatch-kafka-") as folder:
-        port, controller = free_ports(2)
-        settings = Path(folder, "server.properties")
-        settings.write_text(
-            SETTINGS.format(broker=port, controller=controller, data=f"{folder}/data")
+class Broker:
+    """One node with its data in `folder`; port and data outlive a kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, controller = free_ports(2)
+        self._java = ["java", *JAVA_OPTIONS, "-cp", f"{jars()}/*"]
+        self._settings, self._log = folder / "server.properties", folder / "broker.log"
+        self._settings.write_text(
+            SETTINGS.format(broker=self.port, controller=controller, data=folder / "data")
         )
-        java = ["java", *JAVA_OPTIONS, "-cp", classpath]
-        tool = [*java, "kafka.tools.StorageTool"]
-        cluster = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True)
+        tool = [*self._java, "kafka.tools.StorageTool"]
+        made = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True)
         subprocess.run(
-            [*tool, "format", "-t", cluster.stdout.strip(), "-c", str(settings)],
+            [*tool, "format", "-t", made.stdout.strip(), "-c", str(self._settings)],
             check=True,
             capture_output=True,
         )
-        log = Path(folder, "broker.log")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*java, "kafka.Kafka", str(settings)],
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [*self._java, "kafka.Kafka", str(self._settings)],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
+        _wait(self._process, self.port, self._log)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._process is None:
+            return
+        self.thaw()
+        self._process.terminate()
         try:
-            _wait(process, port, log)
-            yield f"127.0.0.1:{port}"
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextlib.contextmanager
+def broker() -> Iterator[Broker]:
+    """A running broker for the length of a block."""
+    with tempfile.TemporaryDirectory(prefix="inferwatch-kafka-") as folder:
+        made = Broker(Path(folder))
+        try:
+            made.start()
+            yield made
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            made.stop()
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
@@ -139,9 +173,12 @@ def main() -> None:
     if lacking := missing():
         raise SystemExit(lacking)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), broker() as address:
-        print(address, flush=True)
-        sys.stdin.buffer.read()
+    with contextlib.suppress(KeyboardInterrupt), broker() as made:
+        print(f"127.0.0.1:{made.port}", flush=True)
+        orders = {name: getattr(made, name) for name in ("kill", "start", "freeze", "thaw")}
+        for line in sys.stdin:
+            orders[line.strip()]()
+            print("done", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Brokers for tests: the embedded one always, a real one where Java and Maven are."""
 
 import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from real_broker import RealBroker, UnavailableError
 
 from inferwatch.runtime import embedded
 
-ROOT = Path(__file__).parent.parent
 UNPROVED = (
     "not proved here: durability, compaction, rebalancing and retention on a real Kafka, "
     "because this machine has no Java 17 with Maven"
@@ -27,22 +24,20 @@ def embedded_broker() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
-    """Address of a real broker. Missing means failed in CI, and a loud skip elsewhere."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts" / "kafka.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stdin is not None and process.stderr is not None
-    address = process.stdout.readline().decode().strip()
-    if not address:
-        why = process.stderr.read().decode()
+def real_broker() -> Iterator[RealBroker]:
+    """A real broker. Missing means failed in CI, and a loud skip elsewhere."""
+    try:
+        broker = RealBroker()
+    except UnavailableError as why:
         if os.environ.get("CI"):
             pytest.fail(f"CI needs a real Kafka: {why}")
         warnings.warn(UNPROVED, stacklevel=1)
-        pytest.skip(f"{UNPROVED} ({why.strip()})")
-    yield address
-    process.stdin.close()
-    process.wait(30)
+        pytest.skip(f"{UNPROVED} ({why})")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def kafka(real_broker: RealBroker) -> str:
+    """Address of the real broker."""
+    return real_broker.address

@@ -2,14 +2,14 @@
 
 It speaks Kafka's protocol, keeps about 5 MB a partition in memory and forgets everything when it
 ends: good for a first look and for tests, not for data. It ends by itself when the process that
-started it is gone.
+started it is gone. Lines on its standard input break it on purpose: see `EmbeddedBroker.order`.
 """
 
 import argparse
 import ctypes
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,20 @@ class EmbeddedBroker:
     bootstrap_servers: str
     process: "subprocess.Popen[bytes]"
 
+    def order(self, *words: object) -> None:
+        """Break it on purpose, as tests do. One of
+
+        - `down` and `up`: no broker answers; what they hold stays;
+        - `rtt MS`: every answer comes so much later;
+        - `errors API_KEY CODE…`: the next requests of that kind fail, one for each code;
+        - `leader TOPIC PARTITION BROKER`, `coordinator GROUP BROKER`: move to broker 1, 2, ….
+        """
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(" ".join(map(str, words)).encode() + b"\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        assert answer == b"done", f"{words}: {answer.decode()}"
+
     def stop(self) -> None:
         """End the broker; everything it held is gone."""
         if self.process.stdin is not None:
@@ -48,15 +62,17 @@ class EmbeddedBroker:
             self.process.wait()
 
 
-def start(topics: Mapping[str, int] | None = None, prefix: str = "inferwatch.") -> EmbeddedBroker:
-    """Start a broker with our topics, or with `topics` (full names and partition counts).
+def start(
+    topics: Mapping[str, int] | None = None, prefix: str = "inferwatch.", brokers: int = 1
+) -> EmbeddedBroker:
+    """Start a cluster with our topics, or with `topics` (full names and partition counts).
 
     :raises TransientError: it did not come up.
     """
     wanted = topics or {f"{prefix}{name}": count for name, count in TOPICS.items()}
     listed = ",".join(f"{name}:{count}" for name, count in wanted.items())
     process = subprocess.Popen(
-        [sys.executable, "-m", "inferwatch.runtime.embedded", listed],
+        [sys.executable, "-m", "inferwatch.runtime.embedded", listed, str(brokers)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # Ctrl-C reaches the one that started it, which ends its clients first
@@ -82,6 +98,7 @@ def _library() -> ctypes.CDLL:
         )
     library = ctypes.CDLL(str(found[0]))
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+    codes = ctypes.POINTER(ctypes.c_int)
     signatures = {
         "rd_kafka_conf_new": (pointer, []),
         "rd_kafka_conf_set": (number, [pointer, text, text, text, ctypes.c_size_t]),
@@ -90,6 +107,18 @@ def _library() -> ctypes.CDLL:
         "rd_kafka_mock_cluster_bootstraps": (text, [pointer]),
         "rd_kafka_mock_topic_create": (number, [pointer, text, number, number]),
         "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [pointer, ctypes.c_int32]),
+        "rd_kafka_mock_broker_set_down": (number, [pointer, ctypes.c_int32]),
+        "rd_kafka_mock_broker_set_up": (number, [pointer, ctypes.c_int32]),
+        "rd_kafka_mock_broker_set_rtt": (number, [pointer, ctypes.c_int32, number]),
+        "rd_kafka_mock_push_request_errors_array": (
+            None,
+            [pointer, ctypes.c_int16, ctypes.c_size_t, codes],
+        ),
+        "rd_kafka_mock_partition_set_leader": (
+            number,
+            [pointer, text, ctypes.c_int32, ctypes.c_int32],
+        ),
+        "rd_kafka_mock_coordinator_set": (number, [pointer, text, text, ctypes.c_int32]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)
@@ -97,8 +126,8 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def serve(topics: Mapping[str, int]) -> None:
-    """Run the broker until standard input is closed."""
+def serve(topics: Mapping[str, int], brokers: int = 1) -> None:
+    """Run the cluster until standard input is closed."""
     library = _library()
     problem = ctypes.create_string_buffer(512)
     settings = library.rd_kafka_conf_new()
@@ -106,21 +135,49 @@ def serve(topics: Mapping[str, int]) -> None:
     client = library.rd_kafka_new(0, settings, problem, 512)
     if not client:
         sys.exit(f"librdkafka cannot start: {problem.value.decode()}")
-    cluster = library.rd_kafka_mock_cluster_new(client, 1)
+    cluster = library.rd_kafka_mock_cluster_new(client, brokers)
     library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, REBALANCE_DELAY_MS)
     for name, partitions in topics.items():
         if library.rd_kafka_mock_topic_create(cluster, name.encode(), partitions, 1):
             sys.exit(f"librdkafka cannot create topic {name}")
     print(library.rd_kafka_mock_cluster_bootstraps(cluster).decode(), flush=True)
-    sys.stdin.buffer.read()
+    for line in sys.stdin:
+        _obey(library, cluster, range(1, brokers + 1), line.split())
+        print("done", flush=True)
+
+
+def _obey(library: ctypes.CDLL, cluster: int, brokers: Sequence[int], words: Sequence[str]) -> None:
+    """Carry out one order."""
+    match words:
+        case ["down" | "up" as way]:
+            for broker in brokers:
+                getattr(library, f"rd_kafka_mock_broker_set_{way}")(cluster, broker)
+        case ["rtt", delay_ms]:
+            for broker in brokers:
+                library.rd_kafka_mock_broker_set_rtt(cluster, broker, int(delay_ms))
+        case ["errors", api_key, *codes]:
+            errors = (ctypes.c_int * len(codes))(*map(int, codes))
+            library.rd_kafka_mock_push_request_errors_array(
+                cluster, int(api_key), len(codes), errors
+            )
+        case ["leader", topic, partition, broker]:
+            library.rd_kafka_mock_partition_set_leader(
+                cluster, topic.encode(), int(partition), int(broker)
+            )
+        case ["coordinator", group, broker]:
+            library.rd_kafka_mock_coordinator_set(cluster, b"group", group.encode(), int(broker))
+        case _:
+            sys.exit(f"no such order: {' '.join(words)}")
 
 
 def main() -> None:
-    """`python -m inferwatch.runtime.embedded topic:partitions,…`"""
+    """`python -m inferwatch.runtime.embedded topic:partitions,… [brokers]`"""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("topics", help="name:partitions, separated by commas")
-    listed = parser.parse_args().topics.split(",")
-    serve({name: int(count) for name, count in (entry.rsplit(":", 1) for entry in listed)})
+    parser.add_argument("brokers", type=int, nargs="?", default=1)
+    arguments = parser.parse_args()
+    listed = (entry.rsplit(":", 1) for entry in arguments.topics.split(","))
+    serve({name: int(count) for name, count in listed}, arguments.brokers)
 
 
 if __name__ == "__main__":
