@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from inferwatch.core import emitters, engine, placement, snapshot
+from inferwatch.core import emitters, engine, placement, snapshot, soundness
 from inferwatch.core.model import Model, ModelState, Position
 from inferwatch.core.output import (
     FORWARDED,
@@ -21,8 +21,8 @@ from inferwatch.core.output import (
 from inferwatch.core.reference import Values
 from inferwatch.errors import Reason
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import Skip, Tick
-from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.records.events import MonitorChange, Skip, Tick
+from inferwatch.records.raw import Decoded, RawRecord, Reject
 
 __all__ = ["Counts", "Output", "Partition"]
 
@@ -108,6 +108,7 @@ class Partition:
     def fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
         """Outputs of one record. A record that its model has folded before gives none."""
         self.offset = max(self.offset, raw.offset)
+        decoded = _validated(decoded)
         self.counts.in_ += decoded.rows_in
         outputs = [dead_output(raw, reject) for reject in decoded.rejects]
         rejected = 0
@@ -164,6 +165,17 @@ class Partition:
             if not isinstance(found, str):
                 outputs += found
         return outputs
+
+
+def _validated(decoded: Decoded) -> Decoded:
+    """A definition out of the log that nobody can fold by is a reject."""
+    if not isinstance(decoded.record, MonitorChange):
+        return decoded
+    wrong = soundness.problem(decoded.record.definition)
+    if not wrong:
+        return decoded
+    reject = Reject(reason=Reason.SCHEMA_INVALID, detail=wrong, stage="validate")
+    return Decoded(None, (*decoded.rejects, reject), decoded.rows_in)
 
 
 def _count(counts: dict[Any, int], key: Any, rows: int) -> None:

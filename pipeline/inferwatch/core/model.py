@@ -15,6 +15,7 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.columns import Columns
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.labels import Join, Pending
+from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
 from inferwatch.core.watermark import Watermark
@@ -104,7 +105,19 @@ class Model:
         self.state.tracks = {
             name: tracks for name, tracks in self.state.tracks.items() if name in kept
         }
+        self._forget_waiting()
         self._references.clear()
+
+    def _forget_waiting(self) -> None:
+        """Windows that wait for the labels of a check that is gone wait no more."""
+        for plan in self.plan.windows:
+            alerts = [check.alert for check in plan.checks if check.metric in LABEL_METRICS]
+            for track in self.state.tracks.get(plan.window.name, {}).values():
+                track.queue = {
+                    key: waiting
+                    for key, waiting in track.queue.items()
+                    if key.split("\x1f")[0] in alerts
+                }
 
     def _check_values(self) -> None:
         """Exact windows compare with the profile's own columns, which do not travel in the log."""

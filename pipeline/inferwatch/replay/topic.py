@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from inferwatch.connection import Connection
+from inferwatch.core import soundness
 from inferwatch.errors import ConfigError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
@@ -81,7 +82,7 @@ def _take_in(found: Survey, raw: RawRecord, start: int) -> None:
     record = decode(raw).record
     if isinstance(record, Skip):
         found.skipped.add((raw.partition, record.offset))
-    elif isinstance(record, MonitorChange):
+    elif isinstance(record, MonitorChange) and not soundness.problem(record.definition):
         before = raw.offset < start
         if before or (record.from_offset is not None and record.model not in found.definitions):
             found.definitions[record.model] = record.definition

@@ -1,0 +1,168 @@
+"""Whether a definition can be folded by: one may come from the log, where nobody has checked it.
+
+Monitor files are checked line by line (`config`), so what is found here was written by another hand
+or damaged. Cost: some microseconds a check.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+
+from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.records.definition import (
+    CategoryProfile,
+    Check,
+    Definition,
+    ModelFacts,
+    NumericProfile,
+    Profile,
+    Reference,
+    Window,
+)
+
+WINDOWS_MAX = 16
+PANES_MAX = 2_000
+CHECKS_MAX = 500
+SEGMENT_COLUMNS_MAX = 20
+SEGMENTS_MAX = 10_000
+ROWS_MAX = 1_000_000
+TIMES_MAX = 60
+LONGEST_MS = 10 * 366 * 86_400_000
+PENDING_MAX_BYTES = 1 << 40
+COUNT_MAX = 1 << 53
+METHODS = ("value", "absent", *WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS)
+
+
+def problem(definition: Definition) -> str:
+    """What the fold could not work with, "" where it can."""
+    return next(_problems(definition), "")
+
+
+def _problems(definition: Definition) -> Iterator[str]:
+    yield from _facts(definition.model)
+    yield from _reference(definition.reference)
+    names = [window.name for window in definition.windows]
+    if len(names) > WINDOWS_MAX or len(names) != len(dict.fromkeys(names)):
+        yield f"{len(names)} windows: at most {WINDOWS_MAX}, each with its own name"
+    for window in definition.windows:
+        yield from (f"window '{window.name[:80]}' {wrong}" for wrong in _window(window))
+    alerts = [check.alert for check in definition.checks]
+    if len(alerts) > CHECKS_MAX or len(alerts) != len(dict.fromkeys(alerts)):
+        yield f"{len(alerts)} checks: at most {CHECKS_MAX}, each with its own name"
+    for check in definition.checks:
+        wrong = _check(check, names, definition.model.segments)
+        yield from (f"check '{check.alert[:80]}' {what}" for what in wrong)
+
+
+def _facts(facts: ModelFacts) -> Iterator[str]:
+    times = (facts.label_delay_ms, facts.label_wait_ms, facts.label_horizon_ms)
+    if not all(0 <= time_ms <= LONGEST_MS for time_ms in (*times, facts.restate_every_ms)):
+        yield "a time of the labels is negative, or longer than ten years"
+    segments = facts.segments
+    if len(segments) > SEGMENT_COLUMNS_MAX or len(segments) != len(dict.fromkeys(segments)):
+        yield f"{len(segments)} segment columns: at most {SEGMENT_COLUMNS_MAX}, each once"
+    if not 1 <= facts.segments_max <= SEGMENTS_MAX:
+        yield f"segments_max {facts.segments_max} is not in 1 to {SEGMENTS_MAX}"
+    if not 1 <= facts.pending_max_bytes <= PENDING_MAX_BYTES:
+        yield f"pending_max_bytes {facts.pending_max_bytes} is not in 1 to {PENDING_MAX_BYTES}"
+
+
+def _reference(reference: Reference) -> Iterator[str]:
+    if not 1 <= reference.min_rows <= ROWS_MAX:
+        yield f"min_rows {reference.min_rows} is not in 1 to {ROWS_MAX}"
+    if not 0 <= reference.last_ms <= LONGEST_MS:
+        yield "the reference reaches further back than ten years"
+    if reference.profile is not None:
+        wrong = profile_problem(reference.profile)
+        if wrong:
+            yield wrong
+
+
+def profile_problem(profile: Profile) -> str:
+    """What is wrong with a profile, "" for nothing."""
+    if not (0 < profile.rows <= COUNT_MAX and _is_time(profile.from_ms, profile.to_ms)):
+        return "the profile's rows or times are out of range"
+    columns: list[tuple[str, NumericProfile | CategoryProfile | None]] = [
+        *profile.numeric.items(),
+        *profile.categories.items(),
+        ("score", profile.score),
+        ("prediction", profile.prediction),
+    ]
+    for name, column in columns:
+        if column is not None and not _is_sound(column):
+            return f"the profile's column '{name[:80]}' is damaged: its bins do not fit"
+    figures = (value for found in profile.quality.values() for value in found.values())
+    return "" if _finite(figures) else "the profile's quality is not finite"
+
+
+def _is_time(*times_ms: int) -> bool:
+    return all(-LONGEST_MS <= time_ms <= 1_000 * LONGEST_MS for time_ms in times_ms)
+
+
+def _is_sound(column: NumericProfile | CategoryProfile) -> bool:
+    if isinstance(column, CategoryProfile):
+        words = dict.fromkeys(column.words)
+        counted = len(column.counts) == len(column.words) == len(words)
+        return counted and _counts([*column.counts, column.missing])
+    figures = (column.mean, column.sd, column.least, column.most, column.low, column.high)
+    return (
+        len(column.counts) == len(column.edges) + 2
+        and _counts(column.counts)
+        and _ascending(column.edges)
+        and _ascending(column.psi_edges)
+        and _finite(figures)
+    )
+
+
+def _counts(counts: list[int]) -> bool:
+    return min(counts) >= 0 and sum(counts) <= COUNT_MAX
+
+
+def _finite(values: Iterable[float]) -> bool:
+    return all(map(math.isfinite, values))
+
+
+def _ascending(edges: list[float]) -> bool:
+    return _finite(edges) and all(low < high for low, high in zip(edges, edges[1:], strict=False))
+
+
+def _window(window: Window) -> Iterator[str]:
+    if window.rows:
+        if not 1 <= window.rows <= ROWS_MAX or window.size_ms or window.step_ms:
+            yield f"has {window.rows} rows: 1 to {ROWS_MAX}, and no size"
+        return
+    step_ms = window.step_ms or window.size_ms
+    if not 1_000 <= window.size_ms <= LONGEST_MS or not 1 <= step_ms <= window.size_ms:
+        yield f"is {window.size_ms} ms long every {step_ms} ms"
+    elif window.size_ms // math.gcd(window.size_ms, step_ms) > PANES_MAX:
+        yield f"has more than {PANES_MAX} panes"
+    if not 0 <= window.grace_ms <= LONGEST_MS:
+        yield f"waits {window.grace_ms} ms"
+    if window.exact:
+        yield "keeps its rows, which only windows of rows can"
+
+
+def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[str]:
+    by_rows = check.method in ROW_METHODS or check.method == "absent"
+    if check.method not in METHODS:
+        yield f"has the method '{check.method[:80]}', which this release does not know"
+    if check.window not in windows and not (by_rows and not check.window):
+        yield f"reads the window '{check.window[:80]}', which is not there"
+    if any(name not in segments for name in check.segment_by):
+        yield "reads a segment that the model does not have"
+    limits = [limit for limit in (check.warn, check.fail) if limit is not None]
+    if not all(_finite((limit.value, limit.clear)) for limit in limits):
+        yield "has a limit that is no number"
+    if not limits and not by_rows:
+        yield "has no limit"
+    n, m = check.times
+    if not 1 <= n <= m <= TIMES_MAX:
+        yield f"asks for {n} of {m} windows"
+    if not all(0 <= time <= LONGEST_MS for time in (check.for_ms, check.keep_firing_for_ms)):
+        yield "has a duration that is negative, or longer than ten years"
+    if not math.isfinite(check.need.coverage):
+        yield "needs a share of labels that is no number"
+    known = ROW_METHODS[check.method].PARAMS if check.method in ROW_METHODS else {"psi": 0.25}
+    for name, value in check.params.items():
+        if name not in known or not (0 < value < math.inf):
+            yield f"has the parameter '{name[:80]}' {value}"

@@ -1,0 +1,129 @@
+"""A definition that the log brings is folded by, or refused before it can do harm."""
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from inferwatch.config.defaults import default_definition
+from inferwatch.core.fold import Partition
+from inferwatch.core.soundness import problem
+from inferwatch.errors import Reason
+from inferwatch.records.decode import decode
+from inferwatch.records.definition import Check, Definition, Limit, Window
+from inferwatch.records.events import MonitorChange
+from inferwatch.records.raw import RawRecord
+from inferwatch.testing import streams
+from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels, raw_tick
+
+MODEL = "binary/m0"
+SOUND = streams.definition(MODEL)
+PROFILED = streams.definition("regression/m1")
+
+
+def fold(partition: Partition, raw: RawRecord, definition: Definition = SOUND):
+    """Outputs of one record; a new model is watched by `definition`."""
+    decoded = decode(raw)
+    if name := partition.undefined(decoded):
+        partition.define(name, definition, raw.offset)
+    return partition.fold(raw, decoded)
+
+
+def changed_check(**changes) -> Definition:
+    """The sound definition with one check that differs."""
+    return replace(SOUND, checks=[replace(SOUND.checks[0], **changes), *SOUND.checks[1:]])
+
+
+def changed_window(**changes) -> Definition:
+    """The sound definition with one window that differs."""
+    return replace(SOUND, windows=[replace(SOUND.windows[0], **changes), *SOUND.windows[1:]])
+
+
+def changed_column(**changes) -> Definition:
+    """A sound profile with one column that differs."""
+    profile = PROFILED.reference.profile
+    assert profile is not None
+    numeric = dict(profile.numeric) | {"age": replace(profile.numeric["age"], **changes)}
+    reference = replace(PROFILED.reference, profile=replace(profile, numeric=numeric))
+    return replace(PROFILED, reference=reference)
+
+
+UNSOUND = [
+    *(changed_window(size_ms=size) for size in (0, -1, 999, 1 << 62)),
+    changed_window(step_ms=-60_000),
+    changed_window(size_ms=86_400_000, step_ms=1_000),
+    changed_window(rows=5),
+    changed_window(exact=True),
+    changed_window(grace_ms=-1),
+    changed_window(name="slow"),
+    changed_check(window="elsewhere"),
+    changed_check(window=""),
+    changed_check(method="magic"),
+    changed_check(alert=SOUND.checks[1].alert),
+    changed_check(segment_by=["planet"]),
+    changed_check(warn=Limit(direction="above", value=math.inf, clear=0.0)),
+    changed_check(warn=None, fail=None),
+    changed_check(times=(3, 2)),
+    changed_check(for_ms=-1),
+    changed_check(method="adwin", window="", params={"delta": 0.0}),
+    changed_check(method="adwin", window="", params={"speed": 1.0}),
+    replace(SOUND, model=replace(SOUND.model, segments_max=0)),
+    replace(SOUND, model=replace(SOUND.model, label_horizon_ms=-1)),
+    replace(SOUND, model=replace(SOUND.model, pending_max_bytes=0)),
+    replace(SOUND, reference=replace(SOUND.reference, min_rows=0)),
+    changed_column(counts=[1, 2, 3]),
+    changed_column(edges=[1.0, 1.0]),
+    changed_column(sd=math.nan),
+]
+
+
+@pytest.mark.parametrize("definition", UNSOUND)
+def test_an_unsound_definition_is_named_and_rejected(definition):
+    """Out of the log it is a reject with its reason; the rules before it stay."""
+    assert problem(definition)
+    partition = Partition(0)
+    fold(partition, raw_inference(model=MODEL, offset=0))
+    before = partition.models[MODEL].definition
+    (dead,) = fold(
+        partition, raw_event(MonitorChange(model=MODEL, definition=definition), offset=1)
+    )
+    assert dead.kind == "dead"
+    assert partition.counts.rejected == {Reason.SCHEMA_INVALID: 1}
+    assert partition.counts.conserved()
+    assert partition.models[MODEL].definition == before
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        default_definition(),
+        *(streams.definition(model, change) for model in streams.names(3) for change in range(4)),
+    ],
+)
+def test_what_monitor_files_and_streams_say_is_sound(definition):
+    """Nothing that the fold works with is refused."""
+    assert problem(definition) == ""
+
+
+def test_a_label_check_may_go_while_windows_wait_for_it():
+    """Its windows wait no more; before, the next record ended the worker."""
+    check = Check(
+        alert="AccuracyLow",
+        metric="accuracy",
+        window="minute",
+        fail=Limit(direction="below", value=0.6, clear=0.6),
+    )
+    other = replace(check, alert="Other")
+    minute = Window(name="minute", size_ms=60_000, grace_ms=0)
+    before = Definition(windows=[minute], checks=[check, other])
+    after = replace(before, checks=[other])
+    partition = Partition(0)
+    raw = raw_inference(model=MODEL, prediction=[1], score=[0.9], ids=["a"], offset=0)
+    fold(partition, raw, before)
+    fold(partition, raw_tick(offset=1, time_ms=TIME_MS + 120_000))
+    (track,) = partition.models[MODEL].state.tracks["minute"].values()
+    assert len(track.queue) == 2
+    fold(partition, raw_event(MonitorChange(model=MODEL, definition=after), offset=2))
+    assert [key.split("\x1f")[0] for key in track.queue] == ["Other"]
+    fold(partition, raw_labels(model=MODEL, ids=["a"], label=[1], offset=3))
+    assert partition.counts.ok == 4
