@@ -56,7 +56,7 @@ def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
     found = {
         "rows": Figure(float(cell.rows), cell.rows),
         "error_rate": rate(cell.failed, cell.rows, "no rows"),
-        "captured": rate(cell.emitted - cell.dropped, cell.emitted, "no counters"),
+        "captured": rate(max(0, cell.emitted - cell.dropped), cell.emitted, "no counters"),
     }
     if count[LATENCY]:
         found |= {name: log_histogram.quantile(cell.latency, q) for name, q in QUANTILES.items()}

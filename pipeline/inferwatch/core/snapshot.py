@@ -179,7 +179,7 @@ def load(pieces: Mapping[str, bytes], values: Mapping[str, Values] | None = None
         )
     try:
         return Model(_whole(pieces), values or {})
-    except (KeyError, msgspec.MsgspecError, TypeError) as error:
+    except (LookupError, msgspec.MsgspecError, TypeError, OverflowError) as error:
         raise ValueError(f"a model's state cannot be read: {error!r}") from None
 
 

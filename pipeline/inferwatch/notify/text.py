@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from inferwatch.records.outputs import AlertRecord, Span, percent
 
 DELAYED_MS = 3_600_000
+DAY_MS = 86_400_000
+YEAR_10000_MS = 253_402_300_800_000
 STATISTICS = {
     "psi": "PSI",
     "ks": "KS",
@@ -172,8 +174,10 @@ def _span(window: Span, told_ms: int) -> str:
 
 def _stamp(time_ms: int, day_of_ms: int, *, seconds: bool = False) -> str:
     """ "14:07", with the date where it is not the day of `day_of_ms`."""
+    if not 0 <= time_ms < YEAR_10000_MS:
+        return f"{time_ms} ms"  # a damaged record; the calendar has no such day
     time = datetime.fromtimestamp(time_ms / 1000, UTC)
-    same_day = time.date() == datetime.fromtimestamp(day_of_ms / 1000, UTC).date()
+    same_day = time_ms // DAY_MS == day_of_ms // DAY_MS
     return time.strftime(("" if same_day else "%Y-%m-%d ") + ("%H:%M:%S" if seconds else "%H:%M"))
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from inferwatch.errors import DataError, Reason
 from inferwatch.records.outputs import AlertRecord, Condition, Severity
 
 
@@ -45,6 +46,17 @@ class NotifiedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 def key(fingerprint: str, channel: str, writer: str) -> bytes:
     """The record's key: a late writer cannot replace what its successor wrote."""
     return "|".join((fingerprint, channel, writer)).encode()
+
+
+def read(value: bytes) -> NotifiedRecord:
+    """The record of a value that is no tombstone.
+
+    :raises DataError: it is damaged, or none of ours.
+    """
+    try:
+        return msgspec.json.decode(value, type=NotifiedRecord)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(Reason.SCHEMA_INVALID, str(error)) from None
 
 
 def merge(records: Iterable[NotifiedRecord]) -> NotifiedRecord:

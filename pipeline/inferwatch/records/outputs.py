@@ -137,7 +137,9 @@ def significant(value: Any) -> Any:
 
 def percent(share: float) -> str:
     """A share as every published text writes it, rounded down: 99.6 % is not 100 %."""
-    return f"{math.floor(share * 100 + 1e-9)} %"
+    hundredths = share * 100 + 1e-9
+    whole = math.floor(hundredths) if abs(hundredths) < 1e15 else hundredths
+    return f"{whole:.15g} %"
 
 
 def canonical(record: msgspec.Struct) -> bytes:

@@ -19,7 +19,7 @@ import msgspec
 from faust.types import TP
 
 from inferwatch.core.output import ERROR_HEADERS, dead_output
-from inferwatch.errors import Exit, Reason
+from inferwatch.errors import DataError, Exit, Reason
 from inferwatch.notify.deliver import Channel, Lane, Outcome, Retry
 from inferwatch.notify.plan import Ledger
 from inferwatch.records.notified import NotifiedRecord, Plan
@@ -77,7 +77,10 @@ class Dispatcher:
             for place in self.app.consumer.assignment()
             if place.topic == self.alerts
         )
-        held = await self.log.held() if mine else {}
+        try:
+            held = await self.log.held() if mine else {}
+        except DataError as error:
+            die(Exit.STORAGE, f"{self.log.topic} cannot be read: {error}")
         positions = {number: await self.log.position(self.alerts, number) for number in mine}
         if generation != faust_private.generation(self.app):
             return  # superseded: Faust calls again

@@ -54,7 +54,10 @@ class NotifiedLog:
         await self._reader.stop()
 
     async def held(self) -> dict[bytes, NotifiedRecord]:
-        """The last record of every key."""
+        """The last record of every key.
+
+        :raises DataError: one cannot be read.
+        """
         found: dict[bytes, NotifiedRecord] = {}
         for number in sorted(await self._producer.partitions_for(self.topic)):
             place = TopicPartition(self.topic, number)
@@ -66,7 +69,7 @@ class NotifiedLog:
                 for message in batch.get(place, []):
                     found.pop(message.key, None)
                     if message.value is not None:
-                        found[message.key] = msgspec.json.decode(message.value, type=NotifiedRecord)
+                        found[message.key] = notified.read(message.value)
         return found
 
     async def position(self, topic: str, partition: int) -> int:
