@@ -8,7 +8,6 @@ Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptiv
 2007.
 """
 
-import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river.drift import ADWIN
 
+from inferwatch.core.drift.checksum import check, checksum
 from inferwatch.core.drift.finding import Finding
 from inferwatch.core.drift.scale import Scale
 
@@ -24,14 +24,14 @@ RIVER_VERSION = version("river")
 
 
 class AdwinState(msgspec.Struct, tag="adwin"):
-    """`window` is river's own serialised window, under a checksum."""
+    """`window` is river's own serialised window."""
 
     low: float
     high: float
     delta: float
     window: bytes
-    checksum: bytes
     river_version: str
+    checksum: bytes = b""
 
 
 class Adwin:
@@ -72,7 +72,8 @@ class Adwin:
         total, width = window.get_total(), window.get_width()
         for at, value in enumerate(scaled.tolist()):
             if window.update(value):
-                total, width = total + float(scaled[: at + 1].sum()), width + at + 1
+                # one by one, as river adds them, so that the way rows were batched does not show
+                total, width = float(np.cumsum([total, *scaled[: at + 1]])[-1]), width + at + 1
                 kept, n = window.get_total(), window.get_width()
                 self._levels = (total - kept) / max(width - n, 1), kept / max(n, 1)
                 self._window = ADWIN(delta=self.delta)._helper
@@ -82,7 +83,9 @@ class Adwin:
     def dump(self) -> AdwinState:
         """The whole state, free of pickle."""
         window = bytes(self._window.__getstate__())
-        return AdwinState(self.low, self.high, self.delta, window, _checksum(window), RIVER_VERSION)
+        state = AdwinState(self.low, self.high, self.delta, window, RIVER_VERSION)
+        state.checksum = checksum(state)
+        return state
 
     @classmethod
     def load(cls, state: AdwinState) -> "Adwin":
@@ -91,14 +94,9 @@ class Adwin:
         :raises ValueError: the bytes are damaged, or another river wrote them. Checked here,
         because river's native part panics with something that is no `Exception`.
         """
-        if _checksum(state.window) != state.checksum:
-            raise ValueError("the state of an ADWIN detector is damaged")
+        check(state)
         if state.river_version.split(".")[:2] != RIVER_VERSION.split(".")[:2]:
             raise ValueError(f"ADWIN state of river {state.river_version}: start with that version")
         detector = cls(state.low, state.high, state.delta)
         detector._window.__setstate__(state.window)
         return detector
-
-
-def _checksum(window: bytes) -> bytes:
-    return hashlib.blake2b(window, digest_size=8).digest()
