@@ -3,37 +3,47 @@
 Misses changes of shape, short spikes, slow swing. Inputs are standardised by the reference, because
 at river's defaults 10⁶ rows of N(0, 1) alarm 609 times. Here δ is 0.2 sd, and the threshold follows
 from the run length: excursions of a normal walk with drift −δ pass λ about once in e^{2δλ}/(2δ²)
-rows, which for λ = 40 is 10⁸. Decisions are river's (`river.drift.PageHinkley` 0.26). Cost: 430 ns
-a value.
+rows, which for λ = 40 is 10⁸. Decisions are those of river's `PageHinkley` with `alpha` 1: its
+fading sum forgets the drift −δ and with these parameters alarms 45 times in 10⁶ such rows. Cost:
+0.3 µs a value.
 
 Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import PageHinkley as RiverPageHinkley
 
+from inferwatch.core.drift.checksum import check, checksum
 from inferwatch.core.drift.finding import Finding
 from inferwatch.core.drift.scale import Scale
 
+ROWS_MIN = 30
+
 
 class PageHinkleyState(msgspec.Struct, tag="page_hinkley"):
-    """Parameters, and the seven numbers that river keeps."""
+    """Parameters; `n` standardised values with their mean `level`; the sum of each direction.
+
+    `rise` and `fall` are how far the cumulative sum lies above its lowest and below its highest;
+    `*_n` and `*_total` are count and sum of the values since then: those after the change, if there
+    is one.
+    """
 
     mean: float
     sd: float
     delta: float
     threshold: float
-    n: float
-    running: float
-    increase: float
-    decrease: float
-    least_increase: float | None
-    most_decrease: float
+    n: int = 0
+    level: float = 0.0
+    rise: float = 0.0
+    rise_n: int = 0
+    rise_total: float = 0.0
+    fall: float = 0.0
+    fall_n: int = 0
+    fall_total: float = 0.0
+    checksum: bytes = b""
 
 
 class PageHinkley:
@@ -42,60 +52,75 @@ class PageHinkley:
     PARAMS = {"delta": 0.2, "threshold": 40.0}
 
     def __init__(self, mean: float, sd: float, delta: float, threshold: float) -> None:
-        self.mean, self.sd, self.delta, self.threshold = mean, sd, delta, threshold
-        self._river = self._fresh()
+        self._state = PageHinkleyState(mean, sd, delta, threshold)
 
     @classmethod
     def make(cls, scale: Scale, params: Mapping[str, float]) -> "PageHinkley":
         """A detector of values standardised by the reference."""
         return cls(scale.mean, scale.sd, params["delta"], params["threshold"])
 
-    def _fresh(self) -> RiverPageHinkley:
-        return RiverPageHinkley(min_instances=30, delta=self.delta, threshold=self.threshold)
-
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
-        """Feed the values in order; one finding for each change."""
-        if self.sd <= 0:
+        """Feed the values in order; one finding for each change, after which all starts anew."""
+        state = self._state
+        if state.sd <= 0:
             return []
-        rows = np.flatnonzero(np.isfinite(values)).tolist()
-        standard = ((values[rows].astype(np.float64) - self.mean) / self.sd).tolist()
-        found = []
-        for row, value in zip(rows, standard, strict=True):
-            before = self._river._x_mean.get()
-            self._river.update(value)
-            if self._river.drift_detected:
-                found.append(Finding(row, self._unscaled(before), self._unscaled(value)))
-                self._river = self._fresh()
+        rows = np.flatnonzero(np.isfinite(values))
+        standard = (values[rows].astype(np.float64) - state.mean) / state.sd
+        found, done = [], 0
+        while (at := self._feed(standard[done:].tolist())) is not None:
+            found.append(Finding(int(rows[done + at]), *self._levels()))
+            self._state = PageHinkleyState(state.mean, state.sd, state.delta, state.threshold)
+            done += at + 1
         return found
 
-    def _unscaled(self, value: float) -> float:
-        return self.mean + value * self.sd
+    def _feed(self, values: list[float]) -> int | None:
+        """Position of the first change."""
+        state = self._state
+        delta, threshold, n, level = state.delta, state.threshold, state.n, state.level
+        rise, rise_n, rise_total = state.rise, state.rise_n, state.rise_total
+        fall, fall_n, fall_total = state.fall, state.fall_n, state.fall_total
+        found = None
+        for at, value in enumerate(values):
+            n += 1
+            level += (value - level) / n
+            rise += value - level - delta
+            fall -= value - level + delta
+            if rise > 0.0:
+                rise_n, rise_total = rise_n + 1, rise_total + value
+            else:
+                rise, rise_n, rise_total = 0.0, 0, 0.0
+            if fall > 0.0:
+                fall_n, fall_total = fall_n + 1, fall_total + value
+            else:
+                fall, fall_n, fall_total = 0.0, 0, 0.0
+            if n >= ROWS_MIN and (rise > threshold or fall > threshold):
+                found = at
+                break
+        state.n, state.level = n, level
+        state.rise, state.rise_n, state.rise_total = rise, rise_n, rise_total
+        state.fall, state.fall_n, state.fall_total = fall, fall_n, fall_total
+        return found
+
+    def _levels(self) -> tuple[float, float]:
+        """Means of the values before and after the turning point of the larger sum."""
+        state = self._state
+        n, total = state.rise_n, state.rise_total
+        if state.fall > state.rise:
+            n, total = state.fall_n, state.fall_total
+        before = (state.level * state.n - total) / (state.n - n)
+        return state.mean + before * state.sd, state.mean + total / n * state.sd
 
     def dump(self) -> PageHinkleyState:
         """The whole state, free of pickle."""
-        state = self._river
-        least = state._min_increase
-        return PageHinkleyState(
-            self.mean,
-            self.sd,
-            self.delta,
-            self.threshold,
-            float(state._x_mean.n),
-            float(state._x_mean._mean),
-            float(state._sum_increase),
-            float(state._sum_decrease),
-            None if least == float("inf") else float(least),
-            float(state._max_decrease),
-        )
+        return msgspec.structs.replace(self._state, checksum=checksum(self._state))
 
     @classmethod
     def load(cls, state: PageHinkleyState) -> "PageHinkley":
-        """The detector as it was dumped."""
+        """The detector as it was dumped.
+
+        :raises ValueError: the state is damaged.
+        """
+        check(state)
         detector = cls(state.mean, state.sd, state.delta, state.threshold)
-        inner = cast(Any, detector._river)
-        inner._x_mean.n, inner._x_mean._mean = int(state.n), state.running
-        inner._sum_increase, inner._sum_decrease = state.increase, state.decrease
-        least = state.least_increase
-        inner._min_increase = float("inf") if least is None else least
-        inner._max_decrease = state.most_decrease
+        detector._state = msgspec.structs.replace(state)
         return detector
