@@ -1,0 +1,151 @@
+"""ADWIN decides as the paper's algorithm in plain form, as river, and as published."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river.drift import ADWIN
+
+from inferwatch.core.drift.adwin import RIVER_VERSION, Adwin
+from inferwatch.core.drift.checksum import checksum
+from inferwatch.core.drift.scale import Scale
+
+DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
+
+
+def plain(values, delta=0.002, clock=32, least=5, grace=10, row_buckets=5):
+    """Bifet and Gavaldà's ADWIN2 over a list: exponential buckets only say where a cut may be."""
+    window, sizes, found = [], [], []
+    for row, value in enumerate(values):
+        window.append(value)
+        sizes.append(1)
+        size = 1
+        while sizes.count(size) > row_buckets:
+            at = sizes.index(size)
+            sizes[at : at + 2] = [2 * size]
+            size *= 2
+        if len(window) % clock == 0 and len(window) > grace and cut(window, sizes, delta, least):
+            found.append(row)
+            window, sizes = [], []
+    return found
+
+
+def cut(window, sizes, delta, least):
+    """Whether two parts of the window differ in mean by more than the bound."""
+    values = np.array(window)
+    bound = math.log(2 * math.log(len(values)) / delta)
+    for n0 in np.cumsum(sizes).tolist():
+        n1 = len(values) - n0
+        if n0 < least or n1 < least:
+            continue
+        m = 1 / (n0 - least + 1) + 1 / (n1 - least + 1)
+        epsilon = math.sqrt(2 * m * values.var() * bound) + 2 / 3 * bound * m
+        if abs(values[:n0].mean() - values[n0:].mean()) > epsilon:
+            return True
+    return False
+
+
+def rivers(values, delta=0.002):
+    """Rows on which river's own detector says so."""
+    detector, found = ADWIN(delta=delta), []
+    for row, value in enumerate(values.tolist()):
+        detector.update(value)
+        if detector.drift_detected:
+            found.append(row)
+    return found
+
+
+def streams():
+    """The three streams of river's own detector tests, made as river makes them."""
+    made = [np.random.RandomState(12345) for _ in range(3)]
+    levels = np.concatenate([made[2].normal(mean, 0.1, 500) for mean in (0, 0.25, 0, 0.25)])
+    return [
+        np.concatenate([made[0].randint(2, size=1000), made[0].randint(8, size=1000)]),
+        np.concatenate([made[1].binomial(1, 0.2, 1000), made[1].binomial(1, 0.8, 1000)]),
+        (levels > 0).astype(int),
+    ]
+
+
+def rows(detector, values):
+    return [finding.row for finding in detector.update_many(np.asarray(values, np.float64))]
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="set INFERWATCH_DATA to the folder of open data")
+def test_the_streams_made_here_are_the_published_ones():
+    """Value by value the streams below are those of the frozen files."""
+    for number, stream in enumerate(streams(), 1):
+        path = DATA / "streams" / f"river_test_{number}.csv.gz"
+        assert np.array_equal(stream, np.loadtxt(path, skiprows=1))
+
+
+def test_the_plain_algorithm_has_no_skipped_bucket():
+    """The oracle of this file finds river's change at row 1023; peers with a known bug say 1055."""
+    assert plain(streams()[0]) == rivers(streams()[0]) == [1023]
+
+
+@pytest.mark.parametrize(
+    ("stream", "delta", "expected"),
+    [(1, 0.002, [1055]), (2, 0.002, [543, 1023, 1567]), (2, 0.05, [543, 1023, 1535])],
+)
+def test_changes_are_found_where_river_publishes_them(stream, delta, expected):
+    """On river's 0/1 streams the alarms stand at the published rows."""
+    values = streams()[stream]
+    assert rows(Adwin(0.0, 1.0, delta), values) == plain(values, delta) == expected
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    levels=st.lists(st.floats(0, 1), min_size=1, max_size=5),
+    sd=st.sampled_from([0.0, 0.05, 0.3]),
+    delta=st.sampled_from([0.002, 0.05, 0.3]),
+)
+def test_decisions_are_those_of_the_plain_algorithm(seed, levels, sd, delta):
+    """Any steps under any noise: the same rows alarm."""
+    generator = np.random.default_rng(seed)
+    values = np.concatenate([generator.normal(level, sd, 300) for level in levels])
+    scaled = np.clip((values + 1) / 3, 0, 1)
+    found = rows(Adwin(-1.0, 2.0, delta), values)
+    assert found == plain(scaled.tolist(), delta)
+    assert found == rivers(scaled, delta)
+
+
+def test_a_finding_names_both_levels():
+    """Before and after are the means of what is dropped and kept, in the stream's own units.
+
+    What is kept still holds rows from before the change, so `after` lies between the levels.
+    """
+    generator = np.random.default_rng(1)
+    values = np.concatenate([generator.normal(40, 1, 2_000), generator.normal(43, 1, 200)])
+    first, *_ = Adwin(35.0, 48.0, 0.002).update_many(values)
+    assert first.before == pytest.approx(40, abs=0.1)
+    assert 40.3 < first.after < 43
+
+
+def test_values_outside_the_reference_count_as_its_edge():
+    """A single value of any size moves nothing; a level beyond the range is found."""
+    calm = np.full(1_000, 0.5)
+    spiked = calm.copy()
+    spiked[500] = 1e30
+    assert rows(Adwin(0.0, 1.0, 0.002), spiked) == []
+    assert rows(Adwin(0.0, 1.0, 0.002), np.concatenate([calm, np.full(100, 1e30)]))
+
+
+def test_a_constant_reference_gives_no_scale():
+    """A column that was constant in the reference is not watched row by row."""
+    values = np.concatenate([np.zeros(100), np.ones(1_000)])
+    assert rows(Adwin.make(Scale(0.0, 0.0, 0.0, 0.0), Adwin.PARAMS), values) == []
+
+
+def test_a_state_of_another_river_is_refused():
+    """The window's bytes are river's own, so only the minor version that wrote them may read."""
+    state = Adwin(0.0, 1.0, 0.002).dump()
+    assert state.river_version == RIVER_VERSION
+    state.river_version = "0.1.0"
+    state.checksum = checksum(state)
+    with pytest.raises(ValueError, match=r"river 0\.1\.0"):
+        Adwin.load(state)
