@@ -1,7 +1,8 @@
 """Figures of a binary model's scores from the rows themselves, for exact windows.
 
 Ties count one half in AUC, as in the Mann–Whitney U; average precision is Σ (R_k − R_{k−1})·P_k,
-not the trapezoid. Probabilities are clipped on both sides at EPSILON before the logarithm.
+not the trapezoid. Scores are probabilities: what lies outside [0, 1] is clipped where that matters,
+and on both sides at EPSILON before the logarithm.
 """
 
 import numpy as np
@@ -50,15 +51,20 @@ def brier(scores: Floats, truth: Truths) -> Figure:
     """Mean (p − y)²."""
     if not len(truth):
         return Figure(None, unknown=NO_LABELS)
-    return Figure(float(((scores - truth) ** 2).mean()), len(truth))
+    return Figure(float(((np.clip(scores, 0, 1) - truth) ** 2).mean()), len(truth))
 
 
 def calibration_error(scores: Floats, truth: Truths, bins: int = 10) -> Figure:
-    """Expected calibration error over `bins` groups of equal mass; biased upwards on small n."""
+    """Expected calibration error over `bins` groups of equal mass; biased upwards on small n.
+
+    Rows of equal score share their mean truth, so that the order of rows does not show.
+    """
     n = len(truth)
     if not n:
         return Figure(None, unknown=NO_LABELS)
-    order = np.argsort(scores, kind="stable")
-    group = np.arange(n) * bins // n
-    gap = np.bincount(group, scores[order] - truth[order], bins)
+    distinct, place, ties = np.unique(
+        np.clip(scores, 0, 1), return_inverse=True, return_counts=True
+    )
+    excess = np.repeat(distinct - np.bincount(place, truth) / ties, ties)
+    gap = np.bincount(np.arange(n) * bins // n, excess, bins)
     return Figure(float(np.abs(gap).sum() / n), n)
