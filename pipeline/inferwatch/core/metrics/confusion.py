@@ -90,7 +90,9 @@ def binary(state: Confusion, positive: str) -> dict[str, Figure]:
         "precision": share(tp, tp + fp, "no positive prediction" if n else NO_LABELS),
         "recall": recall,
         "specificity": specificity,
-        "f1": Figure(2 * tp / f1, n) if f1 else Figure(None, n, unknown="no positive"),
+        "f1": Figure(2 * tp / f1, n)
+        if f1
+        else Figure(None, n, unknown="no positive label or prediction" if n else NO_LABELS),
         "balanced_accuracy": _mean([recall, specificity], n),
         "mcc": _mcc(np.array([[tn, fp], [fn, tp]], np.int64)),
     }
