@@ -15,7 +15,6 @@ RATIOS = frozenset(
         "error_rate",
         "captured",
         "positive_rate",
-        "coverage",
         "cpu",
         "memory",
         "gpu",
@@ -30,6 +29,7 @@ PLAIN = (
     | RATIOS
     | LABEL_METRICS.keys()
 )
+SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share"}  # known when a window closes
 PARTS = ("missing", "unseen", "mean", "sd")
 PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()} | {"value": {"psi": 0.25}}
 KEYS = [
@@ -60,6 +60,7 @@ def parse(node: Node, facts: ModelFacts, windows: Mapping[str, Window]) -> Check
     """
     fields = node.fields(KEYS, required=("alert", "metric"))
     method = fields["method"].choice(METHODS) if "method" in fields else "value"
+    _without_effect(fields, method)
     metric = _metric(fields["metric"], method, facts)
     _against(fields.get("against"))
     warn, fail = (
@@ -72,7 +73,7 @@ def parse(node: Node, facts: ModelFacts, windows: Mapping[str, Window]) -> Check
         metric=metric,
         method=method,
         window=_window(node, fields.get("window"), method, windows),
-        segment_by=_segments(fields.get("segment_by"), method, facts),
+        segment_by=_segments(fields.get("segment_by"), facts),
         need=_need(fields.get("when"), metric),
         warn=warn,
         fail=fail,
@@ -84,11 +85,25 @@ def parse(node: Node, facts: ModelFacts, windows: Mapping[str, Window]) -> Check
         mode=fields["mode"].choice(("alert", "observe")) if "mode" in fields else "alert",  # type: ignore[arg-type]
         labels=_words(fields.get("labels")),
         annotations=_words(fields.get("annotations")),
-        params=_params(fields.get("params"), method),
+        params=_params(fields.get("params"), method, metric),
     )
     if method == "absent" and not check.for_ms:
         raise node.error("an absent check needs a duration", "add `for: 10m`")
     return check
+
+
+def _without_effect(fields: Mapping[str, Node], method: str) -> None:
+    """What reads rows knows no windows: a key that would do nothing is a mistake."""
+    idle = ["window", "segment_by", "when", "times"]
+    if method in ROW_METHODS:
+        idle.append("for")
+    elif method == "absent":
+        idle.append("keep_firing_for")
+    else:
+        return
+    for name in idle:
+        if name in fields:
+            raise fields[name].error(f"has no effect on method {method}", "leave it out")
 
 
 def _metric(node: Node, method: str, facts: ModelFacts) -> str:
@@ -109,6 +124,8 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
         return _one_of(node, metric, ["feature.<name>", "feature.*", "score", "prediction"], method)
     if method in ROW_METHODS:
         return _one_of(node, metric, ["error", "score", "feature.<name>", "feature.*"], method)
+    if method in SERIES_METHODS:
+        return _one_of(node, metric, sorted(SERIES), method)
     _one_of(node, metric, [*sorted(PLAIN), "feature.<name>.missing"], method)
     if metric in LABEL_METRICS:
         allowed = [name for name, known in LABEL_METRICS.items() if facts.task in known.tasks]
@@ -197,11 +214,11 @@ def _window(node: Node, given: Node | None, method: str, windows: Mapping[str, W
     raise node.error("does not say which window it reads", f"add `window:` ({', '.join(windows)})")
 
 
-def _segments(node: Node | None, method: str, facts: ModelFacts) -> list[str]:
+def _segments(node: Node | None, facts: ModelFacts) -> list[str]:
     if node is None:
         return []
-    if method in ROW_METHODS or method == "absent":
-        raise node.error(f"method {method} reads the whole model", "leave `segment_by` out")
+    if not facts.segments:
+        raise node.error("the model has no segments", "name the columns in `model.segments`")
     return [item.choice(facts.segments) for item in node.items()]
 
 
@@ -242,12 +259,14 @@ def _words(node: Node | None) -> dict[str, str]:
     return {name: item.text() for name, item in node.entries().items()} if node else {}
 
 
-def _params(node: Node | None, method: str) -> dict[str, float]:
+def _params(node: Node | None, method: str, metric: str) -> dict[str, float]:
     if node is None:
         return {}
-    allowed = PARAMS.get(method, {})
-    found = {name: item.number() for name, item in node.fields(allowed).items()}
-    for name, value in found.items():
-        if value <= 0:
-            raise node.error(f"'{name}' must be positive", f"the default is {allowed[name]}")
-    return found
+    allowed = PARAMS.get(method, {}) if method != "value" or metric == "drift_share" else {}
+    if not allowed:
+        raise node.error(f"'{metric}' by method {method} has none", "leave `params` out")
+    fields = node.fields(allowed)
+    for name, item in fields.items():
+        if item.number() <= 0:
+            raise item.error("must be positive", f"the default is {allowed[name]}")
+    return {name: item.number() for name, item in fields.items()}
