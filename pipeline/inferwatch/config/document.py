@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from inferwatch.config import units
 from inferwatch.errors import ConfigError
@@ -39,10 +39,22 @@ class Node:
         """A mapping with keys of the user's choice."""
         if not isinstance(self.value, CommentedMap):
             raise self.error(f"expected a mapping, found {kind(self.value)}", "write `key: value`")
-        return {
-            str(name): Node(value, self.file, self.value.lc.key(name)[0] + 1, self._under(name))
-            for name, value in self.value.items()
-        }
+        found: dict[str, Node] = {}
+        for name, value in self.value.items():
+            node = Node(value, self.file, self._line(name), self._under(name))
+            if not isinstance(name, str | int | float):
+                raise node.error("is no key", "write a word")
+            if str(name) in found:
+                raise node.error("is there twice", "leave one of the two out")
+            found[str(name)] = node
+        return found
+
+    def _line(self, name: object) -> int:
+        """Where a key stands; of one that `<<` brings, where the mapping that takes it does."""
+        try:
+            return int(self.value.lc.key(name)[0]) + 1
+        except (KeyError, TypeError):
+            return self.line
 
     def _under(self, name: object) -> str:
         return f"{self.key}.{name}" if self.key else str(name)
@@ -61,11 +73,13 @@ class Node:
         return [item.text() for item in self.items()]
 
     def text(self) -> str:
-        """A word; numbers are taken as they are written."""
+        """A word, or a whole number. Others are refused: 1.10 would be read as 1.1."""
         if isinstance(self.value, bool):
             return "true" if self.value else "false"
-        if isinstance(self.value, str | int | float) and str(self.value):
+        if (isinstance(self.value, str) and self.value) or type(self.value) is int:
             return str(self.value)
+        if isinstance(self.value, int | float):
+            raise self.error("is a number where a word is expected", "put it into quotes")
         raise self.error(f"expected text, found {kind(self.value)}", "write a word")
 
     def integer(self, least: int, most: int) -> int:
@@ -82,13 +96,13 @@ class Node:
             value = float(self.value)
             if value == value and abs(value) != float("inf"):
                 return value
-        raise self.error(f"expected a number, found {self.value!r}", "write a finite number")
+        raise self.error(f"expected a number, found {kind(self.value)}", "write a finite number")
 
     def boolean(self) -> bool:
         """True or false, as YAML 1.2 has it."""
         if isinstance(self.value, bool):
             return self.value
-        raise self.error(f"expected true or false, found {self.value!r}", "true or false")
+        raise self.error(f"expected true or false, found {kind(self.value)}", "true or false")
 
     def choice(self, options: Iterable[str]) -> str:
         """One of `options`."""
@@ -101,14 +115,18 @@ class Node:
         """A positive duration."""
         found = units.duration_ms(self.value) if isinstance(self.value, str) else None
         if not found:
-            raise self.error(f"{self.value!r} is no duration", units.DURATION_FIX)
+            raise self.error(f"{kind(self.value)} is no duration", units.DURATION_FIX)
+        if found > units.DURATION_MAX_MS:
+            raise self.error(f"{kind(self.value)} is too long", "at most ten years")
         return found
 
     def size_bytes(self) -> int:
         """A positive size."""
         found = units.size_bytes(self.value) if isinstance(self.value, str) else None
         if not found:
-            raise self.error(f"{self.value!r} is no size", units.SIZE_FIX)
+            raise self.error(f"{kind(self.value)} is no size", units.SIZE_FIX)
+        if found > units.SIZE_MAX_BYTES:
+            raise self.error(f"{kind(self.value)} is too large", "at most 1024GiB")
         return found
 
     def amount(self) -> units.Amount:
@@ -116,7 +134,7 @@ class Node:
         usable = isinstance(self.value, str | int | float) and not isinstance(self.value, bool)
         found = units.amount(str(self.value)) if usable else None
         if found is None:
-            raise self.error(f"{self.value!r} is no amount", units.AMOUNT_FIX)
+            raise self.error(f"{kind(self.value)} is no amount", units.AMOUNT_FIX)
         return found
 
 
@@ -128,7 +146,9 @@ def kind(value: object) -> str:
         return "a mapping"
     if isinstance(value, CommentedSeq):
         return "a list"
-    return f"{value!r}"
+    if isinstance(value, str):
+        return repr(str(value))
+    return str(value) if isinstance(value, int | float) else f"a {type(value).__name__}"
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
@@ -168,7 +188,7 @@ def parse(text: str, file: str) -> Node:
             line=line,
             fix="mend the syntax there",
         ) from None
-    except (YAMLError, ValueError, RecursionError, NotImplementedError) as error:
+    except Exception as error:  # tags that do not fit their values end in errors of many kinds
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"not YAML: {first}", file=file, fix="mend the syntax") from None
     if not isinstance(value, CommentedMap):

@@ -1,5 +1,6 @@
 """Durations, sizes and amounts as people write them: `1h30m`, `250ms`, `64MiB`, `5%`, `5pp`."""
 
+import math
 import re
 from typing import Literal
 
@@ -8,7 +9,9 @@ import msgspec
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _SIZE = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1_000, "MB": 1_000_000}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_AMOUNT = re.compile(r"([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|pp|ms|s|m|h)?", re.IGNORECASE)
+_AMOUNT = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(%|pp|ms|s|m|h)?")
+DURATION_MAX_MS = 10 * 366 * 86_400_000
+SIZE_MAX_BYTES = 1 << 40
 DURATION_FIX = "write a duration such as 30s, 5m, 1h30m or 14d"
 SIZE_FIX = "write a size such as 512KiB or 64MiB"
 AMOUNT_FIX = "write a number, 5%, 5pp or a duration such as 250ms"
@@ -26,21 +29,22 @@ def duration_ms(text: str) -> int | None:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return round(sum(float(number) * _DURATION_MS[unit] for number, unit in parts))
+    whole = sum(float(number) * _DURATION_MS[unit] for number, unit in parts)
+    return round(whole) if math.isfinite(whole) else None
 
 
 def size_bytes(text: str) -> int | None:
     """Bytes of `64MiB`; None where it is no size."""
-    found = re.fullmatch(r"(\d+)\s*([A-Za-z]+)", text)
+    found = re.fullmatch(r"(\d{1,18})\s*([A-Za-z]+)", text)
     if found is None or found[2] not in _SIZE:
         return None
     return int(found[1]) * _SIZE[found[2]]
 
 
 def amount(text: str) -> Amount | None:
-    """A number, share, points or duration; None where it is none of them."""
+    """A finite number, share, points or duration; None where it is none of them."""
     found = _AMOUNT.fullmatch(text.strip())
-    if found is None:
+    if found is None or not math.isfinite(float(found[1])):
         return None
     value, unit = float(found[1]), found[2] or ""
     if unit in ("%", "pp"):
