@@ -14,6 +14,7 @@ import msgspec
 from inferwatch.config import checks, document, profiles
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.document import Node
+from inferwatch.core import soundness
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Check, Definition, ModelFacts, Reference, Window
@@ -31,8 +32,6 @@ MODEL_KEYS = [
     "pending_max",
     "restate_every",
 ]
-WINDOWS_MAX = 16
-PANES_MAX = 2_000
 PANE_BYTES = 25_000
 
 
@@ -95,17 +94,21 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     """One monitor file, with the columns of its profile."""
     root = document.read(path)
     fields = _inherited(root, path, [])
-    _api_version(root)
+    if "apiVersion" not in root.entries():
+        raise root.error("'apiVersion' is missing", f"add `apiVersion: {API_VERSION}`")
     if "match" not in fields:
         raise root.error("'match' is missing", 'add `match: {model: "team/model"}`')
     match = fields["match"].fields(("model",), required=("model",))["model"].text()
     facts = _facts(fields.get("model"))
-    reference, values = _reference(fields.get("reference"), path)
+    reference, values = _reference(fields.get("reference"))
     windows = _windows(fields.get("windows"))
     found = _checks(fields.get("checks"), facts, windows)
     definition = Definition(
         model=facts, reference=reference, windows=list(windows.values()), checks=found
     )
+    wrong = soundness.problem(definition)
+    if wrong:
+        raise root.error(wrong, "bring it into these bounds")
     return MonitorFile(path, match, definition), values
 
 
@@ -117,16 +120,11 @@ def facts(path: Path) -> ModelFacts:
     return _facts(_inherited(document.read(path), path, []).get("model"))
 
 
-def _api_version(root: Node) -> None:
-    node = root.entries().get("apiVersion")
-    if node is None:
-        raise root.error("'apiVersion' is missing", f"add `apiVersion: {API_VERSION}`")
-    node.choice([API_VERSION])
-
-
 def _inherited(root: Node, path: Path, seen: list[Path]) -> dict[str, Node]:
     """The file's own keys over those of the file that it extends; checks and windows by name."""
     fields = root.fields(KEYS)
+    if "apiVersion" in fields:
+        fields["apiVersion"].choice([API_VERSION])
     if "extends" not in fields:
         return fields
     node = fields.pop("extends")
@@ -222,7 +220,7 @@ def _label_times(fields: Mapping[str, Node]) -> dict[str, int]:
     return {"label_delay_ms": delay_ms, "label_wait_ms": wait_ms, "label_horizon_ms": horizon_ms}
 
 
-def _reference(node: Node | None, path: Path) -> tuple[Reference, dict[str, Values]]:
+def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
     if node is None:
         return Reference(), {}
     fields = node.fields(("profile", "last", "min_rows"))
@@ -248,13 +246,15 @@ def _windows(node: Node | None) -> dict[str, Window]:
     if node is None:
         return {window.name: window for window in default_definition().windows}
     entries = node.entries()
-    if not entries or len(entries) > WINDOWS_MAX:
-        raise node.error(f"holds {len(entries)} windows", f"1 to {WINDOWS_MAX}")
+    if not entries or len(entries) > soundness.WINDOWS_MAX:
+        raise node.error(f"holds {len(entries)} windows", f"1 to {soundness.WINDOWS_MAX}")
     return {name: _window(name, item) for name, item in entries.items()}
 
 
 def _window(name: str, node: Node) -> Window:
     fields = node.fields(("size", "step", "rows", "grace", "exact"))
+    if not name:
+        raise node.error("a window needs a name", "write `slow: {size: 1h}`")
     if ("size" in fields) == ("rows" in fields):
         raise node.error("needs either `size` or `rows`", "write `{size: 1h}` or `{rows: 5000}`")
     exact = fields["exact"].boolean() if "exact" in fields else False
@@ -272,11 +272,11 @@ def _window(name: str, node: Node) -> Window:
     if step_ms > size_ms:
         raise fields["step"].error("is longer than the window", "rows between would be lost")
     pane_ms = math.gcd(size_ms, step_ms)
-    if size_ms // pane_ms > PANES_MAX:
+    if size_ms // pane_ms > soundness.PANES_MAX:
         mebibytes = size_ms // pane_ms * PANE_BYTES >> 20
         raise fields["step"].error(
             f"cuts the window into {size_ms // pane_ms} panes, about {mebibytes} MiB a model",
-            f"at most {PANES_MAX} panes: a longer step or a shorter window",
+            f"at most {soundness.PANES_MAX} panes: a longer step or a shorter window",
         )
     grace_ms = fields["grace"].duration_ms() if "grace" in fields else 30_000
     return Window(name=name, size_ms=size_ms, step_ms=step_ms, grace_ms=grace_ms)
