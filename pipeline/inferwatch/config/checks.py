@@ -1,5 +1,6 @@
 """The `checks:` of a monitor file: which metric goes with which method, what a limit may say."""
 
+import re
 from collections.abc import Mapping
 
 from inferwatch.config.document import Node, suggestion
@@ -245,9 +246,9 @@ def _need(node: Node | None, metric: str) -> Need:
 def _times(node: Node | None) -> tuple[int, int]:
     if node is None:
         return 1, 1
-    words = node.text().split()
-    if len(words) == 3 and words[1] == "of" and words[0].isdigit() and words[2].isdigit():
-        n, m = int(words[0]), int(words[2])
+    found = re.fullmatch(r"([0-9]{1,2}) of ([0-9]{1,2})", node.text())
+    if found is not None:
+        n, m = int(found[1]), int(found[2])
         if 1 <= n <= m <= 60:
             return n, m
     raise node.error(

@@ -8,8 +8,8 @@ import msgspec
 
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _SIZE = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1_000, "MB": 1_000_000}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_AMOUNT = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(%|pp|ms|s|m|h)?")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
+_AMOUNT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(%|pp|ms|s|m|h)?")
 DURATION_MAX_MS = 10 * 366 * 86_400_000
 SIZE_MAX_BYTES = 1 << 40
 DURATION_FIX = "write a duration such as 30s, 5m, 1h30m or 14d"
@@ -35,7 +35,7 @@ def duration_ms(text: str) -> int | None:
 
 def size_bytes(text: str) -> int | None:
     """Bytes of `64MiB`; None where it is no size."""
-    found = re.fullmatch(r"(\d{1,18})\s*([A-Za-z]+)", text)
+    found = re.fullmatch(r"([0-9]{1,18})\s*([A-Za-z]+)", text)
     if found is None or found[2] not in _SIZE:
         return None
     return int(found[1]) * _SIZE[found[2]]
