@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+"""The JSON Schemas in schemas/: written from the record structs and the tables of `config`.
+
+Without options the files are written anew; `--check` compares them and exits with 1 where one
+differs.
+"""
+
+import argparse
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from inferwatch.config import checks, monitors
+from inferwatch.core import soundness
+from inferwatch.records import bounds, decode
+from inferwatch.records.outputs import AlertRecord, WindowRecord
+from inferwatch.records.single import InferenceEvent, LabelEvent
+
+FOLDER = Path(__file__).parent.parent / "schemas"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+REMEDY = "run `python scripts/schemas.py` and commit what it writes"
+Schema = dict[str, Any]
+
+TIME = {"minimum": decode.EARLIEST_MS, "exclusiveMaximum": decode.LATEST_MS}
+INPUT = {
+    "model": {"pattern": f"^{decode.NAME.pattern}$", "maxLength": decode.NAME_MAX},
+    "time_ms": TIME,
+}
+EVENT = INPUT | {
+    "version": {"minLength": 1},
+    "prediction_id": {"minLength": 1},
+    "timestamp": TIME | {"format": "date-time"},
+}
+
+
+def documents() -> dict[str, Schema]:
+    """Every schema by its file name."""
+    return {
+        "event.schema.json": _document(
+            "event",
+            "One prediction or one label as a JSON message: a label where the object has `label`. "
+            "Unknown fields are skipped. Lengths are characters here, UTF-8 bytes for the reader.",
+            [InferenceEvent, LabelEvent],
+            EVENT,
+        ),
+        "small-event.schema.json": _document(
+            "small-event",
+            "What else happens to a model. The header `ce_type` says which: "
+            + ", ".join(
+                f"io.inferwatch.{word}.v1 is {kind.__name__}"
+                for word, kind in decode.EVENTS.items()
+            )
+            + ".",
+            list(decode.EVENTS.values()),
+            INPUT,
+        ),
+        "window.schema.json": _document(
+            "window", "A record of the topic windows.v1.", [WindowRecord], {}
+        ),
+        "alert.schema.json": _document(
+            "alert", "A record of the topic alerts.v1.", [AlertRecord], {}
+        ),
+        "monitor-file.schema.json": _monitor_file(),
+    }
+
+
+def _document(name: str, description: str, kinds: list[type], limits: Schema) -> Schema:
+    """One file: any of `kinds`, with what readers demand of a field beyond its type."""
+    references, components = msgspec.json.schema_components(kinds)
+    definitions = {title: _plain(component) for title, component in components.items()}
+    for definition in definitions.values():
+        for field, demands in limits.items():
+            if field in definition.get("properties", {}):
+                definition["properties"][field] |= demands
+    if limits:
+        for part in [part for definition in definitions.values() for part in _parts(definition)]:
+            _limit(part, name == "event")
+    return _head(name, description) | _choice(kinds, references) | {"$defs": definitions}
+
+
+def _choice(kinds: list[type], references: tuple[Schema, ...]) -> Schema:
+    if kinds == [InferenceEvent, LabelEvent]:
+        return {"if": {"required": ["label"]}, "then": references[1], "else": references[0]}
+    return references[0] if len(kinds) == 1 else {"anyOf": list(references)}
+
+
+def _head(name: str, description: str) -> Schema:
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:io.inferwatch:{name}:1",
+        "title": f"inferwatch {name}",
+        "description": description,
+    }
+
+
+def _plain(schema: Any) -> Any:
+    """The same schema, shorter: types that are alternatives in one list, texts without indents."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _plain(value) for key, value in schema.items()}
+    if isinstance(found.get("description"), str):
+        found["description"] = inspect.cleandoc(found["description"])
+    simple = [list(option) == ["type"] for option in found.get("anyOf", ())]
+    if simple and all(simple):
+        types = [option["type"] for option in found.pop("anyOf")]
+        found = {
+            "type": [name for name in types if name != "integer" or "number" not in types]
+        } | found
+    return found
+
+
+def _parts(schema: Any) -> Iterator[Schema]:
+    """A schema and every schema inside of it."""
+    if isinstance(schema, dict):
+        yield schema
+        for value in schema.values():
+            yield from _parts(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _parts(item)
+
+
+def _limit(schema: Schema, is_event: bool) -> None:
+    """The longest string, and for single events the most fields of an object."""
+    types = schema.get("type", ())
+    types = [types] if isinstance(types, str) else types
+    if "string" in types:
+        schema.setdefault("maxLength", bounds.STRING_MAX_BYTES)
+    if is_event and "object" in types and "additionalProperties" in schema:
+        schema["maxProperties"] = bounds.FIELDS_MAX
+
+
+# ── monitor files: written by hand, held to what `config` reads by a test ───────────────────────
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+WORD, DURATION, SIZE, AMOUNT = map(_ref, ("word", "duration", "size", "amount"))
+UNITS = {
+    "word": {"type": ["string", "integer", "boolean"], "minLength": 1},
+    "duration": {
+        "type": "string",
+        "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$",
+        "examples": ["30s", "1h30m", "14d"],
+    },
+    "size": {
+        "type": "string",
+        "pattern": r"^\d{1,18}\s*(B|KiB|MiB|GiB|kB|MB)$",
+        "examples": ["512KiB", "64MiB"],
+    },
+    "amount": {
+        "type": ["number", "string"],
+        "pattern": r"^\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?"
+        r"\s*(%|pp|ms|s|m|h)?\s*$",
+        "description": "A number; `5%` is relative, `5pp` are points, `250ms` is a duration.",
+        "examples": [0.25, "5%", "5pp", "250ms"],
+    },
+}
+
+
+def _object(properties: Schema, **more: Any) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False} | more
+
+
+def _map(values: Schema, **more: Any) -> Schema:
+    return {"type": "object", "additionalProperties": values} | more
+
+
+def _whole(least: int, most: int) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+def _monitor_file() -> Schema:
+    root = {
+        "apiVersion": {"enum": [monitors.API_VERSION]},
+        "match": _object({"model": WORD}, required=["model"]),
+        "extends": WORD | {"description": "A file beside this one; own keys rule over its."},
+        "model": _object(_facts()),
+        "reference": _object(
+            {"profile": WORD, "last": DURATION, "min_rows": _whole(50, 1_000_000)},
+            dependentSchemas={"profile": {"properties": {"last": False, "min_rows": False}}},
+        ),
+        "windows": _map(_ref("window"), minProperties=1, maxProperties=soundness.WINDOWS_MAX),
+        "checks": {
+            "type": "array",
+            "items": _ref("check"),
+            "maxItems": soundness.CHECKS_MAX,
+        },
+    }
+    description = (
+        "A monitor file (docs/monitors.md). Loading a file checks more than a schema can say: "
+        "that a metric fits the task and the method, that a limit has the metric's unit."
+    )
+    definitions = UNITS | {"window": _window(), "check": _check(), "limit": _limit_of_a_check()}
+    document = _head("monitor-file", description) | _object(root, required=["apiVersion"])
+    return document | {"$defs": definitions}
+
+
+def _facts() -> Schema:
+    return {
+        "task": {"enum": ["binary", "multiclass", "regression"]},
+        "positive": WORD,
+        "label_delay": DURATION,
+        "label_wait": DURATION,
+        "label_horizon": DURATION,
+        "segments": {
+            "type": "array",
+            "items": WORD,
+            "maxItems": soundness.SEGMENT_COLUMNS_MAX,
+        },
+        "segments_max": _whole(1, soundness.SEGMENTS_MAX),
+        "pending_max": SIZE,
+        "restate_every": DURATION,
+    }
+
+
+def _window() -> Schema:
+    of_time = {"required": ["size"], "properties": {"rows": False}}
+    of_rows = {
+        "required": ["rows"],
+        "properties": {"size": False, "step": False, "grace": False},
+    }
+    return _object(
+        {
+            "size": DURATION,
+            "step": DURATION,
+            "rows": _whole(50, 1_000_000),
+            "grace": DURATION,
+            "exact": {"type": "boolean"},
+        },
+        oneOf=[of_time, of_rows],
+    )
+
+
+def _check() -> Schema:
+    params = sorted({name for params in checks.PARAMS.values() for name in params})
+    positive = {"type": "number", "exclusiveMinimum": 0}
+    whole = ["traffic", "error", "score", "prediction"]
+    return _object(
+        {
+            "alert": WORD,
+            "metric": {
+                "anyOf": [
+                    {"enum": whole + sorted(checks.PLAIN)},
+                    {"type": "string", "pattern": r"^feature\.."},
+                ]
+            },
+            "method": {"enum": list(checks.METHODS)},
+            "window": WORD,
+            "against": {"enum": ["reference"]},
+            "segment_by": {"type": "array", "items": WORD},
+            "when": _object(
+                {"rows": _whole(1, 10**9), "labels": _whole(1, 10**9), "coverage": AMOUNT}
+            ),
+            "warn": _ref("limit"),
+            "fail": _ref("limit"),
+            "times": {
+                "type": "string",
+                "pattern": r"^\s*\d+\s+of\s+\d+\s*$",
+                "examples": ["2 of 3"],
+            },
+            "for": DURATION,
+            "keep_firing_for": DURATION,
+            "mode": {"enum": ["alert", "observe"]},
+            "labels": _map(WORD),
+            "annotations": _map(WORD),
+            "params": _object(dict.fromkeys(params, positive)),
+        },
+        required=["alert", "metric"],
+    )
+
+
+def _limit_of_a_check() -> Schema:
+    return _object(
+        dict.fromkeys((*checks.DIRECTIONS, "clear"), AMOUNT),
+        oneOf=[{"required": [name]} for name in checks.DIRECTIONS],
+    )
+
+
+# ── the files ──────────────────────────────────────────────────────────────────────
+
+
+def text(schema: Schema) -> str:
+    """The file's text."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def differences(folder: Path) -> list[str]:
+    """What is wrong with the files in `folder`, a line each."""
+    wanted = {name: text(schema) for name, schema in documents().items()}
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.schema.json")}
+    missing = [f"{name} is missing" for name in wanted if name not in found]
+    stale = [f"{name} belongs to no record" for name in sorted(found) if name not in wanted]
+    changed = [
+        f"{name} is out of date" for name in wanted if found.get(name, wanted[name]) != wanted[name]
+    ]
+    return missing + stale + changed
+
+
+def write(folder: Path) -> None:
+    """Write every schema and delete what is none."""
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.schema.json"):
+        path.unlink()
+    for name, schema in documents().items():
+        (folder / name).write_text(text(schema), encoding="utf-8")
+
+
+def main(arguments: list[str], folder: Path = FOLDER) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    if not parser.parse_args(arguments).check:
+        write(folder)
+        return 0
+    found = differences(folder)
+    for line in found:
+        print(f"schemas/{line}: {REMEDY}", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
