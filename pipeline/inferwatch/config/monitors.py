@@ -1,6 +1,6 @@
 """Monitor files: which models they match, and the definitions they give them.
 
-docs/monitors.md is the language for people; schemas/monitor.schema.json is for editors.
+docs/monitors.md is the language for people; schemas/monitor-file.schema.json is for editors.
 """
 
 import fnmatch
