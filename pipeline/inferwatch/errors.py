@@ -43,6 +43,7 @@ class Reason(enum.StrEnum):
     BAD_TIME = "bad_time"
     LABEL_INVALID = "label_invalid"
     KEY_MISMATCH = "key_mismatch"
+    FATAL = "fatal"
 
 
 class DataError(Exception):

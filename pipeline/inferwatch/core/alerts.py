@@ -82,6 +82,7 @@ class Instance(msgspec.Struct, kw_only=True):
     condition: Condition = "unknown"
     severity: Severity = "warning"
     seq: int = 0
+    seq_before: int = 0
     fired: bool = False
     history: list[tuple[int, str]] = []
     bad_since_ms: int | None = None
@@ -106,6 +107,20 @@ class Instance(msgspec.Struct, kw_only=True):
 def key(check: Check, version: str, feature: str, segment: str) -> str:
     """Where a model keeps the instance."""
     return "\x1f".join((check.alert, version, feature, segment))
+
+
+def begin_anew(instances: dict[str, Instance], key: str) -> None:
+    """Forget all of an alert but its `seq`: a number that was given never comes again."""
+    old = instances.pop(key)
+    if old.seq:
+        instances[key] = Instance(
+            alert=old.alert,
+            version=old.version,
+            feature=old.feature,
+            segment=old.segment,
+            seq=old.seq,
+            seq_before=old.seq,
+        )
 
 
 def count(check: Check, instance: Instance, start: int, level: str, stride: int) -> str:
@@ -171,7 +186,7 @@ def move(instance: Instance, sign: Signal, severity: Severity, reason: str = "")
         order = ("info", "warning", "critical")
         raised = order.index(instance.severity) > order.index(before)
         return Move(previous, "severity_raised" if raised else "severity_lowered")
-    if not instance.seq and instance.condition not in ("pending", "firing"):
+    if instance.seq == instance.seq_before and instance.condition not in ("pending", "firing"):
         return None
     return Move(previous, reason or why)
 

@@ -25,7 +25,8 @@ def accept(emitters: dict[str, Emitter], name: str, seq: int) -> bool:
         return True
     emitter = emitters.pop(name, None)
     if emitter is None:
-        emitter = Emitter(next_seq=seq)
+        # senders count from 0, so what came before may still be on its way
+        emitter = Emitter()
     emitters[name] = emitter
     while len(emitters) > EMITTERS_MAX:
         del emitters[next(iter(emitters))]

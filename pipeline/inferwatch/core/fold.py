@@ -14,7 +14,7 @@ from inferwatch.core.model import Model, ModelState, Position
 from inferwatch.core.output import (
     FORWARDED,
     Output,
-    dead_output,
+    dead_outputs,
     forward_output,
     forwarded_from,
 )
@@ -22,7 +22,7 @@ from inferwatch.core.reference import Values
 from inferwatch.errors import Reason
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import MonitorChange, Skip, Tick
-from inferwatch.records.raw import Decoded, RawRecord, Reject
+from inferwatch.records.raw import SKIPPED, Decoded, RawRecord, Reject
 
 __all__ = ["Counts", "Output", "Partition"]
 
@@ -105,21 +105,22 @@ class Partition:
         """Do not fold the record at `offset`."""
         self._skipped.add(offset)
 
+    def is_skipped(self, offset: int) -> bool:
+        """Whether nobody may even read the record at `offset`."""
+        return offset in self._skipped
+
     def fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
         """Outputs of one record. A record that its model has folded before gives none."""
         self.offset = max(self.offset, raw.offset)
-        decoded = _validated(decoded)
+        decoded = SKIPPED if raw.offset in self._skipped else _validated(decoded)
         self.counts.in_ += decoded.rows_in
-        outputs = [dead_output(raw, reject) for reject in decoded.rejects]
+        outputs = dead_outputs(raw, decoded.rejects)
         rejected = 0
         for reject in decoded.rejects:
             rejected += reject.rows
             _count(self.counts.rejected, reject.reason, reject.rows)
         rest = decoded.rows_in - rejected
         if decoded.record is None:
-            return outputs
-        if raw.offset in self._skipped:
-            _count(self.counts.duplicate, "skipped", rest)
             return outputs
         at = Position(raw.partition, raw.offset, raw.time_ms)
         if isinstance(decoded.record, Tick):

@@ -102,8 +102,15 @@ class Model:
         self.plan = plans.make(definition)
         after = {plan.window.name: plan.digest for plan in self.plan.windows}
         kept = [name for name in after if before.get(name) == after[name]]
+        # a window that was published does not come again, whatever it is called by then
         self.state.tracks = {
-            name: tracks for name, tracks in self.state.tracks.items() if name in kept
+            name: tracks
+            if name in kept
+            else {
+                version: Track(boundary_ms=track.boundary_ms) for version, track in tracks.items()
+            }
+            for name, tracks in self.state.tracks.items()
+            if name in after
         }
         self._forget_waiting()
         self._references.clear()

@@ -53,7 +53,7 @@ def _end_changed(model: Model, definition: Definition, at: Position) -> list[Out
         if old is not None and old == new:
             continue
         outputs += _end(model, old, instance, "check_changed" if new else "check_removed", at)
-        del model.state.instances[key]
+        alerts.begin_anew(model.state.instances, key)
         if old is None or new is None or old.statistic_digest() != new.statistic_digest():
             model.detectors.pop(key, None)
     return outputs

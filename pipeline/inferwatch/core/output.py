@@ -1,10 +1,12 @@
 """What the fold gives back: records for three topics, written once, here."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from inferwatch.errors import Reason
+from inferwatch import __version__
+from inferwatch.errors import DataError, Reason
 from inferwatch.records.outputs import (
     OUTPUT_MAX_BYTES,
     AlertRecord,
@@ -15,6 +17,13 @@ from inferwatch.records.raw import JSON, PREFIX, RawRecord, Reject
 
 ERROR_HEADERS = "__inferwatch.errors."
 FORWARDED = "inferwatch-from"
+ATTEMPTS = "__inferwatch.requeued.attempts"
+FIRST_SEEN = "__inferwatch.requeued.first_seen"
+BODY_HERE = "here"
+BODY_ELSEWHERE = "in the record's first letter"
+LETTERS_MAX = 10
+HEADERS_MAX = 64
+HEADERS_MAX_BYTES = 16_384
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -94,8 +103,25 @@ def forwarded_from(origin: bytes) -> tuple[str, int]:
     return f"@{partition}", int(offset[:18])
 
 
-def dead_output(raw: RawRecord, reject: Reject) -> Output:
-    """A dead letter: the record as it came, and why. A row of a batch has its own."""
+def dead_outputs(raw: RawRecord, rejects: Sequence[Reject]) -> list[Output]:
+    """Dead letters of one record: one a reject, of which the first carries the bytes.
+
+    Beyond `LETTERS_MAX` the last one counts the rest: a broken sender must not fill the topic.
+    """
+    named = list(rejects[:LETTERS_MAX])
+    if len(rejects) > LETTERS_MAX:
+        rest = rejects[LETTERS_MAX - 1 :]
+        rows = sum(reject.rows for reject in rest)
+        detail = f"and {len(rest) - 1} more reasons: {rest[0].detail}"
+        named[-1] = msgspec.structs.replace(rest[0], rows=rows, detail=detail)
+    return [dead_output(raw, reject, body=not place) for place, reject in enumerate(named)]
+
+
+def dead_output(raw: RawRecord, reject: Reject, *, body: bool = True) -> Output:
+    """A dead letter: where the record stands, why it was not folded, and its bytes or not.
+
+    `attempts` and `first_seen` reach back over what `inferwatch dlq requeue` has sent again.
+    """
     id_ = raw.name if reject.row < 0 else f"{raw.name}-{reject.row}"
     facts = {
         "topic": raw.topic,
@@ -104,10 +130,49 @@ def dead_output(raw: RawRecord, reject: Reject) -> Output:
         "timestamp": raw.time_ms,
         "stage": reject.stage,
         "reason": Reason(reject.reason).value,
+        "exception.class": DataError.__name__,
         "exception.message": reject.detail,
+        "component": "inferwatch",
+        "version": __version__,
+        "attempts": 1 + _number(raw.headers.get(ATTEMPTS), 0),
+        "first_seen": _number(raw.headers.get(FIRST_SEEN), raw.time_ms),
         "row": reject.row,
         "rows": reject.rows,
         "id": id_,
+        "body": BODY_HERE if body else BODY_ELSEWHERE,
     }
     headers = {f"{ERROR_HEADERS}{name}": str(value).encode() for name, value in facts.items()}
-    return Output("dead", raw.key or b"", raw.value or b"", id_, dict(raw.headers) | headers)
+    value = raw.value or b"" if body else b""
+    return Output("dead", raw.key or b"", value, id_, _few(raw.headers) | headers)
+
+
+def without_body(letter: Output, why: str) -> Output:
+    """The same dead letter as a pointer: the bytes are where its headers say, while the log lasts.
+
+    `why` goes into the `body` header.
+    """
+    headers = letter.headers | {f"{ERROR_HEADERS}body": why.encode()}
+    return msgspec.structs.replace(letter, value=b"", headers=headers)
+
+
+def _number(text: bytes | None, otherwise: int) -> int:
+    return int(text) if text is not None and text.isdigit() and len(text) < 19 else otherwise
+
+
+def _header_bytes(header: tuple[str, bytes]) -> int:
+    return len(header[0]) + len(header[1])
+
+
+def _few(headers: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The record's own headers; a flood of them is left out, by name, the largest first."""
+    size = sum(map(_header_bytes, headers.items()))
+    if len(headers) <= HEADERS_MAX and size <= HEADERS_MAX_BYTES:
+        return dict(headers)
+    kept: dict[str, bytes] = {}
+    left_bytes = HEADERS_MAX_BYTES
+    for name, value in sorted(headers.items(), key=_header_bytes):
+        left_bytes -= _header_bytes((name, value))
+        if left_bytes < 0 or len(kept) == HEADERS_MAX:
+            break
+        kept[name] = value
+    return kept | {f"{ERROR_HEADERS}headers_left_out": str(len(headers) - len(kept)).encode()}

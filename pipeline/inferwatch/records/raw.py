@@ -53,6 +53,12 @@ class Decoded(msgspec.Struct, frozen=True):
     rows_in: int = 1
 
 
+SKIPPED = Decoded(
+    None, (Reject(reason=Reason.FATAL, detail="it ended three workers", stage="fold"),), 1
+)
+"""In place of a record that a `skip` record names: nobody reads it any more."""
+
+
 def headers(word: str, *, id: str, source: str, time: str, content_type: str) -> dict[str, bytes]:
     """Binary-mode CloudEvents headers of a record of type `io.inferwatch.<word>.v1`."""
     return {

@@ -13,7 +13,7 @@ from inferwatch.errors import ConfigError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import MonitorChange, Skip
-from inferwatch.records.raw import PREFIX, Decoded, RawRecord
+from inferwatch.records.raw import PREFIX, SKIPPED, Decoded, RawRecord
 from inferwatch.replay.log import LogReader
 
 WORDS = (f"{PREFIX}monitor.".encode(), f"{PREFIX}skip.".encode())
@@ -99,6 +99,7 @@ def records(
     with LogReader(connection, "events.v1") as reader:
         for partition, (start, end) in found.spans.items():
             for raw in reader.read(partition, start, end):
-                decoded = decode(raw)
+                skipped = (raw.partition, raw.offset) in found.skipped
+                decoded = SKIPPED if skipped else decode(raw)
                 if recorded_rules or not isinstance(decoded.record, MonitorChange):
                     yield raw, decoded

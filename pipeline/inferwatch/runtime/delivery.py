@@ -14,9 +14,11 @@ in the simulator. Its rules, in the order they matter:
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -26,12 +28,13 @@ from inferwatch.errors import ConfigError, Exit
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import MonitorChange, Skip
-from inferwatch.records.raw import JSON, Decoded, RawRecord, headers
+from inferwatch.records.raw import JSON, SKIPPED, Decoded, RawRecord, headers
 from inferwatch.runtime import checkpoint as checkpoints
-from inferwatch.runtime import embedded
+from inferwatch.runtime import embedded, letters
 from inferwatch.runtime.checkpoint import Attempt, BrokenStateError, Record, Restored
 from inferwatch.runtime.ports import Link, Observer, Rules
 
+T = TypeVar("T")
 log = logging.getLogger("inferwatch.worker")
 TOPIC_OF = {"window": "windows.v1", "alert": "alerts.v1", "dead": "dlq.v1", "forward": "events.v1"}
 HANDOVER_S = 3.0
@@ -48,8 +51,7 @@ class Owned:
         self.partition = partition
         self.definitions = found.definitions
         self.roots = found.roots
-        self.spare = found.spare  # keys to delete once all models have roots of ours
-        self.freed: list[bytes] = []
+        self.garbage = dict.fromkeys(found.spare)  # keys that no root needs
         self.inherited = bool(found.spare)
         self.state_end = state_end
         self.sends: list[asyncio.Future[None]] = []
@@ -82,6 +84,7 @@ class Delivery:
         self.embedded, self.accept_state_loss = on_embedded, accept_state_loss
         self.owned: dict[int, Owned] = {}
         self.lock = asyncio.Lock()
+        self.quota = letters.Quota()
         self.generation: int | None = None
         self.closing = False
 
@@ -184,8 +187,7 @@ class Delivery:
                     Exit.STALLED,
                     f"partition {raw.partition} jumped from {expected} to {raw.offset}",
                 )
-        decoded = decode(raw)
-        self.link.reach("C1")
+        decoded = await self._attempt(owned, raw, lambda: self._decode(owned, raw))
         name = owned.partition.undefined(decoded)
         if name is not None:
             await self._define(owned, name, raw.offset)
@@ -193,22 +195,43 @@ class Delivery:
             await self._note_trying(owned, raw.offset)
         if self.owned.get(raw.partition) is not owned:
             return
+        # from here to the last send nothing waits: a checkpoint in between would lose outputs
+        outputs = await self._attempt(owned, raw, lambda: owned.partition.fold(raw, decoded))
+        outputs = self._fitted(outputs)
+        self.link.reach("C2")
+        owned.sends += [
+            asyncio.ensure_future(self._emit(position, output))
+            for position, output in enumerate(outputs)
+        ]
+        self.observer.folded(owned.partition, raw, decoded, outputs)
+        self._announce_change(owned, decoded)
+
+    def _fitted(self, outputs: Sequence[Output]) -> list[Output]:
+        """The outputs of one record as they are sent: dead letters under their quota."""
+        self.quota.read(self.link.now_s())
+        return [
+            letters.fit(output, self.quota) if output.kind == "dead" else output
+            for output in outputs
+        ]
+
+    def _decode(self, owned: Owned, raw: RawRecord) -> Decoded:
+        decoded = SKIPPED if owned.partition.is_skipped(raw.offset) else decode(raw)
+        self.link.reach("C1")
+        return decoded
+
+    async def _attempt(self, owned: Owned, raw: RawRecord, work: Callable[[], T]) -> T:
+        """The result of `work`, without waiting; where it is a bug, our successor is told of it."""
         try:
-            outputs = owned.partition.fold(raw, decoded)
+            return work()
         except ConfigError:
             raise
         except Exception:
-            await self._note_trying(owned, raw.offset)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HANDOVER_S):
+                    await self._note_trying(owned, raw.offset)
             raise
-        self.link.reach("C2")
-        owned.sends += [
-            asyncio.ensure_future(self._emit(raw, position, output))
-            for position, output in enumerate(outputs)
-        ]
-        self.observer.folded(raw.partition, raw, decoded, outputs)
-        self._announce_change(owned, decoded)
 
-    async def _emit(self, raw: RawRecord, position: int, output: Output) -> None:
+    async def _emit(self, position: int, output: Output) -> None:
         if position:
             self.link.reach("C3")
         acknowledged = await self.link.send(
@@ -217,10 +240,11 @@ class Delivery:
         self.link.reach("C15" if output.kind == "dead" else "C4")
         await acknowledged
 
-    async def _write(self, number: int, records: Iterable[Record], point: str = "") -> None:
+    async def _write(self, owned: Owned, records: Iterable[Record], point: str = "") -> None:
         """Records on the state topic, all acknowledged."""
-        acknowledged = []
+        acknowledged, number = [], owned.partition.number
         for key, value in records:
+            owned.garbage.pop(key, None)
             acknowledged.append(await self.link.send("state.v1", key, value, {}, number))
             if point:
                 self.link.reach(point)
@@ -233,7 +257,7 @@ class Delivery:
         number = owned.partition.number
         if name not in owned.definitions:
             record = checkpoints.definition_record(name, self._definition(name), self.link.writer)
-            await self._write(number, [record])
+            await self._write(owned, [record])
             # a stalled owner may have written another one at the same time: the first in the log
             # rules, for both of us and for all who come after
             written, owned.state_end = await self.link.state(number, owned.state_end)
@@ -286,7 +310,7 @@ class Delivery:
 
     async def _note_start(self, owned: Owned, before: Attempt | None) -> None:
         """Count starts without progress; skip the record that has ended three of them."""
-        offset, number = owned.partition.offset, owned.partition.number
+        offset = owned.partition.offset
         attempt = Attempt(offset=offset)
         if before is not None:
             suspect, deaths = before.suspect, before.deaths
@@ -298,20 +322,20 @@ class Delivery:
             starts = before.starts + 1 if before.offset == offset else 1
             attempt = Attempt(offset=offset, starts=starts, suspect=suspect, deaths=deaths)
         owned.attempt = attempt
-        await self._write(number, [checkpoints.attempt_record(attempt, self.link.writer)])
+        await self._write(owned, [checkpoints.attempt_record(attempt, self.link.writer)])
         if attempt.deaths >= DEATHS_MAX and attempt.suspect not in owned.skips:
             await self._skip(owned, attempt.suspect)
 
     async def _note_trying(self, owned: Owned, offset: int) -> None:
         attempt = msgspec.structs.replace(owned.attempt, trying=offset)
         record = checkpoints.attempt_record(attempt, self.link.writer)
-        await self._write(owned.partition.number, [record])
+        await self._write(owned, [record])
 
     async def _skip(self, owned: Owned, offset: int) -> None:
         """Nobody folds the record any more: told to our successors, then to every replay."""
         number = owned.partition.number
         log.error("record %d of partition %d ended three processes: skipped", offset, number)
-        await self._write(number, [checkpoints.skip_record(offset, self.link.writer)])
+        await self._write(owned, [checkpoints.skip_record(offset, self.link.writer)])
         skip = Skip(offset=offset, why=f"ended {owned.attempt.deaths} processes")
         described = _described("skip", f"{number}-{offset}")
         sent = await self.link.send("events.v1", None, msgspec.json.encode(skip), described, number)
@@ -391,14 +415,14 @@ class Delivery:
         number, link = owned.partition.number, self.link
         await asyncio.gather(*sends)
         link.reach("C5")
-        await self._write(number, [record for one in cuts for record in one.chunks], "C5")
+        await self._write(owned, [record for one in cuts for record in one.chunks], "C5")
         link.reach("C6")
         for position, one in enumerate(cuts):
             if position:
                 link.reach("C8")
-            await self._write(number, [one.record], "C7")
+            await self._write(owned, [one.record], "C7")
         link.reach("C9")
-        await self._write(number, [marker])
+        await self._write(owned, [marker])
         answer = asyncio.ensure_future(link.commit({number: offset + 1}))
         await asyncio.sleep(0)
         link.reach("C10")
@@ -407,7 +431,7 @@ class Delivery:
         self._account(owned, offset, cuts)
         self.observer.committed(number, accepted=accepted)
         if accepted:
-            await self._delete_spare(owned)
+            await self._delete_garbage(owned)
 
     def _account(self, owned: Owned, offset: int, cuts: Sequence[checkpoints.Cut]) -> None:
         """Remember what is safe now."""
@@ -418,7 +442,7 @@ class Delivery:
             size = sum(len(value or b"") for _, value in (*one.chunks, one.record))
             owned.roots[one.root.model] = one.root
             owned.saved_at_s[one.root.model] = (now_s, size)
-            owned.freed += one.freed
+            owned.garbage.update(dict.fromkeys(one.freed))
             written += size
         owned.saved_offset = offset
         owned.written_bytes += written
@@ -436,20 +460,18 @@ class Delivery:
             if one.root.model in owned.partition.models:
                 self.observer.watched(owned.partition.models[one.root.model])
 
-    async def _delete_spare(self, owned: Owned) -> None:
+    async def _delete_garbage(self, owned: Owned) -> None:
         """Tombstones for what no root needs: the commit before this was accepted, so we own it."""
-        gone = owned.freed
-        if owned.inherited:
-            gone = [*owned.spare, *gone]
-        if not gone:
-            return
-        self.link.reach("C12")
-        owned.spare, owned.freed, owned.inherited = [], [], False
-        await self._write(owned.partition.number, [(key, None) for key in gone], "C12")
+        if owned.garbage:
+            self.link.reach("C12")
+            owned.inherited = False
+            await self._write(owned, [(key, None) for key in owned.garbage], "C12")
 
     async def _guard(self, work: Awaitable[None]) -> None:
         try:
             await work
+        except asyncio.CancelledError:
+            raise  # a hand-over that took too long: its input is folded again
         except ConfigError as error:
             self.link.die(Exit.CONFIG, str(error))
         except BaseException as error:
