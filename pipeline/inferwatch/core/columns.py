@@ -18,14 +18,18 @@ NO_VALUES: Floats = np.empty(0)
 
 
 class Columns(msgspec.Struct):
-    """Names the model has used so far; a position never changes."""
+    """Names the model has used so far; a position never changes.
+
+    `capped` counts what found no place: columns of a batch by `features`, rows under `__other__` by
+    `classes`, `segments` and `versions`.
+    """
 
     numeric: list[str] = []
     categories: list[str] = []
     classes: list[str] = []
     segments: dict[str, list[str]] = {}
     task: Task = "unknown"
-    overflow: int = 0
+    capped: dict[str, int] = {}
 
 
 class Block(msgspec.Struct):
@@ -133,7 +137,7 @@ def _numeric(columns: Columns, rows: Rows) -> NDArray[np.float32]:
         if name in known:
             block[known[name]] = rows.numeric[source]
         else:
-            columns.overflow += 1
+            count_capped(columns, "features", 1)
     return block
 
 
@@ -143,9 +147,15 @@ def _categories(columns: Columns, rows: Rows) -> dict[str, Words]:
             if len(columns.categories) < FEATURES_MAX:
                 columns.categories.append(name)
             else:
-                columns.overflow += 1
+                count_capped(columns, "features", 1)
     absent = Words((), np.full(rows.n, -1, np.int32))
     return {name: rows.categories.get(name, absent) for name in columns.categories}
+
+
+def count_capped(columns: Columns, kind: str, count: int) -> None:
+    """So much found no place under a cap."""
+    if count:
+        columns.capped[kind] = columns.capped.get(kind, 0) + count
 
 
 def class_name(value: float) -> str:
@@ -163,11 +173,11 @@ def answers(columns: Columns, answer: Words | Floats | None, n: int) -> tuple[Co
             return codes, values
         return codes, np.where(np.isfinite(answer), answer, np.nan)
     if isinstance(answer, Words):
-        return recode(columns.classes, answer, CLASSES_MAX), values
+        return _coded(columns, "classes", columns.classes, answer, CLASSES_MAX), values
     finite = np.isfinite(answer)
     distinct, position = np.unique(answer[finite], return_inverse=True)
     words = Words(tuple(class_name(float(value)) for value in distinct), position.astype(np.int32))
-    codes[finite] = recode(columns.classes, words, CLASSES_MAX)
+    codes[finite] = _coded(columns, "classes", columns.classes, words, CLASSES_MAX)
     return codes, values
 
 
@@ -207,4 +217,13 @@ def _segment(columns: Columns, facts: ModelFacts, rows: Rows, name: str) -> Code
     column = rows.segments.get(name) or rows.categories.get(name)
     if column is None:
         return np.full(rows.n, -1, np.int32)
-    return recode(columns.segments.setdefault(name, []), column, facts.segments_max)
+    known = columns.segments.setdefault(name, [])
+    return _coded(columns, "segments", known, column, facts.segments_max)
+
+
+def _coded(columns: Columns, kind: str, known: list[str], column: Words, most: int) -> Codes:
+    """`recode`, with a count of the rows that share `__other__`."""
+    codes = recode(known, column, most)
+    if len(known) > most:
+        count_capped(columns, kind, int((codes == known.index(OTHER)).sum()))
+    return codes

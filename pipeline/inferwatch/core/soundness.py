@@ -4,6 +4,7 @@ Monitor files are checked line by line (`config`), so what is found here was wri
 or damaged. Cost: some microseconds a check.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -123,7 +124,7 @@ def _finite(values: Iterable[float]) -> bool:
 
 
 def _ascending(edges: list[float]) -> bool:
-    return _finite(edges) and all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    return _finite(edges) and all(low < high for low, high in itertools.pairwise(edges))
 
 
 def _window(window: Window) -> Iterator[str]:

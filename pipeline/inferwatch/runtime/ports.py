@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import NoReturn, Protocol
 
-from inferwatch.core.fold import Output
+from inferwatch.core.fold import Output, Partition
 from inferwatch.core.model import Model
 from inferwatch.core.reference import Values
 from inferwatch.errors import Exit
@@ -74,14 +74,19 @@ class Observer(Protocol):
     restoring: bool
     assigned: bool
 
-    def took_over(self, partitions: Sequence[int]) -> None: ...
+    def took_over(self, partitions: Sequence[int]) -> None:
+        """A new assignment is restored."""
 
     def folded(
-        self, partition: int, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
-    ) -> None: ...
+        self, partition: Partition, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
+    ) -> None:
+        """One record went through the fold."""
 
-    def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None: ...
+    def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None:
+        """A checkpoint is on the state topic."""
 
-    def committed(self, partition: int, *, accepted: bool) -> None: ...
+    def committed(self, partition: int, *, accepted: bool) -> None:
+        """What the group said to a commit."""
 
-    def watched(self, model: Model) -> None: ...
+    def watched(self, model: Model) -> None:
+        """A model as its checkpoint has it."""

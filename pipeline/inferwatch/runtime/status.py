@@ -1,59 +1,140 @@
-"""How the worker is doing, as its health endpoints, metrics and watchdog see it."""
+"""How a process is doing, as its health endpoints, metrics and watchdog see it.
 
+Stuck, slow and restoring are told apart: `restoring` while state is read back, `working` while
+records are folded or none is left, `slow` while the log grows faster than it is folded, `stuck`
+where nothing moves although something should, or what was folded is not made safe.
+"""
+
+import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
-from inferwatch.core.fold import Output
+import msgspec
+
+from inferwatch.core.fold import Counts, Output, Partition
 from inferwatch.core.model import Model
+from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
 from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
 
 READY_S = 30.0
 STALLED_S = 60.0
+UNSAVED_S = 120.0
+RESTORE_S = 300.0
+SLOW_RECORDS = 1_000
+LOOP_REMEMBERED_S = 60.0
+State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
+
+
+class _Published(msgspec.Struct):
+    """What metrics read of a window record."""
+
+    late: int = 0
+    revision: int = 0
+
+
+_window = msgspec.json.Decoder(_Published)
 
 
 class Status:
-    """Written by the event loop, read by the watchdog and health threads."""
+    """Written by the event loop, read by the watchdog and health threads.
 
-    def __init__(self, metrics: Metrics | NotifierMetrics) -> None:
+    :param clock_s: seconds that only move forward.
+    """
+
+    def __init__(
+        self, metrics: Metrics | NotifierMetrics, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self.metrics = metrics
-        self.assigned = self.restoring = False
+        self.assigned = False
         self.stopping_since_s: float | None = None
-        self.beat_s = time.monotonic()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._clock_s = clock_s
+        self._restoring_since_s: float | None = None
+        self._lag_records = 0
+        self._beat_s = clock_s()
+        self._unsaved_s: dict[int, float] = {}
+        self._checkpoint_s: dict[int, float] = {}
+        self._counted: dict[int, Counts] = {}
+        self._overflow: dict[str, dict[str, int]] = {}
+        self._asked_loop_s: float | None = None
+        self._loop_lag_s, self._loop_lag_at_s = 0.0, clock_s()
+        metrics.loop_lag.set_function(self.loop_lag_s)
+
+    # ── what is told by the event loop ───────────────────────────────────────────────────────────
+
+    @property
+    def restoring(self) -> bool:
+        """Whether the state of an assignment is being read back."""
+        return self._restoring_since_s is not None
+
+    @restoring.setter
+    def restoring(self, now: bool) -> None:
+        """A restore begins, or is over."""
+        self._restoring_since_s = self._clock_s() if now else None
 
     def took_over(self, partitions: Sequence[int]) -> None:
         """A new assignment is restored."""
         self.restoring, self.assigned = False, True
-        self.beat_s = time.monotonic()
+        self._beat_s = self._clock_s()
+        for number in self._checkpoint_s.keys() - set(partitions):
+            if isinstance(self.metrics, Metrics):
+                self.metrics.forget_partition(number)
+        self._unsaved_s, self._checkpoint_s, self._counted = {}, {}, {}
         self.metrics.rebalances.inc()
         self.metrics.partitions.set(len(partitions))
+        with contextlib.suppress(RuntimeError):  # told from no loop, as in a test
+            self.loop = asyncio.get_running_loop()
 
     def folded(
-        self, partition: int, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
+        self, partition: Partition, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
     ) -> None:
-        """One record went through the fold."""
-        self.beat_s = time.monotonic()
-        metrics = self.metrics
-        metrics.in_rows.inc(decoded.rows_in)
+        """One record went through the fold; `decoded` is what it said."""
+        now_s, number, metrics = self._clock_s(), partition.number, self.metrics
+        self._beat_s = now_s
+        self._unsaved_s.setdefault(number, now_s)
+        self._count(partition)
         metrics.event_delay.observe(max(0.0, time.time() - raw.time_ms / 1000))
-        for reject in decoded.rejects:
-            metrics.rejected.labels(reject.reason.value).inc(reject.rows)
         for output in outputs:
             metrics.outputs.labels(output.kind).inc()
-        metrics.progress_time.labels(str(partition)).set_to_current_time()
+            if output.kind == "dead":
+                here = output.headers.get(f"{ERROR_HEADERS}body") == BODY_HERE.encode()
+                metrics.dlq.labels("whole" if here else "pointer").inc()
+            elif output.kind == "window":
+                published = _window.decode(output.value)
+                metrics.late.inc(published.late if not published.revision else 0)
+        metrics.progress_time.labels(str(number)).set_to_current_time()
+
+    def _count(self, partition: Partition) -> None:
+        """Bring the counters up to the fold's own counts, which hold in = ok + rejected + …"""
+        now, metrics = partition.counts, self.metrics
+        before = self._counted.get(partition.number) or Counts()
+        metrics.in_rows.inc(now.in_ - before.in_)
+        metrics.ok.inc(now.ok - before.ok)
+        for reason, rows in now.rejected.items():
+            metrics.rejected.labels(reason.value).inc(rows - before.rejected.get(reason, 0))
+        for kind, rows in now.duplicate.items():
+            metrics.duplicate.labels(kind).inc(rows - before.duplicate.get(kind, 0))
+        self._counted[partition.number] = Counts(
+            now.in_, now.ok, dict(now.rejected), dict(now.duplicate)
+        )
+        metrics.models.set(len(partition.models))
 
     def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None:
         """A checkpoint is on the state topic."""
-        self.metrics.checkpoints.inc()
+        self._checkpoint_s[partition] = self._clock_s()
         self.metrics.checkpoint_time.labels(str(partition)).set_to_current_time()
         self.metrics.state_bytes.labels(str(partition)).set(state_bytes)
         self.metrics.state_written.inc(written_bytes)
 
     def committed(self, partition: int, *, accepted: bool) -> None:
         """The group's answer: refused means that this member no longer owns the partition."""
+        self.metrics.checkpoints.labels("accepted" if accepted else "refused").inc()
         if accepted:
+            self._unsaved_s.pop(partition, None)
             self.metrics.commit_time.labels(str(partition)).set_to_current_time()
         else:
             self.metrics.fenced.inc()
@@ -61,36 +142,106 @@ class Status:
     def watched(self, model: Model) -> None:
         """A model as its checkpoint has it."""
         metrics, state = self.metrics, model.state
-        metrics.model_rows.labels(model.name).set(sum(state.rows.values()))
+        name = metrics.model(model.name)
+        metrics.model_rows.labels(name).set(sum(state.rows.values()))
+        metrics.sampled.labels(name).set(model.join.sampled())
         if state.watermark.now_ms() > 0:
-            metrics.watermark.labels(model.name).set(state.watermark.now_ms() / 1000)
+            metrics.watermark.labels(name).set(state.watermark.now_ms() / 1000)
         firing = Counter(one.alert for one in state.instances.values() if one.condition == "firing")
         for check in model.definition.checks:
-            metrics.alert_firing.labels(check.alert, model.name).set(firing[check.alert])
+            metrics.alert_firing.labels(check.alert, name).set(firing[check.alert])
+        before = self._overflow.setdefault(model.name, dict(state.columns.capped))
+        for kind, count in state.columns.capped.items():
+            metrics.overflow.labels(kind).inc(max(0, count - before.get(kind, 0)))
+        self._overflow[model.name] = dict(state.columns.capped)
 
     def lag(self, records: int) -> None:
         """Records still in the log; none means progress."""
+        self._lag_records = records
         self.metrics.lag.set(records)
         if not records:
-            self.beat_s = time.monotonic()
+            self._beat_s = self._clock_s()
+
+    # ── what threads ask ─────────────────────────────────────────────────────────────────────────
+
+    def ask_loop(self) -> None:
+        """Measure how long the event loop lets a callback wait; asked every second by a thread."""
+        if self.loop is None or self._asked_loop_s is not None:
+            return
+        self._asked_loop_s = self._clock_s()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+            self.loop.call_soon_threadsafe(self._loop_answered)
+
+    def _loop_answered(self) -> None:
+        self._note_loop_lag(self._waited_s())
+        self._asked_loop_s = None
+
+    def _waited_s(self) -> float:
+        asked_s = self._asked_loop_s
+        return 0.0 if asked_s is None else self._clock_s() - asked_s
+
+    def _note_loop_lag(self, lag_s: float) -> None:
+        now_s = self._clock_s()
+        if lag_s >= self._loop_lag_s or now_s - self._loop_lag_at_s > LOOP_REMEMBERED_S:
+            self._loop_lag_s, self._loop_lag_at_s = lag_s, now_s
+
+    def loop_lag_s(self) -> float:
+        """The longest wait of the last minute, the present one included: a blocked loop shows."""
+        return max(self._loop_lag_s, self._waited_s())
 
     def idle_s(self) -> float:
         """Seconds since the last progress."""
-        return time.monotonic() - self.beat_s
+        return self._clock_s() - self._beat_s
+
+    def unsaved_s(self) -> float:
+        """Seconds since the oldest record was folded that no accepted commit covers."""
+        oldest_s = min(list(self._unsaved_s.values()), default=None)
+        return 0.0 if oldest_s is None else self._clock_s() - oldest_s
+
+    def state(self) -> State:
+        """One word for how it is."""
+        if self.stopping_since_s is not None:
+            return "stopping"
+        if self.restoring:
+            return "restoring"
+        if not self.assigned:
+            return "starting"
+        if self.idle_s() >= READY_S or self.unsaved_s() >= STALLED_S:
+            return "stuck"
+        return "slow" if self._lag_records >= SLOW_RECORDS else "working"
+
+    def stalled(self) -> str:
+        """Why a restart would help, "" where it would not."""
+        since_s = self._restoring_since_s
+        if since_s is not None:
+            waited_s = self._clock_s() - since_s
+            return f"a restore took longer than {RESTORE_S:.0f} s" if waited_s > RESTORE_S else ""
+        if self.idle_s() > STALLED_S:
+            return f"no progress for {STALLED_S:.0f} s"
+        if self.unsaved_s() > UNSAVED_S:
+            return f"nothing that was folded was made safe for {UNSAVED_S:.0f} s"
+        return ""
 
     def health(self) -> dict[str, Any]:
-        """What `/readyz` answers."""
+        """What the health paths answer."""
+        checkpoints = list(self._checkpoint_s.values())
+        age_s = self._clock_s() - min(checkpoints) if checkpoints else None
         return {
+            "state": self.state(),
             "assigned": self.assigned,
             "restoring": self.restoring,
-            "seconds_without_progress": round(self.idle_s(), 1),
             "stopping": self.stopping_since_s is not None,
+            "seconds_without_progress": round(self.idle_s(), 1),
+            "seconds_without_commit": round(self.unsaved_s(), 1),
+            "seconds_since_checkpoint": None if age_s is None else round(age_s, 1),
+            "loop_lag_seconds": round(self.loop_lag_s(), 3),
+            "lag_records": self._lag_records,
         }
 
     def ready(self) -> bool:
         """Assigned, restored, and folding or with nothing to fold."""
-        return self.assigned and self.idle_s() < READY_S and self.stopping_since_s is None
+        return self.state() in ("working", "slow")
 
     def alive(self) -> bool:
-        """False only when a restart would help; never during a restore."""
-        return self.restoring or self.idle_s() < STALLED_S
+        """False only when a restart would help."""
+        return not self.stalled()

@@ -1,8 +1,9 @@
 """A thread, not a task: it must work when the event loop does not.
 
 A Faust worker can be alive and idle for ever. This ends the process when there is lag and no
-progress for a minute, and when a shutdown takes longer than its drain deadline; the supervisor
-starts a new one.
+progress for a minute, when what was folded is not made safe, when a restore does not end, and when
+a shutdown takes longer than its drain deadline; the supervisor starts a new one. It also asks the
+event loop every second how long it lets others wait.
 """
 
 import threading
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from inferwatch.errors import Exit
-from inferwatch.runtime.status import STALLED_S, Status
+from inferwatch.runtime.status import Status
 
 DRAIN_S = 20.0
 
@@ -23,13 +24,14 @@ def start(
     def watch() -> None:
         while True:
             time.sleep(1.0)
+            status.ask_loop()
             now = time.monotonic()
             if stopping():
                 status.stopping_since_s = status.stopping_since_s or now
                 if now - status.stopping_since_s > DRAIN_S:
                     die(Exit.DRAIN_DEADLINE, f"the drain took longer than {DRAIN_S:.0f} s")
-            elif not status.restoring and status.idle_s() > STALLED_S:
-                die(Exit.STALLED, f"no progress for {STALLED_S:.0f} s")
+            elif why := status.stalled():
+                die(Exit.STALLED, why)
 
     thread = threading.Thread(target=watch, name="watchdog", daemon=True)
     thread.start()

@@ -1,0 +1,216 @@
+"""Health: stuck is told from slow, from restoring and from idle, and each answer has its path."""
+
+import asyncio
+import json
+import threading
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from inferwatch.core.fold import Partition
+from inferwatch.errors import Exit
+from inferwatch.records.decode import decode
+from inferwatch.runtime import health, status, watchdog
+from inferwatch.runtime.status import Status
+from inferwatch.telemetry.metrics import MODELS_MAX, OTHER, Metrics
+from inferwatch.testing import streams
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    """Time stands still."""
+    return Clock()
+
+
+@pytest.fixture
+def found(clock):
+    """A worker that has just started."""
+    return Status(Metrics(), clock)
+
+
+def fold_one(found: Status) -> None:
+    """One record goes through the fold."""
+    partition, (raw,) = Partition(0), streams.placed(streams.stream(1, records=1))
+    decoded = decode(raw)
+    if name := partition.undefined(decoded):
+        partition.define(name, streams.definition(name), raw.offset)
+    found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+
+
+def test_a_start_and_a_restore_are_neither_ready_nor_dead(found, clock):
+    """While state is read back a restart would not help, and rows are not folded."""
+    assert (found.state(), found.ready(), found.alive()) == ("starting", False, True)
+    found.restoring = True
+    clock.now_s += 200
+    assert (found.state(), found.ready(), found.alive()) == ("restoring", False, True)
+    clock.now_s += status.RESTORE_S
+    assert not found.alive()
+    assert "restore" in found.stalled()
+    found.took_over([0])
+    assert (found.state(), found.ready(), found.alive()) == ("working", True, True)
+
+
+def test_idle_is_well_and_stuck_is_not(found, clock):
+    """G11: with lag and no progress it is not ready after 30 s and not alive after 60 s."""
+    found.took_over([0])
+    for _ in range(10):
+        clock.now_s += 20
+        found.lag(0)
+    assert found.state() == "working"
+    found.lag(5)
+    clock.now_s += 29
+    assert found.ready()
+    clock.now_s += 2
+    assert (found.state(), found.ready(), found.alive()) == ("stuck", False, True)
+    clock.now_s += 30
+    assert not found.alive()
+
+
+def test_slow_is_ready(found, clock):
+    """A worker behind the log that folds on is no case for a restart."""
+    found.took_over([0])
+    for _ in range(10):
+        fold_one(found)
+        found.committed(0, accepted=True)
+        found.lag(50_000)
+        clock.now_s += 10
+    assert (found.state(), found.ready(), found.alive()) == ("slow", True, True)
+
+
+def test_folding_without_commits_is_stuck(found, clock):
+    """What is folded and never made safe would all be folded again: it ends, and says why."""
+    found.took_over([0])
+    for _ in range(7):
+        fold_one(found)
+        found.committed(0, accepted=False)
+        clock.now_s += 10
+    assert found.state() == "stuck"
+    assert found.health()["seconds_without_commit"] == 70
+    clock.now_s += 59
+    fold_one(found)
+    assert "safe" in found.stalled()
+    found.committed(0, accepted=True)
+    assert found.ready()
+
+
+def test_metrics_hold_what_the_fold_counts(found):
+    """Rows in are ok, rejected or duplicate, in the metrics too, whatever comes."""
+    partition = Partition(0)
+    stream = streams.stream(5)
+    for offset, raw in enumerate([*stream, *stream[:20], *stream]):
+        raw = streams.placed([raw], first=offset if offset < 220 else offset - 220)[0]
+        if offset % 9 == 0:
+            raw = type(raw)(raw.topic, 0, raw.offset, raw.time_ms, raw.key, b"\xff{", raw.headers)
+        decoded = decode(raw)
+        if name := partition.undefined(decoded):
+            partition.define(name, streams.definition(name), raw.offset)
+        found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+    samples = {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for metric in found.metrics.registry.collect()
+        for sample in metric.samples
+    }
+
+    def total(name: str) -> float:
+        return sum(value for (found, _), value in samples.items() if found == f"inferwatch_{name}")
+
+    assert total("in_total") == partition.counts.in_ > 1_000
+    assert total("ok_total") == partition.counts.ok
+    assert total("rejected_total") == sum(partition.counts.rejected.values()) > 10
+    assert total("duplicate_total") == sum(partition.counts.duplicate.values()) > 100
+    assert total("in_total") == total("ok_total") + total("rejected_total") + total(
+        "duplicate_total"
+    )
+    assert total("dlq_total") == samples["inferwatch_outputs_total", ("dead",)] > 10
+
+
+def test_a_partition_that_went_takes_its_series_along(found):
+    """Nobody reads a checkpoint age of a partition that another worker owns."""
+    found.took_over([0, 1])
+    for number in (0, 1):
+        found.checkpointed(number, 10, 10)
+    found.took_over([1])
+    text = [
+        sample.labels for metric in found.metrics.registry.collect() for sample in metric.samples
+    ]
+    assert {labels["partition"] for labels in text if "partition" in labels} == {"1"}
+
+
+def test_many_models_share_a_label():
+    """G10: series are bounded, whatever the number of models."""
+    metrics = Metrics()
+    labels = {metrics.model(f"team/m{number}") for number in range(3 * MODELS_MAX)}
+    assert len(labels) == MODELS_MAX + 1
+    assert OTHER in labels
+    assert metrics.model("team/m0") == "team/m0"
+
+
+def test_a_blocked_loop_shows_while_it_is_blocked(found, clock):
+    """F09: the lag grows while nothing answers, and is remembered for a minute after."""
+
+    async def blocked() -> None:
+        found.took_over([0])
+        found.ask_loop()
+        clock.now_s += 30
+        assert found.loop_lag_s() == 30
+        found.ask_loop()
+        await asyncio.sleep(0)
+        assert found.loop_lag_s() == 30
+        clock.now_s += 61
+        found.ask_loop()
+        await asyncio.sleep(0)
+        assert found.loop_lag_s() == 0
+
+    asyncio.run(blocked())
+
+
+def test_the_paths_answer_what_the_status_says(found, clock):
+    """200 or 503 on three paths, with the figures in JSON; metrics always; nothing else."""
+    address = health.serve("127.0.0.1:0", found)
+
+    def ask(path: str) -> tuple[int, str]:
+        try:
+            with urlopen(f"http://{address}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            return error.code, error.read().decode()
+
+    paths = ("/livez", "/readyz", "/startupz")
+    assert [ask(path)[0] for path in paths] == [200, 503, 503]
+    found.took_over([0])
+    assert [ask(path)[0] for path in paths] == [200, 200, 200]
+    found.lag(1)
+    clock.now_s += 61
+    assert [ask(path)[0] for path in paths] == [503, 503, 200]
+    assert json.loads(ask("/readyz")[1])["state"] == "stuck"
+    assert "inferwatch_loop_lag_seconds" in ask("/metrics")[1]
+    assert ask("/secret")[0] == 404
+
+
+def test_the_watchdog_ends_what_is_stalled(found, clock):
+    """With the exit code and the reason that a supervisor's log needs."""
+    ended: list[tuple[Exit, str]] = []
+    told = threading.Event()
+
+    def die(code: Exit, why: str) -> None:
+        ended.append((code, why))
+        found.took_over([0])
+        told.set()
+
+    found.took_over([0])
+    found.lag(9)
+    clock.now_s += 61
+    watchdog.start(found, lambda: False, die)
+    assert told.wait(10)
+    assert ended == [(Exit.STALLED, "no progress for 60 s")]
