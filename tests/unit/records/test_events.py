@@ -1,0 +1,75 @@
+"""Small events keep their fields across the wire, and leave out what they do not say."""
+
+import json
+
+import msgspec
+import pytest
+
+from inferwatch.records.decode import EVENTS, decode
+from inferwatch.records.definition import Definition
+from inferwatch.records.events import Deploy, MonitorChange, Resource, Skip, Tick, Verdict
+from inferwatch.records.raw import JSON, RawRecord, headers
+
+AT = {"model": "m", "time_ms": 1_700_000_000_000}
+SMALLEST = {
+    "resource": Resource(**AT, version="1", instance="a"),
+    "deploy": Deploy(**AT, version="2"),
+    "verdict": Verdict(**AT, fingerprint="f", verdict="ack"),
+    "monitor": MonitorChange(model="m", definition=Definition()),
+    "skip": Skip(offset=7),
+}
+FULL = {
+    "resource": msgspec.structs.replace(
+        SMALLEST["resource"],
+        cpu=0.5,
+        memory=0.1,
+        memory_bytes=1,
+        gpu=1.0,
+        gpu_memory=0.0,
+        threads=3,
+    ),
+    "deploy": msgspec.structs.replace(SMALLEST["deploy"], kind="rollback", note="slow"),
+    "verdict": msgspec.structs.replace(
+        SMALLEST["verdict"], verdict="silence", until_ms=1, author="ada", comment="known"
+    ),
+    "monitor": msgspec.structs.replace(SMALLEST["monitor"], from_offset=0),
+    "skip": msgspec.structs.replace(SMALLEST["skip"], why="died"),
+}
+
+
+def sent(word, body):
+    """What the reader makes of an event's body."""
+    described = headers(word, id="1", source="test", time="", content_type=JSON)
+    return decode(RawRecord("events.v1", 0, 0, 0, b"m", body, described))
+
+
+@pytest.mark.parametrize("word", EVENTS)
+def test_an_event_is_read_as_it_was_written(word):
+    """With every field and with the fewest."""
+    for event in (SMALLEST[word], FULL[word]):
+        assert sent(word, msgspec.json.encode(event)).record == event
+        assert set(FULL[word].__struct_fields__) == set(json.loads(msgspec.json.encode(FULL[word])))
+
+
+@pytest.mark.parametrize("word", EVENTS)
+def test_a_field_that_is_missing_is_named(word):
+    """The fewest fields are the required ones: without any of them the record is rejected."""
+    body = json.loads(msgspec.json.encode(SMALLEST[word]))
+    for gone in body:
+        rest = json.dumps({name: value for name, value in body.items() if name != gone})
+        (reject,) = sent(word, rest.encode()).rejects
+        assert reject.reason == "missing_field"
+        assert f"`{gone}`" in reject.detail
+
+
+def test_an_unknown_kind_of_deploy_is_no_deploy():
+    """Kinds and verdicts are closed lists: guessing one would change what is done."""
+    for word, field in (("deploy", "kind"), ("verdict", "verdict")):
+        body = json.loads(msgspec.json.encode(SMALLEST[word])) | {field: "other"}
+        (reject,) = sent(word, json.dumps(body).encode()).rejects
+        assert reject.reason == "schema_invalid"
+
+
+def test_a_tick_closes_only_when_it_says_so():
+    """Ticks of a topic do not prove that no row follows."""
+    assert not Tick().closing
