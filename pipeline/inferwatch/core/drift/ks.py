@@ -1,11 +1,9 @@
 """Kolmogorov–Smirnov: the largest distance between two distribution functions, D = sup |F − G|.
 
 The p-value is asymptotic with the effective size nm/(n + m) (A. Kolmogorov 1933, N. Smirnov 1948);
-it ranks features and never alarms alone. From fine bins D is a lower bound: 128 quantile bins lose
-0.0008 on average and 0.002 at worst.
+it ranks features and never alarms alone. From bins D is a lower bound that loses at most the share
+of the reference in its fullest bin: for 128 quantile bins 0.0078, in practice 0.001.
 """
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +37,4 @@ def ks_bins(reference: NDArray[np.int64], current: NDArray[np.int64]) -> Result:
     if not n or not m:
         return Figure(None, m, unknown="no rows" if n else "no reference"), None
     distance = float(np.abs(np.cumsum(reference) / n - np.cumsum(current) / m).max())
-    if math.isnan(distance):
-        return Figure(None, m, unknown="no rows"), None
     return Figure(distance, m), _p_value(distance, n, m)

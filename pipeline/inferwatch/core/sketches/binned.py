@@ -1,7 +1,7 @@
 """Row counts on bins that the reference fixed, for many columns at once.
 
-Exact for PSI, chi² and Jensen–Shannon on the same bins; a lower bound for KS. State: 8 bytes a bin.
-Cost: 15 ns a value.
+Exact for PSI and chi² on the same bins; a lower bound for KS. State: 8 bytes a bin. Cost: 15 ns a
+value.
 """
 
 from collections.abc import Sequence
@@ -39,11 +39,12 @@ def empty(grid: Grid) -> Counts:
 def update(counts: Counts, grid: Grid, block: NDArray[np.floating]) -> None:
     """Count the rows of `block` float[F, n]."""
     places = np.empty(block.shape, np.int64)
-    narrow = block.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # beyond float32 is beyond the last edge
+        narrow = block.astype(np.float32, copy=False)
     for at, (edges, column) in enumerate(zip(grid.edges, narrow, strict=True)):
         places[at] = np.searchsorted(edges, column, side="left")
     places += grid.starts[:-1, np.newaxis]
-    places = np.where(np.isfinite(narrow), places, grid.starts[1:, np.newaxis] - 1)
+    places = np.where(np.isfinite(block), places, grid.starts[1:, np.newaxis] - 1)
     counts += np.bincount(places.ravel(), minlength=len(counts))
 
 

@@ -2,7 +2,8 @@
 
 The bin is the upper bits of the value's own float32, 32 bins an octave, so equal values share a bin
 on every machine and two histograms add exactly. A quantile is the nearest rank's bin middle: at
-most 1.6 % off. State: 12 bytes a bin in use.
+most 1.6 % off for sizes from 1.2e-38, float32's smallest normal number, to its largest, which
+stands for all beyond. State: 12 bytes a bin in use.
 """
 
 import math

@@ -1,8 +1,10 @@
 """Scores of a binary model by true class, on a grid of logits.
 
 From one small table follow ROC AUC, average precision, log-loss, Brier score and calibration.
-Errors against the rows, 256 bins: AUC 1.5e-4 on average and 7.5e-3 at worst on scores crowded near
-0 (tests/unit/core/test_sketches.py holds it under 0.01). State: 4 KB.
+Scores of one bin, 0.126 logits wide, count as equal. Where scores spread over many bins and each
+class has 30 labels, errors against the rows stay under 0.01 for AUC, 0.05 for average precision,
+0.03 for log-loss, 0.002 for the Brier score and 0.03 for calibration
+(tests/unit/core/sketches/test_score_labels.py). State: 4 KB.
 """
 
 import msgspec
@@ -13,7 +15,6 @@ from inferwatch.core.figure import Figure
 
 BINS = 256
 EPSILON = 1e-7
-CLASS_MIN = 1
 _REACH = float(np.log((1 - EPSILON) / EPSILON))
 
 
