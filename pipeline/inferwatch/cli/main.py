@@ -19,6 +19,7 @@ COMMANDS = {
     "alerts": "the state of every alert: list, show, follow",
     "topics": "what topics there should be: plan, apply",
     "broker": "the embedded broker, alone",
+    "simulate": "delivery under seeded faults, in memory",
 }
 
 

@@ -79,9 +79,11 @@ class Delivery:
         *,
         on_embedded: bool = False,
         accept_state_loss: bool = False,
+        pace_bytes_s: float = PACE_BYTES_S,
     ) -> None:
         self.link, self.rules, self.observer = link, rules, observer
         self.embedded, self.accept_state_loss = on_embedded, accept_state_loss
+        self.pace_bytes_s = pace_bytes_s
         self.owned: dict[int, Owned] = {}
         self.lock = asyncio.Lock()
         self.quota = letters.Quota()
@@ -135,7 +137,14 @@ class Delivery:
     async def _check_log(self, owned: Owned) -> None:
         """The log must still hold what comes after the state, and the state what was committed."""
         partition = owned.partition
-        head, committed = await self.link.bounds(partition.number)
+        head, end, committed = await self.link.bounds(partition.number)
+        if partition.offset + 1 > end:
+            raise ConfigError(
+                f"partition {partition.number} ends at {end}, its state at {partition.offset}: the "
+                "topic was made anew or has lost its tail",
+                key="events.v1",
+                fix="restore it, or make state.v1 anew too and start from nothing",
+            )
         lost = committed > partition.offset + 1
         if not lost and head <= partition.offset + 1:
             return
@@ -179,14 +188,8 @@ class Delivery:
         if owned is None or generation != self.generation:
             return
         self.link.reach("C0")
-        expected = owned.partition.offset + 1
-        if raw.offset > expected:
-            first = await self.link.first_from(raw.partition, expected)
-            if first < raw.offset:
-                self.link.die(
-                    Exit.STALLED,
-                    f"partition {raw.partition} jumped from {expected} to {raw.offset}",
-                )
+        if raw.offset > owned.partition.offset + 1:
+            await self._prove_hole(raw, owned.partition.offset + 1)
         decoded = await self._attempt(owned, raw, lambda: self._decode(owned, raw))
         name = owned.partition.undefined(decoded)
         if name is not None:
@@ -213,6 +216,14 @@ class Delivery:
             letters.fit(output, self.quota) if output.kind == "dead" else output
             for output in outputs
         ]
+
+    async def _prove_hole(self, raw: RawRecord, expected: int) -> None:
+        """The log holds nothing between: the group's delivery is not taken at its word."""
+        first = await self.link.first_from(raw.partition, expected)
+        if first < raw.offset:
+            self.link.die(
+                Exit.STALLED, f"partition {raw.partition} jumped from {expected} to {raw.offset}"
+            )
 
     def _decode(self, owned: Owned, raw: RawRecord) -> Decoded:
         decoded = SKIPPED if owned.partition.is_skipped(raw.offset) else decode(raw)
@@ -393,7 +404,7 @@ class Delivery:
 
     def _is_due(self, owned: Owned, name: str, now_s: float) -> bool:
         at_s, size_bytes = owned.saved_at_s.get(name, (0.0, 0))
-        return now_s - at_s >= min(MODEL_EVERY_S, size_bytes / PACE_BYTES_S)
+        return now_s - at_s >= min(MODEL_EVERY_S, size_bytes / self.pace_bytes_s)
 
     def _cut(self, owned: Owned, name: str) -> checkpoints.Cut:
         """The model's part of a checkpoint, as of now."""

@@ -8,6 +8,6 @@ traffic, faults and crash points. After the run everything must be as if nothing
     assert not result.failures
 """
 
-from inferwatch.testing.simulation.run import Result, run
+from inferwatch.testing.simulation.run import POINTS, Result, run
 
-__all__ = ["Result", "run"]
+__all__ = ["POINTS", "Result", "run"]

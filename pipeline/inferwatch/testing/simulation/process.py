@@ -51,11 +51,12 @@ class Process:
         points: CrashPoints,
         chance: Random,
         faults: Counter[str],
+        pace_bytes_s: float,
     ) -> None:
         self.name = name
         self.broker, self.points, self.chance, self.faults = broker, points, chance, faults
         self.link = Link(self)
-        self.delivery = Delivery(self.link, rules, Quiet())
+        self.delivery = Delivery(self.link, rules, Quiet(), pace_bytes_s=pace_bytes_s)
         self.outbox = Outbox(broker)
         self.generation: int | None = None
         self.rejoining = True
@@ -259,10 +260,10 @@ class Link:
             raise ConnectionError("no answer to a commit")
         return accepted
 
-    async def bounds(self, partition: int) -> tuple[int, int]:
+    async def bounds(self, partition: int) -> tuple[int, int, int]:
         await self._call()
         log = self._broker.topics["events.v1"][partition]
-        return log.start, self._broker.committed.get(partition, 0)
+        return log.start, log.end, self._broker.committed.get(partition, 0)
 
     async def first_from(self, partition: int, offset: int) -> int:
         await self._call()

@@ -21,7 +21,7 @@ from inferwatch.testing.builders import TIME_MS, raw_inference, raw_labels
 
 START_MS = TIME_MS // 60_000 * 60_000
 MINUTE_MS = 60_000
-ROWS = 64
+ROWS = 90
 
 
 class SimRules:

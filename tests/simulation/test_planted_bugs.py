@@ -1,0 +1,211 @@
+"""Bugs that others have had, put back one by one: each must be caught, or the proof proves nothing.
+
+The list is that of the design's fault catalogue. Each is a patch of production code; what catches
+it is the same simulator, or the same check, that the healthy code passes.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from inferwatch.core import emitters, engine, fold, placement, publish, snapshot
+from inferwatch.core.fold import Partition
+from inferwatch.core.watermark import Watermark
+from inferwatch.runtime import checkpoint as checkpoints
+from inferwatch.runtime.delivery import Delivery
+from inferwatch.testing.simulation import run
+from inferwatch.testing.simulation.process import Process
+
+SEEDS = 60
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def commit_in_finally(patch):
+    """1: a commit that happens also where the checkpoint did not."""
+    save = Delivery._save
+
+    async def planted(self, owned, offset, *rest):
+        try:
+            await save(self, owned, offset, *rest)
+        finally:
+            await asyncio.shield(self.link.commit({owned.partition.number: offset + 1}))
+
+    patch.setattr(Delivery, "_save", planted)
+
+
+def gap_of_one(patch):
+    """2: one missing record is taken for a hole."""
+    prove = Delivery._prove_hole
+
+    async def planted(self, raw, expected):
+        if raw.offset > expected + 1:
+            await prove(self, raw, expected)
+
+    patch.setattr(Delivery, "_prove_hole", planted)
+
+
+def wall_clock(patch):
+    """3: windows close by the worker's clock."""
+    step = engine.step
+
+    def planted(model, record, at):
+        try:
+            now_ms = int(asyncio.get_running_loop().time() * 20_000)
+        except RuntimeError:
+            now_ms = 0
+        mark = model.state.watermark
+        mark.ticked_ms = max(mark.ticked_ms, mark.moved_at_ms + now_ms % 90_000)
+        return step(model, record, at)
+
+    patch.setattr(fold.engine, "step", planted)
+
+
+def salted_placement(patch):
+    """4: `hash()` places keys, with another salt in each process."""
+    start = Process.start
+    salts = [0]
+
+    def planted_start(self):
+        salts[0] += 1
+        start(self)
+
+    patch.setattr(Process, "start", planted_start)
+    patch.setattr(
+        placement,
+        "partition_of",
+        lambda model, partitions: random.Random(f"{model}{salts[0]}").randrange(partitions),
+    )
+
+
+def restatement_under_the_old_id(patch):
+    """5: a restated window takes the id of the one that it replaces."""
+    name = publish._window_id
+    patch.setattr(publish, "_window_id", lambda *parts: name(*parts[:-1], 0))
+
+
+def state_before_outputs(patch):
+    """6: states are written although outputs are not acknowledged."""
+    save = Delivery._save
+
+    async def planted(self, owned, offset, cuts, marker, sends):
+        await save(self, owned, offset, cuts, marker, [])
+        await asyncio.gather(*sends)
+
+    patch.setattr(Delivery, "_save", planted)
+
+
+def commit_before_states(patch):
+    """7: the group moves on before the states are safe."""
+    save = Delivery._save
+
+    async def planted(self, owned, offset, cuts, marker, sends):
+        await self.link.commit({owned.partition.number: offset + 1})
+        await save(self, owned, offset, cuts, marker, sends)
+
+    patch.setattr(Delivery, "_save", planted)
+
+
+def root_before_chunks(patch):
+    """8: the root is written before what it binds."""
+    save = Delivery._save
+
+    async def planted(self, owned, offset, cuts, marker, sends):
+        turned = [
+            msgspec.structs.replace(one, chunks=[one.record, marker, *one.chunks]) for one in cuts
+        ]
+        await save(self, owned, offset, turned, marker, sends)
+
+    patch.setattr(Delivery, "_save", planted)
+
+
+def chunks_deleted_before_the_new_root(patch):
+    """9: what the old root needs is gone before there is a new one."""
+    save = Delivery._save
+
+    async def planted(self, owned, offset, cuts, marker, sends):
+        await self._write(owned, [(key, None) for one in cuts for key in one.freed])
+        await save(self, owned, offset, cuts, marker, sends)
+
+    patch.setattr(Delivery, "_save", planted)
+
+
+def commit_of_the_largest_offset(patch):
+    """10: the group moves to the newest record, though a model's state is older."""
+    patch.setattr(Partition, "safe_offset", lambda self: self.offset)
+
+
+def last_root_instead_of_newest(patch):
+    """11: a restore takes the root that was written last."""
+
+    def planted(candidates, key):
+        return list(reversed(candidates))
+
+    patch.setattr(checkpoints, "sorted", _sorted_unless_roots(planted), raising=False)
+
+
+def _sorted_unless_roots(planted):
+    def choose(items, key=None):
+        items = list(items)
+        roots = bool(items) and isinstance(items[0], checkpoints.Root)
+        return planted(items, key) if roots else sorted(items, key=key)
+
+    return choose
+
+
+def watermark_outside_the_state(patch):
+    """12: event time is not part of what a checkpoint holds."""
+    cut = snapshot.cut
+
+    def planted(model, known=()):
+        kept, model.state.watermark = model.state.watermark, Watermark()
+        try:
+            return cut(model, known)
+        finally:
+            model.state.watermark = kept
+
+    patch.setattr(snapshot, "cut", planted)
+
+
+def repeats_forgotten(patch):
+    """13: a sender's numbers are forgotten before its repeats have come."""
+    patch.setattr(emitters, "accept", lambda *_: True)
+
+
+def outputs_out_of_order(patch):
+    """14: a later transition overtakes an earlier one."""
+    emit = Delivery._emit
+
+    async def planted(self, position, output):
+        await asyncio.sleep(0.3 if output.id < "8" else 0.0)
+        await emit(self, position, output)
+
+    patch.setattr(Delivery, "_emit", planted)
+
+
+BUGS: list[Patch] = [
+    commit_in_finally,
+    gap_of_one,
+    wall_clock,
+    salted_placement,
+    restatement_under_the_old_id,
+    state_before_outputs,
+    commit_before_states,
+    root_before_chunks,
+    chunks_deleted_before_the_new_root,
+    commit_of_the_largest_offset,
+    last_root_instead_of_newest,
+    watermark_outside_the_state,
+    repeats_forgotten,
+    outputs_out_of_order,
+]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_caught(bug, monkeypatch):
+    """Some seed fails once the bug is in."""
+    bug(monkeypatch)
+    assert any(run(seed).failures for seed in range(SEEDS))
