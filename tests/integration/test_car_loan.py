@@ -1,0 +1,287 @@
+"""The replay of the car-loan example, figure by figure against scikit-learn, scipy and numpy."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2_contingency, ks_2samp
+from sklearn import metrics as sklearn
+
+from inferwatch.cli.main import main
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "car-loan"
+SIZE, DRIFT_ROW = 5_000, 25_000
+STARTS = range(0, 50_000, SIZE)
+NUMERIC = ("car_value", "debt_to_income_ratio", "driver_tenure", "loan_length")
+WORDS = ("repaid_loan_on_prev_car", "salary_range", "size_of_downpayment")
+EPSILON, FLOOR = 1e-7, 1e-4
+
+
+def arguments(out):
+    monitors = str(EXAMPLE / "monitors.yaml")
+    table = str(EXAMPLE / "analysis.csv.gz")
+    return ["replay", table, "--monitors", monitors, "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory):
+    """The folder that a replay wrote."""
+    out = tmp_path_factory.mktemp("car-loan")
+    assert main(arguments(out)) == 0
+    return out
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def windows(replayed):
+    """Every window record that was published, in order."""
+    return lines(replayed / "windows.jsonl")
+
+
+@pytest.fixture(scope="module")
+def alerts(replayed):
+    """Every transition of an alert, in order."""
+    return lines(replayed / "alerts.jsonl")
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    """The same rows, read by pandas."""
+    table = pd.read_csv(EXAMPLE / "analysis.csv.gz")
+    assert len(table) == 50_000 and not table.isna().any(axis=None)
+    return table
+
+
+@pytest.fixture(scope="module")
+def profile():
+    """The reference's counts of words."""
+    return json.loads((EXAMPLE / "profile.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The reference's columns of numbers, sorted."""
+    with np.load(EXAMPLE / "profile.values.npz") as columns:
+        return dict(columns)
+
+
+def rows_of(analysis, record):
+    """The rows that a window record speaks of, in their order."""
+    start = record["window"]["start"]
+    rows = analysis.iloc[start : start + SIZE]
+    segment = record.get("segment", "")
+    if not segment:
+        return rows
+    column, word = segment.split("=", 1)
+    return rows[rows[column] == word]
+
+
+def final(windows):
+    """The last revision of each window and segment."""
+    found = {}
+    for record in windows:
+        key = record["window"]["start"], record.get("segment", "")
+        if record.get("revision", 0) >= found.get(key, {}).get("revision", 0):
+            found[key] = record
+    return found
+
+
+def opened(windows, start):
+    """The record of a whole window at its closing, with its features."""
+    [record] = [
+        record
+        for record in windows
+        if record["window"]["start"] == start
+        and not record.get("segment")
+        and not record.get("revision")
+    ]
+    return record
+
+
+def test_every_row_is_in_its_window(windows, analysis):
+    """Ten windows of 5,000 rows, whole and by four segments, each row labelled in the end."""
+    found = final(windows)
+    assert len(found) == len(STARTS) * 5
+    for record in found.values():
+        rows = rows_of(analysis, record)
+        assert record["rows"] == record["labels"] == len(rows)
+        assert record["coverage"] == 1.0
+
+
+def test_classification_is_scikit_learns(windows, analysis):
+    """Accuracy, precision, recall, F1 and their kin of every window and segment, to 1e-12."""
+    for record in final(windows).values():
+        rows = rows_of(analysis, record)
+        true, predicted = rows.repaid.to_numpy(), rows.y_pred.to_numpy()
+        expected = {
+            "accuracy": sklearn.accuracy_score(true, predicted),
+            "precision": sklearn.precision_score(true, predicted),
+            "recall": sklearn.recall_score(true, predicted),
+            "f1": sklearn.f1_score(true, predicted),
+            "specificity": sklearn.recall_score(true, predicted, pos_label=0),
+            "balanced_accuracy": sklearn.balanced_accuracy_score(true, predicted),
+            "mcc": sklearn.matthews_corrcoef(true, predicted),
+        }
+        found = {name: record["metrics"][name] for name in expected}
+        assert found == pytest.approx(expected, rel=0, abs=1e-12)
+
+
+def test_scores_are_judged_as_scikit_learn_judges_them(windows, analysis):
+    """AUC, average precision, log-loss and Brier score from the rows, to 1e-9.
+
+    Log-loss is clipped at our ε on both sides: 4,992 scores are exactly 0 or 1.
+    """
+    assert analysis.y_pred_proba.isin([0.0, 1.0]).sum() == 4_992
+    for record in final(windows).values():
+        rows = rows_of(analysis, record)
+        true, score = rows.repaid.to_numpy(), rows.y_pred_proba.to_numpy()
+        expected = {
+            "auc": sklearn.roc_auc_score(true, score),
+            "average_precision": sklearn.average_precision_score(true, score),
+            "log_loss": sklearn.log_loss(true, score.clip(EPSILON, 1 - EPSILON)),
+            "brier": sklearn.brier_score_loss(true, score),
+        }
+        found = {name: record["metrics"][name] for name in expected}
+        assert found == pytest.approx(expected, rel=0, abs=1e-9)
+
+
+def test_figures_on_the_way_are_those_of_the_labels_so_far(windows, analysis):
+    """Each revision: accuracy of the labels that had come, none under the coverage asked for."""
+    known = 0
+    for record in windows:
+        rows = rows_of(analysis, record).iloc[: record.get("labels", 0)]
+        accuracy = record["metrics"].get("accuracy")
+        if record["coverage"] < 0.8:
+            assert accuracy is None and record["unknown"]["accuracy"].startswith("coverage")
+        else:
+            expected = sklearn.accuracy_score(rows.repaid, rows.y_pred)
+            assert accuracy == pytest.approx(expected, rel=0, abs=1e-12)
+            known += record["coverage"] < 1.0
+    assert known > 20
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_numbers_drift_as_scipy_says(name, windows, analysis, reference):
+    """KS statistic and p-value of every window, on features as they travel: float32, to 1e-9."""
+    for start in STARTS:
+        column = analysis[name].iloc[start : start + SIZE].astype(np.float32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = ks_2samp(reference[name], column, method="asymp")
+        found = opened(windows, start)["features"][name]
+        assert found["ks"] == pytest.approx(expected.statistic, rel=0, abs=1e-9)
+        assert found["p_value"] == pytest.approx(expected.pvalue, rel=0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_words_drift_as_scipy_says(name, windows, analysis, profile):
+    """χ² of homogeneity and its p-value of every window, to 1e-9."""
+    known = profile["categories"][name]
+    for start in STARTS:
+        column = analysis[name].iloc[start : start + SIZE].astype(str)
+        counts = column.value_counts().reindex(known["words"], fill_value=0)
+        assert counts.sum() == SIZE
+        expected = chi2_contingency([known["counts"], counts], correction=False)
+        found = opened(windows, start)["features"][name]
+        assert found["chi_square"] == pytest.approx(expected.statistic, rel=1e-9)
+        assert found["p_value"] == pytest.approx(expected.pvalue, rel=0, abs=1e-9)
+
+
+def psi(before, now):
+    """Σ (q − p)·ln(q / p) of two rows of counts, shares no smaller than the floor."""
+    p, q = (np.maximum(np.array(side) / np.sum(side), FLOOR) for side in (before, now))
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def in_tenths(reference, *columns):
+    """Counts of each column between the reference's nine inner deciles."""
+    edges = np.unique(np.quantile(reference.astype(np.float64), np.arange(1, 10) / 10))
+    places = [np.digitize(column, edges.astype(np.float32), right=True) for column in columns]
+    return [np.bincount(place, minlength=len(edges) + 1) for place in places]
+
+
+def test_psi_is_what_its_definition_says(windows, analysis, reference, profile):
+    """Ten quantiles of the reference, or its words, floor 1e-4: each feature and window to 1e-9."""
+    for start in STARTS:
+        rows, found = analysis.iloc[start : start + SIZE], opened(windows, start)["features"]
+        assert sorted(found) == sorted(NUMERIC + WORDS)
+        for name in NUMERIC:
+            column = rows[name].to_numpy(np.float32)
+            expected = psi(*in_tenths(reference[name], reference[name], column))
+            assert found[name]["psi"] == pytest.approx(expected, rel=0, abs=1e-9)
+        for name in WORDS:
+            known = profile["categories"][name]
+            counts = rows[name].astype(str).value_counts().reindex(known["words"], fill_value=0)
+            expected = psi(known["counts"], counts)
+            assert found[name]["psi"] == pytest.approx(expected, rel=0, abs=1e-9)
+
+
+def test_a_feature_is_described_as_pandas_describes_it(windows, analysis):
+    """Mean, deviation and range of every number in every window, to twelve digits."""
+    for start in STARTS:
+        found = opened(windows, start)["features"]
+        for name in NUMERIC:
+            column = analysis[name].iloc[start : start + SIZE].astype(np.float32).astype(float)
+            expected = [column.mean(), column.std(), column.min(), column.max()]
+            described = [found[name][key] for key in ("mean", "sd", "least", "most")]
+            assert described == pytest.approx(expected, rel=1e-11)
+
+
+def test_the_drift_is_told_after_it_began_and_nothing_before(alerts):
+    """car_value and the segment's accuracy fire in the window of row 25,000, no alert earlier."""
+    assert min(record["window"]["start"] for record in alerts) == DRIFT_ROW
+    first = {
+        (record["alert"], record.get("feature") or record.get("segment", "")): record
+        for record in reversed(alerts)
+        if record["condition"] == "firing"
+    }
+    for key in (
+        ("FeatureDrift", "car_value"),
+        ("SegmentAccuracyDrop", "salary_range=0 - 20K €"),
+    ):
+        assert first[key]["window"]["start"] == DRIFT_ROW
+        assert first[key]["severity"] == "critical"
+
+
+def test_an_alert_tells_the_figure_of_its_window(alerts, windows, analysis, reference):
+    """PSI of features and of the score, accuracy of the labels that had come: recomputed."""
+    for record in alerts:
+        rows = rows_of(analysis, record)
+        if record["alert"] == "FeatureDrift":
+            features = opened(windows, record["window"]["start"])["features"]
+            assert record["value"] == features[record["feature"]]["psi"] > record["limit"]
+        elif record["alert"] == "ScoreDrift":
+            column = rows.y_pred_proba.to_numpy(np.float32)
+            known = reference["score"].astype(np.float32)
+            expected = psi(*in_tenths(reference["score"], known, column))
+            assert record["value"] == pytest.approx(expected, rel=0, abs=1e-9)
+        else:
+            labelled = rows.iloc[: record["labelled"]]
+            expected = sklearn.accuracy_score(labelled.repaid, labelled.y_pred)
+            assert record["value"] == pytest.approx(expected, rel=0, abs=1e-12)
+            assert record["value"] < record["limit"] < record["reference"]
+
+
+def test_a_second_replay_gives_the_same_bytes(replayed, tmp_path):
+    """Another process under another hash seed: equal digests, and equal files."""
+    subprocess.run(
+        [sys.executable, "-m", "inferwatch.cli.main", *arguments(tmp_path)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    )
+    digests = [
+        json.loads((out / "summary.json").read_text())["digest"] for out in (replayed, tmp_path)
+    ]
+    assert digests[0] == digests[1]
+    for name in ("windows.jsonl", "alerts.jsonl", "dead.jsonl"):
+        assert (replayed / name).read_bytes() == (tmp_path / name).read_bytes()
