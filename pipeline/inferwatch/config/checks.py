@@ -7,7 +7,7 @@ from inferwatch.config.document import Node, suggestion
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import LABEL_METRICS
-from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Window
+from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
 
 READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_METHODS)
 METHODS = ("value", *READ_FEATURES, *SERIES_METHODS, "absent")
@@ -31,6 +31,24 @@ PLAIN = (
     | LABEL_METRICS.keys()
 )
 SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share"}  # known when a window closes
+METRICS = {
+    "value": PLAIN,
+    "absent": ("traffic",),
+    **dict.fromkeys(SERIES_METHODS, SERIES),
+    **dict.fromkeys(WINDOW_METHODS, ("score", "prediction")),
+    **dict.fromkeys(ROW_METHODS, ("error", "score")),
+}
+HINTS = {
+    "value": ("feature.<name>.missing",),
+    **dict.fromkeys(READ_FEATURES, ("feature.<name>", "feature.*")),
+}
+TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
+    "positive_rate": ("binary",),
+    "prediction": ("binary", "multiclass"),
+    "prediction.mean": ("regression",),
+    "prediction.sd": ("regression",),
+    "error": ("binary", "multiclass"),
+}
 PARTS = ("missing", "unseen", "mean", "sd")
 PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()} | {"value": {"psi": 0.25}}
 KEYS = [
@@ -54,8 +72,13 @@ KEYS = [
 DIRECTIONS = ("above", "below", "drop", "rise")
 
 
-def parse(node: Node, facts: ModelFacts, windows: Mapping[str, Window]) -> Check:
-    """One check.
+def parse(
+    node: Node,
+    facts: ModelFacts,
+    windows: Mapping[str, Window],
+    profile: Profile | None = None,
+) -> Check:
+    """One check. With a `profile` it may name only figures that this has.
 
     :raises ConfigError: naming the line, the key and the fix.
     """
@@ -65,7 +88,7 @@ def parse(node: Node, facts: ModelFacts, windows: Mapping[str, Window]) -> Check
     metric = _metric(fields["metric"], method, facts)
     _against(fields.get("against"))
     warn, fail = (
-        _limit(fields[name], metric, method) if name in fields else None
+        _limit(fields[name], metric, method, profile) if name in fields else None
         for name in ("warn", "fail")
     )
     _levels(node, method, warn, fail)
@@ -108,39 +131,29 @@ def _without_effect(fields: Mapping[str, Node], method: str) -> None:
 
 
 def _metric(node: Node, method: str, facts: ModelFacts) -> str:
-    metric = node.text()
-    if method == "absent":
-        return _one_of(node, metric, ["traffic"], method)
-    if metric.startswith("feature.") and metric != "feature.":
-        part = metric.rsplit(".", 1)[-1] if metric.count(".") > 1 else ""
-        if part in PARTS and method in (*READ_FEATURES, *SERIES_METHODS):
-            raise node.error(f"'{metric}' is a plain figure", "leave `method` out")
-        if part not in PARTS and method in ("value", *SERIES_METHODS):
-            raise node.error(
-                f"'{metric}' has no value of its own",
-                f"name a method ({', '.join(READ_FEATURES)}) or a part such as {metric}.missing",
-            )
-        return metric
-    if method in WINDOW_METHODS:
-        return _one_of(node, metric, ["feature.<name>", "feature.*", "score", "prediction"], method)
-    if method in ROW_METHODS:
-        return _one_of(node, metric, ["error", "score", "feature.<name>", "feature.*"], method)
-    if method in SERIES_METHODS:
-        return _one_of(node, metric, sorted(SERIES), method)
-    _one_of(node, metric, [*sorted(PLAIN), "feature.<name>.missing"], method)
-    if metric in LABEL_METRICS:
-        allowed = [name for name, known in LABEL_METRICS.items() if facts.task in known.tasks]
-        if facts.task != "unknown" and metric not in allowed:
-            raise node.error(
-                f"'{metric}' means nothing for a {facts.task} model", suggestion(metric, allowed)
-            )
+    metric, allowed = node.text(), sorted(METRICS[method])
+    if metric.startswith("feature.") and len(metric) > len("feature.") and method != "absent":
+        return _feature(node, metric, method)
+    if metric not in allowed:
+        fix = suggestion(metric, [*allowed, *HINTS.get(method, ())])
+        raise node.error(f"'{metric}' is no metric for method {method}", fix)
+    task = facts.task
+    fitting = [name for name in allowed if task in ("unknown", *TASKS.get(name, (task,)))]
+    if metric not in fitting:
+        raise node.error(
+            f"'{metric}' means nothing for a {task} model", suggestion(metric, fitting)
+        )
     return metric
 
 
-def _one_of(node: Node, metric: str, allowed: list[str], method: str) -> str:
-    if metric not in allowed:
+def _feature(node: Node, metric: str, method: str) -> str:
+    part = metric.rsplit(".", 1)[-1] if metric.count(".") > 1 else ""
+    if part in PARTS and method != "value":
+        raise node.error(f"'{metric}' is a plain figure", "leave `method` out")
+    if part not in PARTS and method not in READ_FEATURES:
         raise node.error(
-            f"'{metric}' is no metric for method {method}", suggestion(metric, allowed)
+            f"'{metric}' has no value of its own",
+            f"name a method ({', '.join(READ_FEATURES)}) or a part such as {metric}.missing",
         )
     return metric
 
@@ -150,7 +163,7 @@ def _against(node: Node | None) -> None:
         node.choice(["reference"])
 
 
-def _limit(node: Node, metric: str, method: str) -> Limit:
+def _limit(node: Node, metric: str, method: str, profile: Profile | None) -> Limit:
     fields = node.fields((*DIRECTIONS, "clear"))
     given = [name for name in DIRECTIONS if name in fields]
     if len(given) != 1:
@@ -160,6 +173,8 @@ def _limit(node: Node, metric: str, method: str) -> Limit:
         raise fields[direction].error(
             f"method {method} already compares with the reference", "use above or below"
         )
+    if direction in ("drop", "rise") and profile is not None:
+        _known(fields[direction], metric, profile)
     value, relative = _measure(fields[direction], metric, direction)
     clear = value
     if "clear" in fields:
@@ -172,6 +187,16 @@ def _limit(node: Node, metric: str, method: str) -> Limit:
                 "put it on the good side of the limit",
             )
     return Limit(direction=direction, value=value, relative=relative, clear=clear)  # type: ignore[arg-type]
+
+
+def _known(node: Node, metric: str, profile: Profile) -> None:
+    """A profile has figures of labels and features; of traffic and latency it knows nothing."""
+    if metric.startswith("feature.") or metric in profile.quality.get("", {}):
+        return
+    fix = "use above or below"
+    if metric in LABEL_METRICS:
+        fix += ", or build the profile from rows with scores and labels"
+    raise node.error(f"the profile '{profile.name}' has no {metric} to compare with", fix)
 
 
 def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:

@@ -17,7 +17,14 @@ from inferwatch.config.document import Node
 from inferwatch.core import soundness
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError
-from inferwatch.records.definition import Check, Definition, ModelFacts, Reference, Window
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    ModelFacts,
+    Profile,
+    Reference,
+    Window,
+)
 
 API_VERSION = "inferwatch/v1"
 KEYS = ("apiVersion", "match", "extends", "model", "reference", "windows", "checks")
@@ -102,7 +109,7 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     facts = _facts(fields.get("model"))
     reference, values = _reference(fields.get("reference"))
     windows = _windows(fields.get("windows"))
-    found = _checks(fields.get("checks"), facts, windows)
+    found = _checks(fields.get("checks"), facts, windows, reference.profile)
     definition = Definition(
         model=facts, reference=reference, windows=list(windows.values()), checks=found
     )
@@ -232,7 +239,7 @@ def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
         try:
             profile, values = profiles.read(place)
         except ConfigError as error:
-            raise fields["profile"].error(str(error)) from None
+            raise fields["profile"].error(f"{error.file}: {error.problem}", error.fix) from None
         return Reference(profile=profile), {profile.values_digest or "": values} if values else {}
     given: dict[str, Any] = {}
     if "last" in fields:
@@ -282,12 +289,17 @@ def _window(name: str, node: Node) -> Window:
     return Window(name=name, size_ms=size_ms, step_ms=step_ms, grace_ms=grace_ms)
 
 
-def _checks(node: Node | None, facts: ModelFacts, windows: Mapping[str, Window]) -> list[Check]:
+def _checks(
+    node: Node | None,
+    facts: ModelFacts,
+    windows: Mapping[str, Window],
+    profile: Profile | None,
+) -> list[Check]:
     if node is None:
         return []
     found: dict[str, Check] = {}
     for item in node.items():
-        check = checks.parse(item, facts, windows)
+        check = checks.parse(item, facts, windows, profile)
         if check.alert in found:
             raise item.error(f"'{check.alert}' is there twice", "give each alert its own name")
         found[check.alert] = check
