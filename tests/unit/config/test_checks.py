@@ -1,0 +1,211 @@
+"""Checks: what a file may ask for is measured by the fold; what is never measured is refused."""
+
+import random
+
+import msgspec
+import pytest
+
+from inferwatch.config import checks, document
+from inferwatch.core.fold import Partition
+from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.errors import ConfigError
+from inferwatch.records.decode import decode
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    Limit,
+    ModelFacts,
+    Profile,
+    Reference,
+    Window,
+)
+from inferwatch.records.events import Resource
+from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels, raw_tick
+
+MODEL = "team/model"
+WINDOW = {"w": Window(name="w", rows=200)}
+TASKS = ("binary", "multiclass", "regression")
+FEATURES = ("feature.x", "feature.word", "feature.*")
+EVERYWHERE = [
+    *((metric, method) for method, metrics in checks.METRICS.items() for metric in sorted(metrics)),
+    *((feature, method) for feature in FEATURES for method in checks.READ_FEATURES),
+    *((f"{feature}.{part}", "value") for feature in FEATURES for part in checks.PARTS),
+]
+# a word has no mean, a number is never unseen, and row methods read numbers: they are silent there
+SILENT = {
+    *(("feature.word.mean", "value"), ("feature.word.sd", "value")),
+    *(("feature.word", method) for method in checks.ROW_METHODS),
+}
+
+
+def parsed(text: str, facts: ModelFacts | None = None, profile: Profile | None = None) -> Check:
+    """The check of a few lines."""
+    root = document.parse(text, "m.yaml")
+    return checks.parse(root, facts or ModelFacts(segments=["country"]), WINDOW, profile)
+
+
+def lines(metric: str, method: str) -> str:
+    """A check that fires as soon as its figure is known at all."""
+    text = f'alert: "{metric} {method}"\nmetric: "{metric}"\nmethod: {method}\n'
+    if method == "absent":
+        return text + "for: 1m\n"
+    return text if method in checks.ROW_METHODS else text + "fail: {above: -1e12}\n"
+
+
+def allowed(task: str) -> list[Check]:
+    """Every check that may be written for a model of the task."""
+    found = []
+    for metric, method in EVERYWHERE:
+        try:
+            found.append(parsed(lines(metric, method), ModelFacts(task=task)))
+        except ConfigError as error:
+            assert "means nothing" in str(error)
+    return found
+
+
+def stream(task: str, batches: int):
+    """Rows of everything that can be watched, half of a window a batch; labels, gauges, a silence.
+
+    In the second half scores and features move, and answers get worse.
+    """
+    draw = random.Random(1)
+    offset = 0
+    for number in range(batches):
+        moved = number >= batches // 2
+        truth = [draw.randrange(3 if task == "multiclass" else 2) for _ in range(100)]
+        wrong = [draw.random() < (0.9 if moved else 0.1) for _ in truth]
+        answers = [float(y + w) for y, w in zip(truth, wrong, strict=True)]
+        if task == "binary":
+            answers = [answer % 2 for answer in answers]
+        ids = [f"{number}-{row}" for row in range(100)]
+        yield raw_inference(
+            n=100,
+            offset=offset,
+            ids=ids,
+            time_ms=[TIME_MS + number * 1_000] * 100,
+            numeric={"x": [draw.gauss(3.0 * moved, 1.0) for _ in ids]},
+            categories={"word": [draw.choice("abc" + "d" * moved) for _ in ids]},
+            prediction=answers,
+            score=None
+            if task == "regression"
+            else [draw.random() * (0.3 + 0.7 * moved) for _ in ids],
+            latency_ms=[draw.random() * 9 for _ in ids],
+            error=[draw.choice(["Timeout", None]) for _ in ids],
+            emitted=(number + 1) * 100,
+        )
+        sample = Resource(
+            model=MODEL,
+            version="1",
+            instance="i",
+            time_ms=TIME_MS + number * 1_000,
+            cpu=0.5,
+            memory=0.5,
+            gpu=0.5,
+            gpu_memory=0.5,
+        )
+        yield raw_event(sample, offset=offset + 1, time_ms=TIME_MS + number * 1_000)
+        yield raw_labels(ids=ids, label=[float(y) for y in truth], offset=offset + 2)
+        offset += 3
+    yield raw_tick(offset=offset, time_ms=TIME_MS + batches * 1_000 + 120_000)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_check_that_may_be_written_can_fire(task):
+    """A check that no data could make speak would be a watchman who sleeps."""
+    written = allowed(task)
+    definition = Definition(
+        model=ModelFacts(task=task),
+        reference=Reference(min_rows=100),
+        windows=list(WINDOW.values()),
+        checks=written,
+    )
+    partition = Partition(0)
+    partition.define(MODEL, definition, 0)
+    fired = set()
+    for raw in stream(task, 60):
+        for output in partition.fold(raw, decode(raw)):
+            if output.kind == "alert":
+                record = msgspec.json.decode(output.value)
+                if record["condition"] == "firing":
+                    fired.add(record["alert"])
+    expected = {check.alert for check in written if (check.metric, check.method) not in SILENT}
+    if task == "regression":
+        expected = {name for name in expected if not name.startswith("score")}
+    assert fired == expected
+
+
+def test_every_metric_is_for_some_task():
+    """Nothing is listed that may be written for no model at all."""
+    named = {(check.metric, check.method) for task in TASKS for check in allowed(task)}
+    assert named == set(EVERYWHERE)
+
+
+def test_a_model_of_unknown_task_may_name_any_metric():
+    """The task is guessed from its first rows, after the file is read."""
+    for metric, method in EVERYWHERE:
+        assert parsed(lines(metric, method)).metric == metric
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "relative"),
+    [
+        ("drop: 5%", 0.05, True),
+        ("drop: 5pp", 0.05, False),
+        ("rise: 0.1", 0.1, False),
+        ("above: 80%", 0.8, False),
+        ("below: 0.8", 0.8, False),
+        ("below: 5pp", 0.05, False),
+    ],
+)
+def test_a_limit_says_what_is_written(limit, value, relative):
+    """`5%` of a change is relative to the reference, `5pp` is not; of a level both are a share."""
+    found = parsed(f"alert: A\nmetric: accuracy\nfail: {{{limit}}}\n").fail
+    assert found == Limit(
+        direction=limit.split(":")[0], value=value, relative=relative, clear=value
+    )
+
+
+def test_latencies_may_be_written_in_any_unit_of_time():
+    """250ms, 0.25s and 250 are one limit."""
+    texts = ["250ms", "0.25s", "250"]
+    limits = {
+        parsed(f"alert: A\nmetric: latency.p99\nfail: {{above: {t}}}\n").fail.value for t in texts
+    }
+    assert limits == {250.0}
+
+
+def test_clear_lies_on_the_good_side():
+    """In each direction the end of an alert may be set apart from its beginning."""
+    for limit, clear in (("above", 1), ("drop", 1), ("rise", 1), ("below", 9)):
+        text = f"alert: A\nmetric: log_loss\nfail: {{{limit}: 5, clear: {clear}}}\n"
+        assert parsed(text).fail.clear == clear
+
+
+def test_what_is_left_out_has_its_default():
+    """The shortest check: one window, by value, at once, told to people."""
+    check = parsed("alert: A\nmetric: rows\nwarn: {below: 1}\n")
+    assert (check.method, check.window, check.times, check.mode) == ("value", "w", (1, 1), "alert")
+    assert (check.for_ms, check.keep_firing_for_ms, check.need.rows) == (0, 0, 1)
+    assert check.fail is None and not check.default
+
+
+def test_a_profile_has_no_figure_of_traffic():
+    """A drop from a figure that the profile cannot have would never be judged."""
+    profile = Profile(name="p", rows=9, from_ms=0, to_ms=1, quality={"": {"accuracy": 0.9}})
+    text = "alert: A\nmetric: {}\nfail: {{drop: 5%}}\n"
+    assert parsed(text.format("accuracy"), None, profile).fail.relative
+    assert parsed(text.format("feature.x.mean"), None, profile).fail.relative
+    for metric, fix in (
+        ("latency.p99", r"\(use above or below\)"),
+        ("recall", "build the profile"),
+    ):
+        with pytest.raises(ConfigError, match=f"has no {metric} to compare with.*{fix}"):
+            parsed(text.format(metric), None, profile)
+
+
+def test_shares_are_between_zero_and_one():
+    """What may be limited in points or percent is a share by its definition."""
+    assert {name for name in checks.RATIOS if name in LABEL_METRICS} == {
+        name for name, metric in LABEL_METRICS.items() if metric.share
+    }
+    assert checks.RATIOS <= checks.PLAIN
