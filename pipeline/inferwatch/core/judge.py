@@ -15,7 +15,7 @@ from inferwatch.core.output import Output, alert_output, window_output
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
-from inferwatch.core.views import P99, closed_view, opened_view, segments
+from inferwatch.core.views import P99, closed_view, key_of, opened_view, segments
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
 from inferwatch.records.definition import Check, Profile
@@ -243,18 +243,22 @@ def _settle(
         check = checks[alert]
         while waiting:
             closed = track.closed[waiting[0]]
-            view = closed_view(model, plan, version, track, closed, segment)
-            if not _ready(model, check, view, closed, plan):
+            counts = windows.label_counts(plan, track, closed.start, key_of(model, segment))
+            if not _ready(model, check, counts, closed, plan):
                 break
             waiting.pop(0)
+            view = closed_view(model, plan, version, track, closed, segment)
             others = partial(_label_views, model, plan, version, track, closed, check)
             outputs += judge(model, check, {segment: view}, closed, at, others)
     return outputs
 
 
-def _ready(model: Model, check: Check, view: View, closed: Closed, plan: WindowPlan) -> bool:
-    enough = view.labels >= check.need.labels
-    if enough and (view.coverage or 0.0) >= coverage_needed(check):
+def _ready(
+    model: Model, check: Check, counts: tuple[int, int], closed: Closed, plan: WindowPlan
+) -> bool:
+    predicted, labelled = counts
+    coverage = labelled / predicted if predicted else 0.0
+    if labelled >= check.need.labels and coverage >= coverage_needed(check):
         return True
     return model.state.watermark.now_ms() >= deadline_ms(model, plan, closed)
 

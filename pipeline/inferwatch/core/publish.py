@@ -84,7 +84,8 @@ def _restatement_due(
     model: Model, plan: WindowPlan, track: Track, closed: Closed, at: Position
 ) -> bool:
     before = closed.base[ALL].coverage or 0.0
-    coverage = windows.window_labels(plan, track, closed.start, ALL).coverage() or 0.0
+    predicted, labelled = windows.label_counts(plan, track, closed.start, ALL)
+    coverage = labelled / predicted if predicted else 0.0
     if coverage >= 1.0 > before or coverage >= plan.coverage > before:
         return True
     return at.time_ms - closed.published_ms >= model.definition.model.restate_every_ms

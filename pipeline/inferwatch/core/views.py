@@ -139,7 +139,7 @@ def closed_view(
 ) -> View:
     """A closed window as label checks read it: its label figures as of now."""
     record = closed.base[segment]
-    labels = windows.window_labels(plan, track, closed.start, _key_of(model, segment))
+    labels = windows.window_labels(plan, track, closed.start, key_of(model, segment))
     metrics = {
         name: Figure(value) for name, value in record.metrics.items() if name not in LABEL_METRICS
     }
@@ -172,7 +172,7 @@ def _learnt(model: Model, version: str) -> bool:
     return track is not None and 0 in track.closed
 
 
-def _key_of(model: Model, segment: str) -> str:
+def key_of(model: Model, segment: str) -> str:
     """ "country=DE" as "country:3"."""
     if not segment:
         return ALL

@@ -26,8 +26,8 @@ from inferwatch.testing.simulation.traffic import FLAVOURS, START_MS, Sent, SimR
 
 POINTS = [f"C{number}" for number in range(17)]
 SPEED = 20.0
-SPAN_S = 30.0
-RECORDS = 100
+SPAN_S = 24.0
+RECORDS = 66
 SETTLE_S = 120.0
 RESTART_S = 0.5
 EXPECTED = {137, Exit.DONE, Exit.STALLED, Exit.BUG}
