@@ -43,8 +43,8 @@ def _problems(definition: Definition) -> Iterator[str]:
     yield from _facts(definition.model)
     yield from _reference(definition.reference)
     names = [window.name for window in definition.windows]
-    if len(names) > WINDOWS_MAX or len(names) != len(dict.fromkeys(names)):
-        yield f"{len(names)} windows: at most {WINDOWS_MAX}, each with its own name"
+    if not 1 <= len(names) <= WINDOWS_MAX or len(names) != len(dict.fromkeys(names)):
+        yield f"{len(names)} windows: 1 to {WINDOWS_MAX}, each with its own name"
     for window in definition.windows:
         yield from (f"window '{window.name[:80]}' {wrong}" for wrong in _window(window))
     alerts = [check.alert for check in definition.checks]

@@ -49,6 +49,7 @@ def changed_column(**changes) -> Definition:
 
 
 UNSOUND = [
+    Definition(),
     *(changed_window(size_ms=size) for size in (0, -1, 999, 1 << 62)),
     changed_window(step_ms=-60_000),
     changed_window(size_ms=86_400_000, step_ms=1_000),
