@@ -1,11 +1,11 @@
 """Page–Hinkley: a lasting shift of the mean, in constant memory, in both directions.
 
 Misses changes of shape, short spikes, slow swing. Inputs are standardised by the reference, because
-at river's defaults 10⁶ rows of N(0, 1) alarm 609 times. Here δ is 0.2 sd, and the threshold follows
-from the run length: excursions of a normal walk with drift −δ pass λ about once in e^{2δλ}/(2δ²)
-rows, which for λ = 40 is 10⁸. Decisions are those of river's `PageHinkley` with `alpha` 1: its
-fading sum forgets the drift −δ and with these parameters alarms 45 times in 10⁶ such rows. Cost:
-0.3 µs a value.
+at river's defaults 10⁶ rows of N(0, 1) alarm 609 times, and clipped to its range, because else one
+value of 40 sd is a shift. Here δ is 0.2 sd, and the threshold follows from the run length:
+excursions of a normal walk with drift −δ pass λ about once in e^{2δλ}/(2δ²) rows, which for λ = 40
+is 10⁸. Decisions are those of river's `PageHinkley` with `alpha` 1: its fading sum forgets the
+drift −δ and with these parameters alarms 45 times in 10⁶ such rows. Cost: 0.3 µs a value.
 
 Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 """
@@ -31,6 +31,8 @@ class PageHinkleyState(msgspec.Struct, tag="page_hinkley"):
     is one.
     """
 
+    low: float
+    high: float
     mean: float
     sd: float
     delta: float
@@ -47,36 +49,48 @@ class PageHinkleyState(msgspec.Struct, tag="page_hinkley"):
 
 
 class PageHinkley:
-    """Detector of one stream, standardised by `mean` and `sd`; NaN is passed over."""
+    """Detector of one stream; values outside the reference's range are clipped, NaN is passed over.
+
+    :param delta: change of level that is none, in standard deviations of the reference.
+    :param threshold: what the deviations beyond `delta` must add up to.
+    """
 
     PARAMS = {"delta": 0.2, "threshold": 40.0}
 
-    def __init__(self, mean: float, sd: float, delta: float, threshold: float) -> None:
-        self._state = PageHinkleyState(mean, sd, delta, threshold)
+    def __init__(self, scale: Scale, delta: float, threshold: float) -> None:
+        self.scale, self.delta, self.threshold = scale, delta, threshold
+        self._begin()
 
     @classmethod
     def make(cls, scale: Scale, params: Mapping[str, float]) -> "PageHinkley":
         """A detector of values standardised by the reference."""
-        return cls(scale.mean, scale.sd, params["delta"], params["threshold"])
+        return cls(scale, params["delta"], params["threshold"])
+
+    def _begin(self) -> None:
+        scale = self.scale
+        self._state = PageHinkleyState(
+            scale.low, scale.high, scale.mean, scale.sd, self.delta, self.threshold
+        )
 
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change, after which all starts anew."""
-        state = self._state
-        if state.sd <= 0:
+        scale = self.scale
+        if scale.sd <= 0:
             return []
         rows = np.flatnonzero(np.isfinite(values))
-        standard = (values[rows].astype(np.float64) - state.mean) / state.sd
+        clipped = np.clip(values[rows].astype(np.float64), scale.low, scale.high)
+        standard = (clipped - scale.mean) / scale.sd
         found, done = [], 0
         while (at := self._feed(standard[done:].tolist())) is not None:
             found.append(Finding(int(rows[done + at]), *self._levels()))
-            self._state = PageHinkleyState(state.mean, state.sd, state.delta, state.threshold)
+            self._begin()
             done += at + 1
         return found
 
     def _feed(self, values: list[float]) -> int | None:
         """Position of the first change."""
         state = self._state
-        delta, threshold, n, level = state.delta, state.threshold, state.n, state.level
+        delta, threshold, n, level = self.delta, self.threshold, state.n, state.level
         rise, rise_n, rise_total = state.rise, state.rise_n, state.rise_total
         fall, fall_n, fall_total = state.fall, state.fall_n, state.fall_total
         found = None
@@ -108,7 +122,8 @@ class PageHinkley:
         if state.fall > state.rise:
             n, total = state.fall_n, state.fall_total
         before = (state.level * state.n - total) / (state.n - n)
-        return state.mean + before * state.sd, state.mean + total / n * state.sd
+        mean, sd = self.scale.mean, self.scale.sd
+        return mean + before * sd, mean + total / n * sd
 
     def dump(self) -> PageHinkleyState:
         """The whole state, free of pickle."""
@@ -121,6 +136,7 @@ class PageHinkley:
         :raises ValueError: the state is damaged.
         """
         check(state)
-        detector = cls(state.mean, state.sd, state.delta, state.threshold)
+        scale = Scale(state.low, state.high, state.mean, state.sd)
+        detector = cls(scale, state.delta, state.threshold)
         detector._state = msgspec.structs.replace(state)
         return detector

@@ -9,6 +9,8 @@ from river.drift import PageHinkley as RiverPageHinkley
 from inferwatch.core.drift.page_hinkley import ROWS_MIN, PageHinkley
 from inferwatch.core.drift.scale import Scale
 
+WIDE = Scale(-1e9, 1e9, 0.0, 1.0)
+
 
 def rivers(values, delta, threshold):
     """Rows on which river's own detector says so."""
@@ -29,7 +31,7 @@ def test_changes_are_found_where_river_publishes_them():
     """On the first stream of river's tests, λ 10 and no fading: the published rows."""
     made = np.random.RandomState(12345)
     values = np.concatenate([made.randint(2, size=1000), made.randint(8, size=1000)])
-    found = rows(PageHinkley(0.0, 1.0, 0.005, 10.0), values)
+    found = rows(PageHinkley(WIDE, 0.005, 10.0), values)
     assert found[:12] == [117, 435, 602, 887, 1002, 1032, 1062, 1092, 1122, 1152, 1202, 1235]
     assert len(found) == 36 and found[-1] == 1975
 
@@ -45,7 +47,7 @@ def test_decisions_are_rivers(seed, levels, delta, threshold):
     """Any steps under noise: the same rows alarm as in river without fading."""
     generator = np.random.default_rng(seed)
     values = np.concatenate([generator.normal(level, 1, 300) for level in levels])
-    assert rows(PageHinkley(0.0, 1.0, delta, threshold), values) == rivers(values, delta, threshold)
+    assert rows(PageHinkley(WIDE, delta, threshold), values) == rivers(values, delta, threshold)
 
 
 @settings(deadline=None, max_examples=20)
@@ -58,8 +60,8 @@ def test_units_do_not_matter(mean, sd, shift):
     """A stream in any unit, standardised by its reference, alarms at the same row."""
     generator = np.random.default_rng(7)
     standard = np.concatenate([generator.normal(0, 1, 500), generator.normal(shift, 1, 200)])
-    detector = PageHinkley.make(Scale(0.0, 1.0, mean, sd), PageHinkley.PARAMS)
-    assert rows(detector, mean + sd * standard) == rows(PageHinkley(0.0, 1.0, 0.2, 40.0), standard)
+    detector = PageHinkley.make(Scale(-1e9, 1e9, mean, sd), PageHinkley.PARAMS)
+    assert rows(detector, mean + sd * standard) == rows(PageHinkley(WIDE, 0.2, 40.0), standard)
 
 
 @pytest.mark.parametrize("shift", [-20.0, 20.0])
@@ -72,7 +74,9 @@ def test_a_finding_names_both_levels(shift):
     for seed in range(20):
         generator = np.random.default_rng(seed)
         calm, moved = generator.normal(100, 10, 3_000), generator.normal(100 + shift, 10, 60)
-        first, *_ = PageHinkley(100.0, 10.0, 0.2, 40.0).update_many(np.append(calm, moved))
+        first, *_ = PageHinkley(Scale(0.0, 200.0, 100.0, 10.0), 0.2, 40.0).update_many(
+            np.append(calm, moved)
+        )
         before.append(first.before)
         after.append(first.after)
     assert np.mean(before) == pytest.approx(100, abs=0.5)
@@ -82,7 +86,16 @@ def test_a_finding_names_both_levels(shift):
 def test_nothing_is_said_before_the_thirtieth_row():
     """A level of 29 rows is no level yet, however far off its values lie."""
     values = np.concatenate([np.zeros(5), np.full(100, 1e6)])
-    assert rows(PageHinkley(0.0, 1.0, 0.2, 40.0), values)[0] == ROWS_MIN - 1
+    assert rows(PageHinkley(WIDE, 0.2, 40.0), values)[0] == ROWS_MIN - 1
+
+
+def test_a_spike_is_no_shift():
+    """One value of any size, after any number of rows, moves nothing; a level out there does."""
+    values = np.random.default_rng(3).normal(0, 1, 2_000)
+    values[[10, 500, 1_500]] = 1e9, -1e9, 1e30
+    detector = PageHinkley(Scale(-3.0, 3.0, 0.0, 1.0), 0.2, 40.0)
+    assert rows(detector, values) == []
+    assert rows(detector, np.full(100, 1e30))
 
 
 def test_a_constant_reference_gives_no_scale():
