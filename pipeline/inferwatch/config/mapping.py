@@ -7,6 +7,7 @@ import msgspec
 
 from inferwatch.config import document
 from inferwatch.config.document import Node
+from inferwatch.records.decode import NAME, NAME_MAX
 
 KEYS = [
     "model",
@@ -82,9 +83,18 @@ def read(path: Path) -> Mapping:
             given["segments"] = node.texts()
         elif name == "label_delay":
             given["label_delay_ms"] = node.duration_ms()
+        elif name == "model":
+            given["model"] = _model(node)
         else:
             given[name] = node.text()
     return Mapping(**given)
+
+
+def _model(node: Node) -> str:
+    name = node.text()
+    if len(name) > NAME_MAX or not NAME.fullmatch(name):
+        raise node.error(f"'{name[:80]}' is no model name", "write it like team/model-1.x")
+    return name
 
 
 def _features(node: Node) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@
 """
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def build(
     value = np.concatenate([values for _, values in parts])
     joined = _join(columns, facts, rows, truths, predicted, value, score)
     values: dict[str, NDArray[np.floating]] = {
-        name: np.sort(column[np.isfinite(column)]) for name, column in sorted(numeric.items())
+        name: np.sort(column[np.isfinite(column)])
+        for name, column in sorted(numeric.items())
+        if np.isfinite(column).any()
     }
     if np.isfinite(score).any():
         values["score"] = np.sort(score[np.isfinite(score)])
@@ -56,7 +59,11 @@ def build(
         rows=len(times),
         from_ms=int(times.min()),
         to_ms=int(times.max()) + 1,
-        numeric={name: numeric_profile(column) for name, column in numeric.items()},
+        numeric={
+            name: numeric_profile(column)
+            for name, column in numeric.items()
+            if np.isfinite(column).any()
+        },
         categories=words,
         score=numeric_profile(score) if "score" in values else None,
         prediction=_prediction(columns, predicted, value),
@@ -191,7 +198,11 @@ def write(path: Path, profile: Profile, values: Mapping[str, NDArray[np.floating
             fix="leave out features or rare categories",
         )
     path.write_bytes(text + b"\n")
-    np.savez_compressed(values_path(path), **dict(values))
+    # as np.savez_compressed does, which has no place for a column named `file`
+    with zipfile.ZipFile(values_path(path), "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, column in values.items():
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, column, allow_pickle=False)
 
 
 def read(path: Path) -> tuple[Profile, Values]:
@@ -207,7 +218,7 @@ def read(path: Path) -> tuple[Profile, Values]:
             file=str(path),
             fix="build it with `inferwatch profile build`",
         ) from None
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"is no profile: {error}",
             file=str(path),
@@ -219,7 +230,7 @@ def read(path: Path) -> tuple[Profile, Values]:
     try:
         with np.load(beside, allow_pickle=False) as archive:
             values: Values = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged archive ends in errors of many kinds
         raise ConfigError(
             f"cannot be read: {error}", file=str(beside), fix="build the profile again"
         ) from None
