@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -49,13 +49,16 @@ class Worker:
         embedded: bool,
         name: str = "worker",
         options: tuple[str, ...] = (),
+        monitors: str = MONITORS,
+        module: str = "inferwatch.cli.main",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        monitors = folder / "monitors.yaml"
-        monitors.write_text(MONITORS, encoding="utf-8")
+        file = folder / f"{name}.yaml"
+        file.write_text(monitors, encoding="utf-8")
         self.address = f"127.0.0.1:{free_port()}"
         self.child = Child(
             name,
-            "inferwatch.cli.main",
+            module,
             [
                 "worker",
                 "--bootstrap-server",
@@ -73,10 +76,11 @@ class Worker:
                 "--checkpoint-every",
                 "0.5",
                 "--monitors",
-                str(monitors),
+                str(file),
                 *options,
             ],
             folder,
+            environment=environment,
         )
 
     def until_ready(self) -> "Worker":
@@ -106,14 +110,19 @@ def running(connection: Connection, folder: Path, *, embedded: bool, **more) -> 
         worker.child.stop()
 
 
-def until(condition: Callable[[], bool], what: str, worker: Worker | None = None) -> None:
+def until(
+    condition: Callable[[], bool],
+    what: str,
+    worker: Worker | None = None,
+    patience_s: float = PATIENCE_S,
+) -> None:
     """Wait for a state; the worker's own words when it does not come."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + patience_s
     while not condition():
         words = worker.child.last_words() if worker else ""
         ended = worker is not None and not worker.child.running()
         assert not ended, f"the worker ended while waiting until {what}:\n{words}"
-        assert time.monotonic() < deadline_s, f"not within {PATIENCE_S:.0f} s: {what}\n{words}"
+        assert time.monotonic() < deadline_s, f"not within {patience_s:.0f} s: {what}\n{words}"
         time.sleep(0.05)
 
 

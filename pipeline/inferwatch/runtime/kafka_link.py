@@ -102,13 +102,14 @@ class KafkaLink:
         places = {TP(self._events, number): offset for number, offset in offsets.items()}
         return await faust_private.commit(self._app, places)
 
-    async def bounds(self, partition: int) -> tuple[int, int]:
-        """Oldest offset left in the events partition, and the group's offset."""
+    async def bounds(self, partition: int) -> tuple[int, int, int]:
+        """Oldest offset left in the events partition, its end, and the group's offset."""
         assert self._prober is not None
         place = TopicPartition(self._events, partition)
         self._prober.assign([place])
         heads = await self._prober.beginning_offsets([place])
-        return heads[place], await self._prober.committed(place) or 0
+        ends = await self._prober.end_offsets([place])
+        return heads[place], ends[place], await self._prober.committed(place) or 0
 
     async def first_from(self, partition: int, offset: int) -> int:
         """Offset of the first record at or after `offset`: transactions and compaction leave

@@ -30,8 +30,8 @@ class Link(Protocol):
     async def commit(self, offsets: Mapping[int, int]) -> bool:
         """Set group offsets; False where this member no longer owns them."""
 
-    async def bounds(self, partition: int) -> tuple[int, int]:
-        """Oldest offset left in the events partition, and the group's offset (0 for none)."""
+    async def bounds(self, partition: int) -> tuple[int, int, int]:
+        """Oldest offset left in the events partition, its end, the group's offset (0 for none)."""
 
     async def first_from(self, partition: int, offset: int) -> int:
         """Offset of the first record at or after `offset`, by an own look at the log."""
