@@ -17,6 +17,7 @@ COMMANDS = {
     "profile": "describe reference rows: build, show",
     "models": "which models are watched, and how they are",
     "alerts": "the state of every alert: list, show, follow",
+    "dlq": "what could not be folded: list, show, requeue",
     "topics": "what topics there should be: plan, apply",
     "broker": "the embedded broker, alone",
     "simulate": "delivery under seeded faults, in memory",

@@ -7,6 +7,7 @@ holes below it that a batch out of order may still fill.
 import msgspec
 
 HOLES_MAX = 64
+ORIGIN_HOLES_MAX = 4_096  # of a partition whose records came here by another way, in any order
 EMITTERS_MAX = 10_000
 
 
@@ -32,7 +33,8 @@ def accept(emitters: dict[str, Emitter], name: str, seq: int) -> bool:
         del emitters[next(iter(emitters))]
     if seq >= emitter.next_seq:
         if seq > emitter.next_seq:
-            emitter.holes = [*emitter.holes, (emitter.next_seq, seq)][-HOLES_MAX:]
+            most = ORIGIN_HOLES_MAX if name.startswith("@") else HOLES_MAX
+            emitter.holes = [*emitter.holes, (emitter.next_seq, seq)][-most:]
         emitter.next_seq = seq + 1
         return True
     return _fill(emitter, seq)

@@ -5,7 +5,6 @@ from typing import Literal
 
 import msgspec
 
-from inferwatch import __version__
 from inferwatch.errors import DataError, Reason
 from inferwatch.records.outputs import (
     OUTPUT_MAX_BYTES,
@@ -132,8 +131,6 @@ def dead_output(raw: RawRecord, reject: Reject, *, body: bool = True) -> Output:
         "reason": Reason(reject.reason).value,
         "exception.class": DataError.__name__,
         "exception.message": reject.detail,
-        "component": "inferwatch",
-        "version": __version__,
         "attempts": 1 + _number(raw.headers.get(ATTEMPTS), 0),
         "first_seen": _number(raw.headers.get(FIRST_SEEN), raw.time_ms),
         "row": reject.row,

@@ -25,7 +25,7 @@ from inferwatch.notify.plan import Ledger
 from inferwatch.records.notified import NotifiedRecord, Plan
 from inferwatch.records.outputs import AlertRecord, canonical, live
 from inferwatch.records.raw import RawRecord, Reject
-from inferwatch.runtime import faust_private
+from inferwatch.runtime import faust_private, letters
 from inferwatch.runtime.notifiedlog import NotifiedLog
 from inferwatch.runtime.settings import NotifierSettings
 from inferwatch.runtime.shell import die, raw_of
@@ -169,7 +169,8 @@ class Dispatcher:
             reason, detail = Reason.NOT_JSON, str(error)
         log.error("%s is no alert: %s", raw.name, detail)
         self.metrics.rejected.inc()
-        dead = dead_output(raw, Reject(reason=reason, detail=detail, stage="notify"))
+        reject = Reject(reason=reason, detail=detail, stage="notify")
+        dead = letters.signed(dead_output(raw, reject), letters.NOTIFIER)
         await kept.dead_letter(dead.key, dead.value, dead.headers)
         return None
 

@@ -6,6 +6,7 @@ the bytes are there, and nothing else. Dead letters are outside the digest of a 
 
 import msgspec
 
+from inferwatch import __version__
 from inferwatch.core.output import ERROR_HEADERS, Output, without_body
 from inferwatch.errors import Reason
 
@@ -14,6 +15,8 @@ FLOOR_PER_S = 10.0
 BURST_S = 10.0
 LETTER_MAX_BYTES = 1_000_000  # the topic takes 1 MiB, the broker counts some bytes around it
 KEY_MAX_BYTES = 65_536
+WORKER = "inferwatch.worker"
+NOTIFIER = "inferwatch.notifier"
 OVER_QUOTA = "over quota"
 TOO_LARGE = "too large"
 _REASON = f"{ERROR_HEADERS}reason"
@@ -45,10 +48,17 @@ class Quota:
         return True
 
 
+def signed(letter: Output, component: str) -> Output:
+    """The letter with who wrote it: an upgrade may read what this release could not."""
+    who = {"component": component, "version": __version__}
+    headers = {f"{ERROR_HEADERS}{name}": value.encode() for name, value in who.items()}
+    return msgspec.structs.replace(letter, headers=letter.headers | headers)
+
+
 def fit(letter: Output, quota: Quota) -> Output:
     """The dead letter as it is sent. `schema_unknown` is outside the quota: an upgrade reads it."""
     key = letter.key if len(letter.key) <= KEY_MAX_BYTES else b""
-    letter = msgspec.structs.replace(letter, key=key)
+    letter = signed(msgspec.structs.replace(letter, key=key), WORKER)
     if not letter.value:
         return letter
     if _size_bytes(letter) > LETTER_MAX_BYTES:

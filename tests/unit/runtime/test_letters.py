@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from inferwatch import __version__
 from inferwatch.core.output import (
     ATTEMPTS,
     ERROR_HEADERS,
@@ -101,7 +102,9 @@ def test_above_the_quota_a_letter_points_to_the_bytes():
     assert (pointer.value, header(pointer, "body")) == (b"", letters.OVER_QUOTA)
     assert (pointer.key, header(pointer, "offset")) == (b"team/model", "17")
     unknown = dead_output(RAW, replace(REJECT, reason=Reason.SCHEMA_UNKNOWN))
-    assert letters.fit(unknown, quota) == unknown
+    whole = letters.fit(unknown, quota)
+    assert (whole.value, header(whole, "body")) == (b"{", "here")
+    assert header(whole, "version") == __version__
 
 
 @pytest.mark.parametrize("reason", [Reason.TOO_LARGE, Reason.SCHEMA_UNKNOWN])
