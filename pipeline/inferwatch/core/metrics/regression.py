@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.figure import Figure
+from inferwatch.core.sketches.moments import running
 
 FLOOR = 1e-9
 SPREAD_MIN = 1e-12  # of the sum of squares about `origin`: less is its rounding
@@ -47,18 +48,9 @@ def add(
         error, shifted = forecast - y, y - state.origin
         relative = np.where(large, np.abs(error) / np.where(large, np.abs(y), 1.0), 0.0)
         added = np.stack([error, np.abs(error), error**2, relative, shifted, shifted**2])
-        _accumulate(state, sign * added)
+        state.high, state.low = running(state.high, state.low, sign * added)
     state.n += sign * len(y)
     state.relative_n += sign * int(large.sum())
-
-
-def _accumulate(state: Residuals, added: NDArray[np.float64]) -> None:
-    """Neumaier's sum, column after column (see `sketches.moments`)."""
-    for column in added.T:
-        after = state.high + column
-        virtual = after - state.high
-        state.low += (state.high - (after - virtual)) + (column - virtual)
-        state.high = after
 
 
 def merge(into: Residuals, other: Residuals) -> None:
@@ -72,7 +64,7 @@ def merge(into: Residuals, other: Residuals) -> None:
         shift = np.float64(other.origin) - into.origin
         sums[TRUTH_SQUARED] += 2 * shift * sums[TRUTH] + other.n * shift**2
         sums[TRUTH] += other.n * shift
-        _accumulate(into, sums[:, np.newaxis])
+        into.high, into.low = running(into.high, into.low, sums[:, np.newaxis])
     into.n += other.n
     into.relative_n += other.relative_n
 

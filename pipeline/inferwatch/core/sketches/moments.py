@@ -56,8 +56,8 @@ def update(state: Moments, block: NDArray[np.floating]) -> None:
     origin = np.where(np.isnan(state.origin), 0.0, state.origin)
     with np.errstate(over="ignore", invalid="ignore"):
         shifted = np.where(finite, values - origin[:, np.newaxis], 0.0)
-        state.total, state.total_low = _running(state.total, state.total_low, shifted)
-        state.square, state.square_low = _running(state.square, state.square_low, shifted**2)
+        state.total, state.total_low = running(state.total, state.total_low, shifted)
+        state.square, state.square_low = running(state.square, state.square_low, shifted**2)
     state.least = np.minimum(state.least, np.where(finite, values, np.inf).min(axis=1))
     state.most = np.maximum(state.most, np.where(finite, values, -np.inf).max(axis=1))
     missing = np.isnan(block).sum(axis=1)
@@ -73,8 +73,8 @@ def _find_origin(state: Moments, values: Floats, finite: NDArray[np.bool_]) -> N
         state.origin[fresh] = values[np.arange(len(values)), first][fresh]
 
 
-def _running(high: Floats, low: Floats, added: Floats) -> tuple[Floats, Floats]:
-    """Sum and compensation after adding each column of `added`, one after the other."""
+def running(high: Floats, low: Floats, added: Floats) -> tuple[Floats, Floats]:
+    """Sums `high` and their compensations `low` after adding each column of `added` in order."""
     sums = np.cumsum(np.concatenate([high[:, np.newaxis], added], axis=1), axis=1)
     before, after = sums[:, :-1], sums[:, 1:]
     virtual = after - before
@@ -92,8 +92,8 @@ def merge(into: Moments, other: Moments) -> None:
     total = other.total + other.total_low
     moved = total + other.count * shift
     squares = other.square + other.square_low + 2.0 * shift * total + other.count * shift**2
-    into.total, into.total_low = _running(into.total, into.total_low, moved[:, np.newaxis])
-    into.square, into.square_low = _running(into.square, into.square_low, squares[:, np.newaxis])
+    into.total, into.total_low = running(into.total, into.total_low, moved[:, np.newaxis])
+    into.square, into.square_low = running(into.square, into.square_low, squares[:, np.newaxis])
     into.least = np.minimum(into.least, other.least)
     into.most = np.maximum(into.most, other.most)
     into.count = into.count + other.count
