@@ -58,27 +58,21 @@ class Adwin:
             return []
         rows = np.flatnonzero(np.isfinite(values))
         scaled = np.clip((values[rows].astype(np.float64) - self.low) / spread, 0.0, 1.0)
-        found, done = [], 0
-        while (at := self._feed(scaled[done:])) is not None:
-            before, after = self._levels
-            row = int(rows[done + at])
-            found.append(Finding(row, self.low + before * spread, self.low + after * spread))
-            done += at + 1
-        return found
-
-    def _feed(self, scaled: NDArray[np.float64]) -> int | None:
-        """Position of the first change, after which the window starts anew, as river's does."""
-        window = self._window
+        window, found, first = self._window, [], 0
         total, width = window.get_total(), window.get_width()
         for at, value in enumerate(scaled.tolist()):
             if window.update(value):
                 # one by one, as river adds them, so that the way rows were batched does not show
-                total, width = float(np.cumsum([total, *scaled[: at + 1]])[-1]), width + at + 1
+                total = float(np.cumsum([total, *scaled[first : at + 1]])[-1])
+                width += at + 1 - first
                 kept, n = window.get_total(), window.get_width()
-                self._levels = (total - kept) / max(width - n, 1), kept / max(n, 1)
-                self._window = ADWIN(delta=self.delta)._helper
-                return at
-        return None
+                before, after = (total - kept) / max(width - n, 1), kept / max(n, 1)
+                found.append(
+                    Finding(int(rows[at]), self.low + before * spread, self.low + after * spread)
+                )
+                window = self._window = ADWIN(delta=self.delta)._helper  # anew, as river's does
+                first, total, width = at + 1, 0.0, 0
+        return found
 
     def dump(self) -> AdwinState:
         """The whole state, free of pickle."""

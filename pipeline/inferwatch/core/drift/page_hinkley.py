@@ -10,7 +10,7 @@ drift −δ and with these parameters alarms 45 times in 10⁶ such rows. Cost: 
 Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -80,21 +80,20 @@ class PageHinkley:
         rows = np.flatnonzero(np.isfinite(values))
         clipped = np.clip(values[rows].astype(np.float64), scale.low, scale.high)
         standard = (clipped - scale.mean) / scale.sd
-        found, done = [], 0
-        while (at := self._feed(standard[done:].tolist())) is not None:
-            found.append(Finding(int(rows[done + at]), *self._levels()))
+        found, pending = [], zip(rows.tolist(), standard.tolist(), strict=True)
+        while (row := self._feed(pending)) is not None:
+            found.append(Finding(row, *self._levels()))
             self._begin()
-            done += at + 1
         return found
 
-    def _feed(self, values: list[float]) -> int | None:
-        """Position of the first change."""
+    def _feed(self, pending: Iterator[tuple[int, float]]) -> int | None:
+        """Row of the next change, up to which `pending` is used up."""
         state = self._state
         delta, threshold, n, level = self.delta, self.threshold, state.n, state.level
         rise, rise_n, rise_total = state.rise, state.rise_n, state.rise_total
         fall, fall_n, fall_total = state.fall, state.fall_n, state.fall_total
         found = None
-        for at, value in enumerate(values):
+        for row, value in pending:
             n += 1
             level += (value - level) / n
             rise += value - level - delta
@@ -108,7 +107,7 @@ class PageHinkley:
             else:
                 fall, fall_n, fall_total = 0.0, 0, 0.0
             if n >= ROWS_MIN and (rise > threshold or fall > threshold):
-                found = at
+                found = row
                 break
         state.n, state.level = n, level
         state.rise, state.rise_n, state.rise_total = rise, rise_n, rise_total
