@@ -95,8 +95,16 @@ def words(values: Sequence[Plain]) -> Categories:
 
 
 def answers(values: Column) -> Numbers | Categories:
-    """Predictions or labels: numbers where all of them are, otherwise words."""
-    if isinstance(values, array) or set(map(type, values)) <= NUMBER_TYPES | {type(None)}:
+    """Predictions or labels: numbers where all of them are, otherwise words.
+
+    A truth value is 1 or 0, as in JSON events and tables, so that answers and labels meet.
+    """
+    if isinstance(values, array):
+        return Numbers(numbers("d", values))
+    types = set(map(type, values))
+    if bool in types:
+        values = [int(value) if type(value) is bool else value for value in values]
+    if types <= NUMBER_TYPES | {bool, type(None)}:
         return Numbers(numbers("d", values))
     return words(values)
 

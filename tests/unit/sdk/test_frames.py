@@ -66,7 +66,7 @@ def test_categories_words_and_gaps_of_a_data_frame(wire):
     (batch,) = wire.drain(monitor)
     codes = {n: np.frombuffer(c.codes, "<i4").tolist() for n, c in batch.categories.items()}
     assert codes == {"grade": [0, -1, 0], "country": [0, -1, 1], "ok": [0, 1, 0]}
-    assert batch.prediction.words == ["true", "false"]
+    assert np.frombuffer(batch.prediction.data, "<f8").tolist() == [1.0, 0.0, 1.0]
 
 
 def test_the_caller_may_reuse_its_arrays_at_once(wire):

@@ -104,7 +104,7 @@ def test_classes_are_words_and_their_scores_have_their_names(wire):
     monitor.log({}, "cat", {"cat": 0.7, "dog": 0.3})
     monitor.log({}, True, {"dog": 1.0})
     (batch,) = wire.drain(monitor)
-    assert worded(batch.prediction) == ["cat", "true"]
+    assert worded(batch.prediction) == ["cat", "1"]
     assert batch.scores.names == ["cat", "dog"]
     assert floats(batch.scores.data) == [0.7, None, 0.3, 1.0]
 
