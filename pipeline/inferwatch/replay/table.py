@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from inferwatch.config.mapping import Mapping
 from inferwatch.errors import UsageError
+from inferwatch.records.decode import EARLIEST_MS, LATEST_MS
 from inferwatch.records.events import Tick
 from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.records.rows import Rows, Truths, Words
@@ -51,7 +52,7 @@ def read(path: Path, mapping: Mapping) -> Iterator[Batch]:
             _check_columns(path, mapping, block.schema.names)
             for start in range(0, block.num_rows, BATCH_ROWS):
                 yield _batch(path, mapping, block.slice(start, BATCH_ROWS))
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
@@ -91,9 +92,14 @@ def _check_columns(path: Path, mapping: Mapping, names: Sequence[str]) -> None:
         raise UsageError(
             f"{path}: column '{missing[0]}' is missing; the table has {', '.join(names)}"
         )
+    doubled = [name for name in names if names.count(name) > 1]
+    if doubled:
+        raise UsageError(f"{path}: column '{doubled[0]}' is there twice")
 
 
 def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
+    if block.column(mapping.prediction_id).null_count:
+        raise UsageError(f"{path}: column '{mapping.prediction_id}' has rows without an id")
     ids = _texts(block, mapping.prediction_id)
     time_ms = _times(path, block, mapping.timestamp)
     numeric, categories = _features(mapping, block)
@@ -130,9 +136,9 @@ def _with_labels(path: Path, mapping: Mapping, block: Any, rows: Rows) -> Batch:
     if answer is None:
         return Batch(rows, None, np.empty(0, np.int64))
     known = answer.codes >= 0 if isinstance(answer, Words) else np.isfinite(answer)
-    times = rows.time_ms + mapping.label_delay_ms
+    times = rows.time_ms[known] + mapping.label_delay_ms
     if mapping.label_time:
-        times = _times(path, block, mapping.label_time)
+        times = _times(path, block.filter(pa.array(known)), mapping.label_time)
     labels = Truths(
         model=rows.model,
         version=rows.version,
@@ -141,13 +147,13 @@ def _with_labels(path: Path, mapping: Mapping, block: Any, rows: Rows) -> Batch:
         emitted=0,
         dropped=0,
         n=int(known.sum()),
-        time_ms=times[known],
+        time_ms=times,
         ids=[id_ for id_, has_label in zip(rows.ids, known.tolist(), strict=True) if has_label],
         label=Words(answer.words, answer.codes[known])
         if isinstance(answer, Words)
         else answer[known],
     )
-    return Batch(rows, labels, times[known])
+    return Batch(rows, labels, times)
 
 
 def _features(mapping: Mapping, block: Any) -> tuple[list[str], list[str]]:
@@ -171,7 +177,7 @@ def _texts(block: Any, name: str) -> list[str]:
 def _floats(path: Path, block: Any, name: str) -> NDArray[np.float64]:
     try:
         column = pc.cast(block.column(name), pa.float64())
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise UsageError(f"{path}: column '{name}' is not numeric") from None
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
@@ -186,6 +192,7 @@ def _words(block: Any, name: str) -> Words:
 
 
 def _answer(block: Any, name: str | None) -> Words | NDArray[np.float64] | None:
+    """Numbers, or words; a truth value is 1 or 0."""
     if name is None:
         return None
     kind = block.schema.field(name).type
@@ -199,17 +206,20 @@ def _answer(block: Any, name: str | None) -> Words | NDArray[np.float64] | None:
 def _times(path: Path, block: Any, name: str) -> NDArray[np.int64]:
     """Milliseconds; a timestamp without a zone is UTC, a whole number is milliseconds already."""
     column = block.column(name)
-    if pa.types.is_integer(column.type):
-        return np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
+    if column.null_count:
+        raise UsageError(f"{path}: column '{name}' has rows without a time")
     try:
-        stamped = pc.cast(column, pa.timestamp("ms"), safe=False)
+        if not pa.types.is_integer(column.type):
+            column = pc.cast(column, pa.timestamp("ms"), safe=False)
+        times = pc.cast(column, pa.int64()).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise UsageError(
             f"{path}: column '{name}' is no time; use ISO 8601 or whole milliseconds"
         ) from None
-    if stamped.null_count:
-        raise UsageError(f"{path}: column '{name}' has rows without a time")
-    return np.asarray(pc.cast(stamped, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+    beyond = times[(times < EARLIEST_MS) | (times >= LATEST_MS)]
+    if len(beyond):
+        raise UsageError(f"{path}: column '{name}' holds {beyond[0]}, no time in milliseconds")
+    return np.asarray(times, np.int64)
 
 
 def records(batches: Iterator[Batch], grace_ms: int) -> Iterator[tuple[RawRecord, Decoded]]:
