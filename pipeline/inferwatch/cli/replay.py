@@ -1,7 +1,9 @@
 """`inferwatch replay SOURCE`"""
 
 import argparse
-from collections.abc import Iterator, Sequence
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from inferwatch.cli.connect import add_connection, connection
 from inferwatch.config import mapping, monitors, profiles
 from inferwatch.config.monitors import Monitors
 from inferwatch.core.reference import Values
-from inferwatch.errors import ConfigError, UsageError
+from inferwatch.errors import ConfigError, Exit, UsageError
 from inferwatch.replay import driver, table, topic
+
+Fold = Callable[[Callable[[driver.Output], None]], driver.Summary]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,21 +60,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay, write, say what came of it."""
+    """Replay, write, say what came of it. A report that a full disk cuts short has no summary."""
     loaded = monitors.load(arguments.monitors)
-    with driver.Writer(arguments.out) as writer:
-        if arguments.source == "topic":
-            summary = _topic(arguments, loaded, writer)
-        else:
-            summary = _table(arguments, loaded, writer)
+    fold = _topic(arguments, loaded) if arguments.source == "topic" else _table(arguments, loaded)
+    try:
+        with driver.Writer(arguments.out) as writer:
+            summary = fold(writer.write)
         writer.summary(summary)
+    except OSError as error:
+        print(f"inferwatch: {arguments.out}: {error.strerror}", file=sys.stderr)
+        return Exit.STORAGE
     _tell(summary, arguments.out)
-    return 0
+    return Exit.DONE
 
 
-def _table(
-    arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer
-) -> driver.Summary:
+def _table(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
+    """Checks all that can be checked before a report is begun."""
     path = Path(arguments.source)
     if not path.is_file():
         raise UsageError(f"{path}: no such file; SOURCE is a table or the word `topic`")
@@ -80,20 +85,22 @@ def _table(
     columns = mapping.read(described)
     windows = loaded.definition(columns.model).windows
     grace_ms = max((window.grace_ms for window in windows), default=0)
-    rows = table.records(table.read(path, columns), grace_ms)
-    return driver.run(rows, loaded.definition, loaded.values(), writer.write)
+    batches = table.read(path, columns)
+    first = list(itertools.islice(batches, 1))
+    if not first:
+        raise UsageError(f"{path} has no rows")
+    rows = table.records(itertools.chain(first, batches), grace_ms)
+    return lambda write: driver.run(rows, loaded.definition, loaded.values(), write)
 
 
-def _topic(
-    arguments: argparse.Namespace, loaded: Monitors, writer: driver.Writer
-) -> driver.Summary:
+def _topic(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
     there = connection(arguments)
     found = topic.survey(there, arguments.since, arguments.until)
     recorded = not arguments.monitors
     rows: Iterator[Any] = topic.records(there, found, recorded_rules=recorded)
     rules = found.definition if recorded else loaded.definition
     values = loaded.values() | _values(arguments.profile)
-    return driver.run(rows, rules, values, writer.write, found.skipped, len(found.spans))
+    return lambda write: driver.run(rows, rules, values, write, found.skipped, len(found.spans))
 
 
 def _values(paths: Sequence[Path]) -> dict[str, Values]:

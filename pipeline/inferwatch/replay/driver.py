@@ -49,6 +49,7 @@ class Writer:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / "summary.json").unlink(missing_ok=True)  # it stands beside a whole report
             self._files = {
                 kind: (folder / f"{name}.jsonl").open("wb")
                 for kind, name in (("window", "windows"), ("alert", "alerts"), ("dead", "dead"))
