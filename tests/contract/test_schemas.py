@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from inferwatch.config import checks, monitors, units
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.fold import Partition
+from inferwatch.core.output import ERROR_HEADERS, HEADERS_MAX, dead_outputs
 from inferwatch.errors import ConfigError
 from inferwatch.records.decode import EVENTS, decode
 from inferwatch.records.raw import JSON, PREFIX, RawRecord, headers
@@ -292,6 +293,23 @@ def test_any_id_and_source_are_read_as_they_were_written(id_, source):
     event = cloud_event(described, b"team/model", b"{}")
     assert [event.get_id(), event.get_source()] == clean
     assert event.get_time().isoformat() == "2026-01-01T00:00:00.500000+00:00"
+
+
+def test_the_headers_of_dead_letters_are_described():
+    """schemas/README.md has each header that a dead letter adds, and no other."""
+    readme = (SCHEMAS / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Dead letters\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)
+    described = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    many = {f"header-{number}": b"x" for number in range(HEADERS_MAX + 1)}
+    raw = RawRecord("events.v1", 0, 0, 0, b"m", b"{}", many)
+    added = {
+        name.removeprefix(ERROR_HEADERS)
+        for letter in dead_outputs(raw, decode(raw).rejects)
+        for name in letter.headers
+        if name.startswith(ERROR_HEADERS)
+    }
+    assert described == added
 
 
 # ── monitor files ─────────────────────────────────────────────────────────────────────────────

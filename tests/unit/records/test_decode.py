@@ -222,6 +222,7 @@ def test_limits_are_inclusive():
         prediction_id="x" * bounds.STRING_MAX_BYTES,
         features={str(name): 2**63 - 1 - name for name in range(bounds.FIELDS_MAX)},
         extra=json.loads("[" * 15 + "]" * 15),
+        prediction=-(2**63),
     )
     body += b" " * (bounds.SIZE_MAX_BYTES - len(body))
     decoded = decode(record(body))
@@ -288,7 +289,7 @@ BAD_BATCHES = {
     "negative rows": (batch(rows=-3), "int_range"),
     "too many rows": (batch(rows=ROWS_MAX + 1), "int_range"),
     "negative seq": (batch(seq=-1), "int_range"),
-    "seq 2^63": (batch(seq=2**63), "int_range"),
+    "seq 2^62": (batch(seq=2**62), "int_range"),
     "emitted 2^64 - 1": (batch(emitted=2**64 - 1), "int_range"),
     "negative count": (batch(dropped={"queue_full": -1}), "int_range"),
     "negative count that is called seq": (batch(dropped={"seq": -1}), "int_range"),
@@ -337,6 +338,7 @@ BAD_BATCHES = {
                 "names": [str(name) for name in range(COLUMNS_MAX)],
                 "data": bytes(4 * COLUMNS_MAX),
             },
+            categories={},
             segments={"a": {"words": ["a"], "codes": bytes(4)}},
         ),
         "too_many_fields",
@@ -501,6 +503,7 @@ def test_weights_travel_as_float32():
     rows = decode(batch(weight=columns.pack("f", [1, 2.5, 4]))).record
     assert rows.weight.tolist() == [1, 2.5, 4]
     assert reject(batch(weight=columns.pack("d", [1, 2, 3]))).reason == "column_length"
+    assert reject(batch(weight=columns.pack("f", [math.inf] * 3))).reason == "non_finite"
 
 
 def test_times_are_milliseconds_from_1971_to_2969():
