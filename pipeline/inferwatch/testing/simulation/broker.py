@@ -96,6 +96,7 @@ class Broker:
         }
         self.committed: dict[int, int] = {}
         self.down_until_s = 0.0
+        self.stalled_until_s: dict[str, float] = {}
         self.members: dict[str, Member] = {}
         self.generation = 0
         self.changed = asyncio.Event()
@@ -109,6 +110,13 @@ class Broker:
         loop = asyncio.get_running_loop()
         while loop.time() < self.down_until_s:
             await asyncio.sleep(self.down_until_s - loop.time())
+
+    async def writable(self, topic: str) -> None:
+        """Wait while the brokers are down, or the topic has no leader."""
+        await self.up()
+        loop = asyncio.get_running_loop()
+        while (until_s := self.stalled_until_s.get(topic, 0.0)) > loop.time():
+            await asyncio.sleep(until_s - loop.time())
 
     def append(
         self,
@@ -218,7 +226,8 @@ class Outbox:
         chance = self._broker.chance
         while queue:
             await asyncio.sleep(0.001 + chance.random() * 0.02)
-            await self._broker.up()
+            if not self.dead:
+                await self._broker.writable(place[0])
             if self.dead:
                 # what was on the wire lands, perhaps long after; the rest is gone
                 await asyncio.sleep(chance.random() * 2.0)

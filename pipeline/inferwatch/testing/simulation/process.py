@@ -24,17 +24,27 @@ class Dead(BaseException):
 
 
 class CrashPoints:
-    """Which named places crash, at which visit; `visits` and `crashes` are told at the end."""
+    """Which named places crash, at which visit; those in `every` at each so many-th one.
 
-    def __init__(self, armed: Mapping[str, int]) -> None:
-        self._armed = dict(armed)
+    `visits` and `crashes` are told at the end.
+    """
+
+    def __init__(self, armed: Mapping[str, int], every: Mapping[str, int]) -> None:
+        self._armed, self._every = dict(armed), dict(every)
         self.visits: Counter[str] = Counter()
         self.crashes: Counter[str] = Counter()
+
+    def disarm(self) -> None:
+        """Nothing crashes any more."""
+        self._armed, self._every = {}, {}
 
     def crash(self, point: str) -> bool:
         """Whether the process that came here ends now."""
         self.visits[point] += 1
-        if self._armed.get(point) != self.visits[point]:
+        often = self._every.get(point)
+        if self._armed.get(point) != self.visits[point] and (
+            often is None or self.visits[point] % often
+        ):
             return False
         self.crashes[point] += 1
         return True

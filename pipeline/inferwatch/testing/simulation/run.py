@@ -48,14 +48,17 @@ class Result(msgspec.Struct):
     digest: str = ""
 
 
-def run(seed: int) -> Result:
-    """Run a seed; the same seed gives the same result, byte for byte."""
+def run(seed: int, aim: tuple[str, ...] = ()) -> Result:
+    """Run a seed; the same seed gives the same result, byte for byte.
+
+    :param aim: names of faults, to meet no others, and of crash points, to meet them all the time.
+    """
     logging.getLogger("inferwatch").setLevel(logging.CRITICAL + 1)
     loop = VirtualLoop()
     simulation = None
     try:
         asyncio.set_event_loop(loop)
-        simulation = Simulation(seed)
+        simulation = Simulation(seed, aim)
         try:
             loop.run_until_complete(simulation.play())
         except Deadlock as error:
@@ -74,7 +77,8 @@ def run(seed: int) -> Result:
 class Simulation:
     """The cast of one seed: brokers, processes with a supervisor, producers, a saboteur."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, aim: tuple[str, ...] = ()) -> None:
+        self.aim = aim
         self.result = Result(seed)
         self.chance = Random(f"{seed}/topology")
         self.saboteur = Random(f"{seed}/faults")
@@ -84,7 +88,8 @@ class Simulation:
         self.models = self.chance.choice([1, 2, 3, 5])
         self.broker = Broker(partitions, Random(f"{seed}/network"), START_MS, SPEED)
         visits = {point: self._visit(point) for point in self.saboteur.sample(POINTS, 4)}
-        self.points = CrashPoints(visits)
+        every = {point: 2 if point in RARE else 7 for point in aim if point in POINTS}
+        self.points = CrashPoints(visits, every)
         self.faults: Counter[str] = Counter()
         self.exits: Counter[int] = Counter()
         self.workers = self.chance.choice([1, 2, 2, 3])
@@ -165,7 +170,7 @@ class Simulation:
     async def _settle(self) -> None:
         """Nobody breaks anything any more; ticks end, and all must come to rest."""
         loop = asyncio.get_running_loop()
-        self.points._armed.clear()
+        self.points.disarm()
         until_s = loop.time() + SETTLE_S
         while loop.time() < until_s:
             await asyncio.sleep(0.5)
@@ -193,6 +198,8 @@ class Simulation:
             self._stall,
             self._stall,
             self._brokers_down,
+            self._topic_stalls,
+            self._topic_stalls,
             self._commit_fails,
             self._delivery_skips,
             self._delivery_repeats,
@@ -203,6 +210,7 @@ class Simulation:
             self._one_more,
             self._new_release,
         ]
+        acts = [act for act in acts if act.__name__[1:] in self.aim] or acts
         calm_s = self.saboteur.choice([1.0, 2.0, 4.0])
         loop = asyncio.get_running_loop()
         running: list[asyncio.Future[None]] = []
@@ -242,6 +250,12 @@ class Simulation:
         self.faults["brokers down"] += 1
         loop = asyncio.get_running_loop()
         self.broker.down_until_s = loop.time() + self.saboteur.uniform(0.2, 6.0)
+
+    async def _topic_stalls(self) -> None:
+        topic = self.saboteur.choice(["windows.v1", "alerts.v1", "dlq.v1", "state.v1"])
+        self.faults[f"{topic} stalls"] += 1
+        loop = asyncio.get_running_loop()
+        self.broker.stalled_until_s[topic] = loop.time() + self.saboteur.uniform(0.5, 6.0)
 
     async def _commit_fails(self) -> None:
         if victim := self._victim():
