@@ -10,11 +10,16 @@ Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptiv
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from operator import length_hint
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import ADWIN
+
+# river's own class wraps this; importing it would bring scikit-learn, pandas and all data sets
+# of river: a second of CPU and 75 MB a worker.
+from river._river_rust.drift import AdaptiveWindowing
 
 from inferwatch.core.drift.checksum import check, checksum
 from inferwatch.core.drift.finding import Finding
@@ -44,12 +49,18 @@ class Adwin:
 
     def __init__(self, low: float, high: float, delta: float) -> None:
         self.low, self.high, self.delta = low, high, delta
-        self._window = ADWIN(delta=delta)._helper
+        self._window = self._fresh()
 
     @classmethod
     def make(cls, scale: Scale, params: Mapping[str, float]) -> "Adwin":
         """A detector of values within the reference's range."""
         return cls(scale.low, scale.high, params["delta"])
+
+    def _fresh(self) -> Any:
+        """An empty window with the settings of `river.drift.ADWIN`."""
+        return AdaptiveWindowing(
+            delta=self.delta, clock=32, max_buckets=5, min_window_length=5, grace_period=10
+        )
 
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change."""
@@ -60,18 +71,19 @@ class Adwin:
         scaled = np.clip((values[rows].astype(np.float64) - self.low) / spread, 0.0, 1.0)
         window, found, first = self._window, [], 0
         total, width = window.get_total(), window.get_width()
-        for at, value in enumerate(scaled.tolist()):
-            if window.update(value):
-                # one by one, as river adds them, so that the way rows were batched does not show
-                total = float(np.cumsum([total, *scaled[first : at + 1]])[-1])
-                width += at + 1 - first
-                kept, n = window.get_total(), window.get_width()
-                before, after = (total - kept) / max(width - n, 1), kept / max(n, 1)
-                found.append(
-                    Finding(int(rows[at]), self.low + before * spread, self.low + after * spread)
-                )
-                window = self._window = ADWIN(delta=self.delta)._helper  # anew, as river's does
-                first, total, width = at + 1, 0.0, 0
+        rest = iter(scaled.tolist())
+        while any(map(window.update, rest)):  # stops behind each value that shows a change
+            at = len(scaled) - length_hint(rest) - 1
+            # one by one, as river adds them, so that the way rows were batched does not show
+            total = float(np.cumsum([total, *scaled[first : at + 1]])[-1])
+            width += at + 1 - first
+            kept, n = window.get_total(), window.get_width()
+            before, after = (total - kept) / max(width - n, 1), kept / max(n, 1)
+            found.append(
+                Finding(int(rows[at]), self.low + before * spread, self.low + after * spread)
+            )
+            window = self._window = self._fresh()  # anew, as river's does
+            first, total, width = at + 1, 0.0, 0
         return found
 
     def dump(self) -> AdwinState:
