@@ -54,9 +54,10 @@ def survey(
     with LogReader(connection, "events.v1") as reader:
         for partition in reader.partitions():
             low, high = reader.ends(partition)
-            start, end = low, low
+            start, end, oldest_ms = low, low, -1
             for raw in reader.read(partition, low, high):
-                if raw.offset == low and low > 0 and (since_ms is None or raw.time_ms > since_ms):
+                oldest_ms = raw.time_ms if oldest_ms < 0 else oldest_ms
+                if low > 0 and (since_ms is None or oldest_ms > since_ms):
                     raise _head_dropped(partition, low)
                 if since_ms is not None and raw.time_ms < since_ms:
                     start = raw.offset + 1
