@@ -11,6 +11,7 @@ from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.errors import Exit
 from inferwatch.records.outputs import WindowRecord, live, percent
+from inferwatch.records.raw import RawRecord
 from inferwatch.replay.log import LogReader
 
 # of each partition: some thousand windows of the models that share it, read in about a second
@@ -54,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
                     file=sys.stderr,
                 )
             for raw in reader.read(partition, max(low, high - RECORDS_MAX), high):
-                if live(raw.headers):
-                    records.append(msgspec.json.decode(raw.value or b"", type=WindowRecord))
+                records += _window(raw)
     found = models(records)
     if arguments.format == "json":
         for model in found:
@@ -68,6 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
         heads = ["MODEL", "VERSION", "ROWS/S", "REFERENCE", "LABELS", "LAST WINDOW", "ENDED"]
         print(table(heads, [_row(model) for model in found]))
     return Exit.DONE
+
+
+def _window(raw: RawRecord) -> list[WindowRecord]:
+    if not live(raw.headers):
+        return []
+    try:
+        return [msgspec.json.decode(raw.value or b"", type=WindowRecord)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        print(f"{raw.name} is no window: {error}", file=sys.stderr)
+        return []
 
 
 def models(records: Iterable[WindowRecord]) -> list[Model]:

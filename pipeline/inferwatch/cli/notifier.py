@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from inferwatch.cli.amounts import seconds
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.runtime import notifier
 from inferwatch.runtime.settings import NotifierSettings
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--session-timeout",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         help="after which another notifier takes over; 10, embedded 3",
     )

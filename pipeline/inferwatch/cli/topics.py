@@ -2,6 +2,7 @@
 
 import argparse
 
+from inferwatch.cli.amounts import count
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.errors import Exit
 from inferwatch.runtime import topics
@@ -16,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_connection(parser)
     parser.add_argument(
-        "--partitions", type=int, default=topics.PARTITIONS, help="of events, windows and state"
+        "--partitions", type=count, default=topics.PARTITIONS, help="of events, windows and state"
     )
-    parser.add_argument("--replication-factor", type=int, default=3)
+    parser.add_argument("--replication-factor", type=count, default=3)
 
 
 def run(arguments: argparse.Namespace) -> int:

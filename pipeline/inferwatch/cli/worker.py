@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from inferwatch.cli.amounts import seconds
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.runtime import worker
 from inferwatch.runtime.settings import WorkerSettings
@@ -31,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="health and metrics; port 0 takes a free one",
     )
-    parser.add_argument("--checkpoint-every", type=float, default=2.0, metavar="SECONDS")
-    parser.add_argument("--tick-every", type=float, default=5.0, metavar="SECONDS")
+    parser.add_argument("--checkpoint-every", type=seconds, default=2.0, metavar="SECONDS")
+    parser.add_argument("--tick-every", type=seconds, default=5.0, metavar="SECONDS")
     parser.add_argument(
         "--session-timeout",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         help="after which a dead worker's partitions move; 10, embedded 3",
     )
