@@ -92,7 +92,7 @@ def _records(connection: Connection, follow: bool) -> Iterator[tuple[AlertRecord
             elif problem.code() == KafkaError._PARTITION_EOF:
                 unread.discard(message.partition())
             else:
-                raise TransientError(f"{topic}: {problem.str()}")
+                raise connection.failure(problem.code(), f"topic {topic}", problem.str())
     finally:
         consumer.close()
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inferwatch.errors import ConfigError
+from inferwatch.errors import ConfigError, DeniedError, TransientError
 
 PREFIX = "inferwatch."
 EMBEDDED = "embedded"
+REFUSALS = (29, 30, 31)  # Kafka's codes: authorization of a topic, a group, the cluster
 _AIOKAFKA = {
     "sasl.username": "sasl_plain_username",
     "sasl.password": "sasl_plain_password",
@@ -53,6 +54,20 @@ class Connection:
             return None
         prefix = environment.get("INFERWATCH_PREFIX", PREFIX)
         return cls(servers, properties, prefix, Path(path) if path else None)
+
+    def principal(self) -> str:
+        """Who the brokers see, as their access lists name it."""
+        user = self.properties.get("sasl.username")
+        certificate = self.properties.get("ssl.certificate.location")
+        if user:
+            return f"User:{user}"
+        return f"the subject of {certificate}" if certificate else "User:ANONYMOUS"
+
+    def failure(self, code: int, place: str, text: str) -> DeniedError | TransientError:
+        """The error to raise where librdkafka gives `code` while reading `place`."""
+        if code in REFUSALS:
+            return DeniedError(f"the brokers refuse {self.principal()} Read on {place}: {text}")
+        return TransientError(f"{place}: {text}")
 
     def environment(self) -> dict[str, str]:
         """The variables from which a child process makes the same connection."""

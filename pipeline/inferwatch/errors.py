@@ -1,7 +1,8 @@
 """Errors named by who must act: the sender of the data, the operator, or time.
 
 `DataError` sends one record to the dead-letter topic, `ConfigError` ends the process with exit 78,
-`UsageError` with exit 2, `TransientError` is retried. Anything else is a bug and is left to crash.
+`UsageError` with exit 2, `DeniedError` with exit 77, `TransientError` is retried. Anything else is
+a bug and is left to crash.
 """
 
 import enum
@@ -65,6 +66,10 @@ class ConfigError(Exception):
         parts = [part for part in (place, key, problem) if part]
         super().__init__(": ".join(parts) + (f" ({fix})" if fix else ""))
         self.file, self.line, self.key, self.problem, self.fix = file, line, key, problem, fix
+
+
+class DeniedError(Exception):
+    """The brokers refuse a right; the operator must grant it (exit 77)."""
 
 
 class UsageError(Exception):

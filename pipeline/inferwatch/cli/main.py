@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from inferwatch import __version__
-from inferwatch.errors import ConfigError, Exit, TransientError, UsageError
+from inferwatch.errors import ConfigError, DeniedError, Exit, TransientError, UsageError
 
 COMMANDS = {
     "demo": "real data, a drift, a kill and a proof, in about a minute",
@@ -58,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed))
     except ConfigError as error:
         return _fail(error, Exit.CONFIG)
+    except DeniedError as error:
+        return _fail(error, Exit.PERMISSION)
     except UsageError as error:
         return _fail(error, Exit.USAGE)
     except TransientError as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from inferwatch.connection import Connection
+from inferwatch.connection import REFUSALS, Connection
 from inferwatch.errors import ConfigError, TransientError
 from inferwatch.records.raw import RawRecord
 
@@ -17,6 +17,7 @@ class LogReader:
     """Reads offset ranges of one of our topics with an own consumer that never commits."""
 
     def __init__(self, connection: Connection, topic: str) -> None:
+        self._connection = connection
         self._topic = connection.topic(topic)
         self._servers = connection.bootstrap_servers
         self._consumer = Consumer(
@@ -44,6 +45,7 @@ class LogReader:
         """The topic's partitions.
 
         :raises ConfigError: there is no such topic.
+        :raises DeniedError: the brokers refuse it.
         :raises TransientError: no broker answers.
         """
         try:
@@ -53,6 +55,9 @@ class LogReader:
                 f"no broker answers at {self._servers}: {error.args[0].str()}"
             ) from None
         described = topics[self._topic]
+        if described.error is not None and described.error.code() in REFUSALS:
+            place = f"topic {self._topic}"
+            raise self._connection.failure(described.error.code(), place, described.error.str())
         if described.error is not None or not described.partitions:
             raise ConfigError(
                 f"there is no topic {self._topic}",
@@ -94,7 +99,8 @@ class LogReader:
             if problem is not None:
                 if problem.code() == KafkaError._PARTITION_EOF:
                     return
-                raise TransientError(f"partition {partition}: {problem.str()}")
+                place = f"topic {self._topic}, partition {partition}"
+                raise self._connection.failure(problem.code(), place, problem.str())
             if message.offset() >= end:
                 return
             yield _raw(message)

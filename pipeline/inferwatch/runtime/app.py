@@ -14,7 +14,7 @@ import faust
 
 from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError, TransientError
-from inferwatch.runtime import faust_private
+from inferwatch.runtime import denied, faust_private
 
 FETCH_MAX_BYTES = 4 << 20
 BUFFERED_MESSAGES = 64
@@ -27,6 +27,7 @@ def make(
 
     :raises ConfigError: the connection cannot be used by aiokafka.
     """
+    denied.Rights.of = connection
     if embedded:
         faust_private.slow_assignor(0.25)
     return faust.App(

@@ -11,7 +11,7 @@ import faust
 
 from inferwatch.notify import channel_file
 from inferwatch.runtime import app as apps
-from inferwatch.runtime import health, watchdog
+from inferwatch.runtime import denied, health, watchdog
 from inferwatch.runtime.dispatcher import Dispatcher, attach
 from inferwatch.runtime.settings import NotifierSettings
 from inferwatch.runtime.shell import die
@@ -30,6 +30,7 @@ def make(settings: NotifierSettings) -> faust.App:
     """
     channels = channel_file.load(settings.channels)
     apps.check_reachable(settings.connection)
+    denied.check_group(settings.connection, settings.group, "alerts.v1")
     metrics = NotifierMetrics([channel.name for channel in channels])
     status = Status(metrics)
     app = apps.make(

@@ -6,6 +6,7 @@ not used (docs/adr/0001-faust-as-a-shell.md says why).
 
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from faust.types import TP
 
 from inferwatch.errors import ConfigError, Exit
 from inferwatch.records.raw import RawRecord
+from inferwatch.runtime import denied
 from inferwatch.runtime.delivery import Delivery
 from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.status import Status
@@ -24,7 +26,13 @@ log = logging.getLogger("inferwatch.worker")
 
 
 def die(code: Exit, why: str) -> NoReturn:
-    """End the process at once: nothing may be written after a doubt."""
+    """End the process at once: nothing may be written after a doubt.
+
+    Where the error that is being handled is a refusal of the brokers, that is told instead.
+    """
+    refused = denied.sentence(sys.exc_info()[1])
+    if refused:
+        code, why = Exit.PERMISSION, refused
     log.critical("exit %d: %s", code, why)
     logging.shutdown()
     os._exit(code)

@@ -10,10 +10,12 @@ import sys
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 
 from inferwatch.config import monitors as monitor_files
+from inferwatch.errors import Exit
 from inferwatch.runtime import app as apps
-from inferwatch.runtime import health, watchdog
+from inferwatch.runtime import denied, health, watchdog
 from inferwatch.runtime.delivery import Delivery
 from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.settings import WorkerSettings
@@ -32,6 +34,7 @@ def make(settings: WorkerSettings) -> faust.App:
     """
     monitors = monitor_files.load(settings.monitors)
     apps.check_reachable(settings.connection)
+    denied.check_group(settings.connection, settings.group, "events.v1")
     status = Status(Metrics())
     app = apps.make(
         settings.group,
@@ -76,7 +79,11 @@ def apps_main(app: faust.App) -> int:
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
-        return int(ended.code or 0)
+        crash = worker.crash_reason
+        if crash is None:
+            return int(ended.code or 0)
+        # one of Faust's own services: it has told the traceback
+        die(Exit.UNAVAILABLE if isinstance(crash, KafkaError) else Exit.BUG, f"Faust: {crash!r}")
     return 0
 
 
