@@ -11,11 +11,22 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from inferwatch import Monitor
+from inferwatch.connection import Connection
 from inferwatch.core import emitters, engine, fold, placement, publish, snapshot
 from inferwatch.core.fold import Partition
 from inferwatch.core.watermark import Watermark
+from inferwatch.notify.channels import webhook
+from inferwatch.notify.deliver import Sent
+from inferwatch.notify.plan import idempotency_key
+from inferwatch.records.decode import decode
+from inferwatch.records.notified import Plan
+from inferwatch.records.raw import RawRecord
 from inferwatch.runtime import checkpoint as checkpoints
 from inferwatch.runtime.delivery import Delivery
+from inferwatch.sdk.privacy import Privacy
+from inferwatch.testing.alerts import alert_record
+from inferwatch.testing.receiver import Answer, Receiver
 from inferwatch.testing.simulation import run
 from inferwatch.testing.simulation.process import Process
 
@@ -217,3 +228,61 @@ def test_the_healthy_code_survives_the_same(aim):
     """What catches the bugs catches nothing without them."""
     for seed in range(3):
         assert run(seed, aim).failures == []
+
+
+# ── two that live outside the worker ─────────────────────────────────────────────────────────────
+
+
+def keys_of_retries() -> set[str]:
+    """Idempotency keys under which a receiver that fails twice gets one message."""
+    statuses = iter((503, 503, 200))
+    alert = alert_record()
+    plan = Plan(key=idempotency_key(alert.id, "oncall"), at_ms=alert.at_ms, alert=alert)
+
+    async def deliver(url: str) -> None:
+        channel = webhook.Webhook("oncall", webhook.URL(url), (bytes(32),))
+        while not isinstance(await channel.send(plan), Sent):
+            continue
+        await channel.close()
+
+    with Receiver(lambda _: Answer(next(statuses))) as receiver:
+        asyncio.run(deliver(receiver.url))
+        return {request.headers["webhook-id"] for request in receiver.requests}
+
+
+def test_a_retry_with_a_new_key_is_caught(monkeypatch):
+    """15: a message that is tried again keeps its key; a plant that counts attempts is seen."""
+    assert len(keys_of_retries()) == 1
+    sign, attempts = webhook.signature, iter(range(9))
+    monkeypatch.setattr(
+        webhook, "signature", lambda key, *rest: sign(f"{key}-{next(attempts)}", *rest)
+    )
+    assert len(keys_of_retries()) > 1
+
+
+CANARY = "4111-1111-1111-1111"
+
+
+def dead_letter_of_a_damaged_batch() -> bytes:
+    """What the dead-letter topic gets of a batch whose card numbers were to stay at home."""
+    sent: list[tuple[bytes, bytes, dict[str, bytes]]] = []
+    connection = Connection("127.0.0.1:1")
+    monitor = Monitor("team/m", "1", connection=connection, include=["amount"])
+    monitor.log(features={"amount": 1.0, "card": CANARY}, prediction=1)
+    monitor._emitter.buffer.seal()
+    while monitor._emitter.send_next(
+        lambda key, value, headers, report: sent.append((key, value, headers))
+    ):
+        continue
+    key, value, described = sent[0]
+    raw = RawRecord("events.v1", 0, 0, 1, key, value[:-1], described)
+    outputs = Partition(0).fold(raw, decode(raw))
+    assert [output.kind for output in outputs] == ["dead"]
+    return value + b"".join(output.value for output in outputs)
+
+
+def test_a_privacy_filter_that_comes_too_late_is_caught(monkeypatch):
+    """16: what must not leave is nowhere, dead letters included; a plant that keeps it is seen."""
+    assert CANARY.encode() not in dead_letter_of_a_damaged_batch()
+    monkeypatch.setattr(Privacy, "of_feature", lambda *_: "keep")
+    assert CANARY.encode() in dead_letter_of_a_damaged_batch()

@@ -115,7 +115,11 @@ class Delivery:
         log.info("took over partitions %s with %d models", list(partitions), models)
 
     async def _take_over(self, number: int) -> Owned:
+        # in this order, because the owner before us may still be at work: what was committed, and
+        # dropped, before the state is read is in the state; what was folded is in the log after it
+        head, _, committed = await self.link.bounds(number)
         records, end = await self.link.state(number, 0)
+        _, log_end, _ = await self.link.bounds(number)
         self.link.reach("C14")
         try:
             found = checkpoints.gather(records)
@@ -124,7 +128,7 @@ class Delivery:
                 partition.restore(state)
             partition.offset = found.offset
             owned = Owned(partition, found, end)
-            await self._check_log(owned)
+            self._check_log(owned, head, log_end, committed)
         except ConfigError as error:
             self.link.die(Exit.CONFIG, str(error))
         except (BrokenStateError, ValueError) as error:
@@ -134,10 +138,9 @@ class Delivery:
             partition.skip(offset)
         return owned
 
-    async def _check_log(self, owned: Owned) -> None:
+    def _check_log(self, owned: Owned, head: int, end: int, committed: int) -> None:
         """The log must still hold what comes after the state, and the state what was committed."""
         partition = owned.partition
-        head, end, committed = await self.link.bounds(partition.number)
         if partition.offset + 1 > end:
             raise ConfigError(
                 f"partition {partition.number} ends at {end}, its state at {partition.offset}: the "
@@ -219,8 +222,9 @@ class Delivery:
 
     async def _prove_hole(self, raw: RawRecord, expected: int) -> None:
         """The log holds nothing between: the group's delivery is not taken at its word."""
+        head, _, _ = await self.link.bounds(raw.partition)
         first = await self.link.first_from(raw.partition, expected)
-        if first < raw.offset:
+        if first < raw.offset or head > expected:
             self.link.die(
                 Exit.STALLED, f"partition {raw.partition} jumped from {expected} to {raw.offset}"
             )
