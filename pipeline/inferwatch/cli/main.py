@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 
 from inferwatch import __version__
@@ -15,6 +16,7 @@ COMMANDS = {
     "notifier": "deliver alerts",
     "replay": "run monitors over a table or a topic that exists",
     "profile": "describe reference rows: build, show",
+    "plan": "what monitor files will cost in memory, records and series",
     "models": "which models are watched, and how they are",
     "alerts": "the state of every alert: list, show, follow",
     "dlq": "what could not be folded: list, show, requeue",
@@ -69,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.DONE
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        traceback.print_exc()
+        return Exit.BUG
 
 
 def _fail(error: Exception, code: Exit) -> int:

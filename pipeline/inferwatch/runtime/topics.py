@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inferwatch.connection import Connection
-from inferwatch.errors import ConfigError, TransientError
+from inferwatch.connection import REFUSALS, Connection
+from inferwatch.errors import ConfigError, DeniedError, TransientError
 
 DAY_MS = 86_400_000
 PARTITIONS = 24
@@ -76,7 +76,7 @@ def admin(connection: Connection) -> Any:
 
 
 def differences(connection: Connection, topics: list[Topic]) -> list[Difference]:
-    """What `apply` would have to change, and what it will not."""
+    """What `apply` would have to change, and what it will not. Raises what `apply` raises."""
     from confluent_kafka.admin import ConfigResource
 
     client = admin(connection)
@@ -94,7 +94,8 @@ def differences(connection: Connection, topics: list[Topic]) -> list[Difference]
                 Difference(topic.name, "partitions", str(partitions), str(topic.partitions))
             )
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic.name)
-        described = client.describe_configs([resource])[resource].result(TIMEOUT_S)
+        future = client.describe_configs([resource])[resource]
+        described = _answer(connection, future, f"DescribeConfigs on topic {topic.name}")
         for name, value in topic.config.items():
             if described[name].value != value:
                 found.append(Difference(topic.name, name, str(described[name].value), value))
@@ -104,9 +105,10 @@ def differences(connection: Connection, topics: list[Topic]) -> list[Difference]
 def apply(connection: Connection, topics: list[Topic], replication_factor: int) -> list[str]:
     """Create what is missing; gives the names. Never deletes, never alters.
 
-    :raises ConfigError: the broker refuses a topic.
+    :raises ConfigError: the broker cannot make a topic so.
+    :raises DeniedError: it refuses to.
+    :raises TransientError: it does not answer.
     """
-    from confluent_kafka import KafkaException
     from confluent_kafka.admin import NewTopic
 
     client = admin(connection)
@@ -118,12 +120,23 @@ def apply(connection: Connection, topics: list[Topic], replication_factor: int) 
     ]
     if not new:
         return []
-    try:
-        for future in client.create_topics(new).values():
-            future.result(TIMEOUT_S)
-    except KafkaException as error:
-        raise ConfigError(
-            f"a topic cannot be created: {error.args[0].str()}",
-            fix="check rights and the replication factor",
-        ) from None
+    for name, future in client.create_topics(new).items():
+        _answer(connection, future, f"Create on topic {name}")
     return [topic.topic for topic in new]
+
+
+def _answer(connection: Connection, future: Any, what: str) -> Any:
+    """What the brokers answer to a request."""
+    from confluent_kafka import KafkaException
+
+    try:
+        return future.result(TIMEOUT_S)
+    except TimeoutError:
+        raise TransientError(f"{what}: no answer in {TIMEOUT_S:.0f} s") from None
+    except KafkaException as error:
+        problem = error.args[0]
+        if problem.code() in REFUSALS:
+            raise DeniedError(f"the brokers refuse {connection.principal()} {what}") from None
+        raise ConfigError(
+            f"{what}: {problem.str()}", fix="check partitions and the replication factor"
+        ) from None
