@@ -1,0 +1,92 @@
+"""`inferwatch profile`: a table becomes a profile that a monitor file can name."""
+
+from pathlib import Path
+
+import pytest
+
+from inferwatch.cli.main import main
+from inferwatch.config import monitors, profiles
+from inferwatch.errors import Exit
+
+MAPPING = "model: team/model\nprediction_id: id\ntimestamp: at\nprediction: answer\nlabel: truth\n"
+MONITORS = """\
+apiVersion: inferwatch/v1
+match: {model: "team/*"}
+model: {task: binary, positive: yes, segments: [country]}
+reference: {profile: p.json}
+checks:
+  - {alert: A, metric: accuracy, window: hour, fail: {drop: 5%}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A table of a hundred labelled rows, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(
+        f"r{n},{1_700_000_000_000 + n},{'yes' if n % 2 else 'no'},{'yes' if n % 5 else 'no'},"
+        f"{'DE' if n % 3 else 'FR'},{n},\n"
+        for n in range(100)
+    )
+    Path("t.csv").write_text("id,at,answer,truth,country,age,gone\n" + rows)
+    Path("mapping.yaml").write_text(MAPPING)
+    Path("m.yaml").write_text(MONITORS)
+    return tmp_path
+
+
+def test_a_profile_is_built_by_the_facts_of_the_file_that_will_name_it(folder, capsys):
+    """The monitor file may name the profile before it is there, and loads afterwards."""
+    assert main(["profile", "build", "t.csv", "--monitors", "m.yaml", "--out", "p.json"]) == 0
+    built = capsys.readouterr().out
+    definition = monitors.load([Path("m.yaml")]).definition("team/a")
+    profile = definition.reference.profile
+    assert profile.rows == 100 and set(profile.quality) == {"", "country=DE", "country=FR"}
+    hits = sum((n % 2 > 0) == (n % 5 > 0) for n in range(100))
+    assert profile.quality[""]["accuracy"] == hits / 100
+    assert main(["profile", "show", "p.json"]) == 0
+    assert capsys.readouterr().out == built
+    assert built.startswith("team/model: 100 rows\n  age: mean 49.5, sd 29.01, 0 to 99\n")
+    assert "  country: 2 words, most often DE, FR\n" in built
+
+
+def test_facts_may_be_options(folder):
+    """Task, positive class and segments without a monitor file; an empty column has no profile."""
+    options = ["--task", "binary", "--positive", "yes", "--segments", "country"]
+    assert main(["profile", "build", "t.csv", *options, "--out", "p.json"]) == 0
+    mine, columns = profiles.read(Path("p.json"))
+    assert main(["profile", "build", "t.csv", "--monitors", "m.yaml", "--out", "q.json"]) == 0
+    assert profiles.read(Path("q.json"))[0] == mine
+    assert list(columns) == ["age"] and "gone" not in mine.numeric
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["build", "t.csv", "--out", "p.json"], Exit.USAGE, "say the task: --task binary|"),
+        (["build", "none.csv", "--task", "binary", "--out", "p"], Exit.USAGE, "none.csv: no such"),
+        (["build", "empty.csv", "--task", "binary", "--out", "p"], Exit.USAGE, "has no rows"),
+        (
+            ["build", "t.csv", "--task", "binary", "--out", "t.csv/p.json"],
+            Exit.USAGE,
+            "t.csv/p.json cannot be written: Not a directory",
+        ),
+        (
+            ["build", "t.csv", "--mapping", "none.yaml", "--task", "binary", "--out", "p"],
+            Exit.USAGE,
+            "none.yaml: no such file; say with --mapping",
+        ),
+        (["show", "none.json"], Exit.CONFIG, "none.json: cannot be read: No such file"),
+        (["show", "t.csv"], Exit.CONFIG, "t.csv: is no profile"),
+        (
+            ["build", "t.csv", "--monitors", "mapping.yaml", "--out", "p.json"],
+            Exit.CONFIG,
+            "mapping.yaml:2: prediction_id: unknown key",
+        ),
+    ],
+)
+def test_what_cannot_be_described_is_one_sentence(folder, capsys, arguments, code, says):
+    """The file and what to do about it."""
+    Path("empty.csv").write_text("id,at,answer,truth\n")
+    assert main(["profile", *arguments]) == code
+    said = capsys.readouterr().err
+    assert said.startswith("inferwatch: ") and says in said and said.count("\n") == 1
