@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from river.drift import ADWIN
 from river.drift import PageHinkley as RiverPageHinkley
+from scipy.signal import lfilter
 from scipy.stats import t as student
 
 from inferwatch.core.anomaly import zscore
@@ -14,6 +15,7 @@ from inferwatch.core.drift.chi_square import chi_square
 from inferwatch.core.drift.ks import ks_rows
 from inferwatch.core.drift.page_hinkley import PageHinkley
 from inferwatch.core.drift.scale import Scale
+from inferwatch.core.metrics import ranked
 from inferwatch.core.reference import numeric_profile
 
 STREAMS = {
@@ -73,6 +75,15 @@ def test_page_hinkley_is_seldom_wrong_about_heavy_tails(kind):
     assert alarms(PageHinkley, kind, 100_000, 4) <= 6
 
 
+@pytest.mark.parametrize("method", [Adwin, PageHinkley])
+def test_rows_that_depend_on_each_other_alarm(method):
+    """A stationary stream whose neighbours correlate by .9: dozens of alarms in 100,000 rows."""
+    noise = np.random.default_rng(6).normal(0, math.sqrt(1 - 0.9**2), 100_000)
+    stream = lfilter([1.0], [1.0, -0.9], noise)
+    detector = method.make(Scale(-3.09, 3.09, 0.0, 1.0), method.PARAMS)
+    assert len(detector.update_many(stream)) > 50
+
+
 @pytest.mark.parametrize(
     ("detector", "least", "most"),
     [
@@ -126,3 +137,13 @@ def test_z_scores_have_students_tails(past, limit):
     expected = 2 * student.sf(limit / math.sqrt(1 + 1 / past), past - 1) * trials
     found = int((np.abs(scores) > limit).sum())
     assert abs(found - expected) <= 4 * math.sqrt(expected) + 1
+
+
+@pytest.mark.parametrize(("n", "expected"), [(200, 0.087), (1_000, 0.039), (10_000, 0.012)])
+def test_calibration_error_of_a_perfect_model_is_not_zero(n, expected):
+    """Scores about one half that keep their promise exactly: the error that chance alone makes."""
+    generator, found = np.random.default_rng(8), []
+    for _ in range(100):
+        score = generator.uniform(0.3, 0.7, n)
+        found.append(ranked.calibration_error(score, generator.random(n) < score).value)
+    assert np.mean(found) == pytest.approx(expected, rel=0.1)

@@ -114,6 +114,15 @@ def test_decisions_are_those_of_the_plain_algorithm(seed, levels, sd, delta):
     assert found == rivers(scaled, delta)
 
 
+def test_a_change_needs_64_rows():
+    """From one end of the range to the other: never seen at row 32, seen at row 64."""
+    for calm in range(1, 32):
+        values = np.concatenate([np.zeros(calm), np.ones(32 - calm)])
+        assert rows(Adwin(0.0, 1.0, 0.002), values) == []
+    values = np.concatenate([np.zeros(32), np.ones(32)])
+    assert rows(Adwin(0.0, 1.0, 0.002), values) == [63]
+
+
 def test_a_finding_names_both_levels():
     """Before and after are the means of what is dropped and kept, in the stream's own units.
 

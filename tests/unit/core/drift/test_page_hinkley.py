@@ -1,5 +1,9 @@
 """Page–Hinkley decides as river's without fading, and names the levels on both sides."""
 
+import json
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +13,7 @@ from river.drift import PageHinkley as RiverPageHinkley
 from inferwatch.core.drift.page_hinkley import ROWS_MIN, PageHinkley
 from inferwatch.core.drift.scale import Scale
 
+DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
 WIDE = Scale(-1e9, 1e9, 0.0, 1.0)
 
 
@@ -27,8 +32,19 @@ def rows(detector, values):
     return [finding.row for finding in detector.update_many(np.asarray(values, np.float64))]
 
 
-def test_changes_are_found_where_river_publishes_them():
-    """On the first stream of river's tests, λ 10 and no fading: the published rows."""
+@pytest.mark.skipif(not DATA.is_dir(), reason="set INFERWATCH_DATA to the folder of open data")
+@pytest.mark.parametrize("name", ["river_test_1", "river_test_2", "river_test_3"])
+def test_changes_are_found_where_rivers_rows_are_published(name):
+    """On the frozen streams of river's tests, λ 10 and no fading: every published row."""
+    published = json.loads((DATA / "streams" / "drift_indices.json").read_text())
+    call = "PageHinkley(min_instances=30, delta=0.005, threshold=10, alpha=1.0)"
+    expected = published["streams"][name]["detections"][call]
+    values = np.loadtxt(DATA / "streams" / f"{name}.csv.gz", skiprows=1)
+    assert rows(PageHinkley(WIDE, 0.005, 10.0), values) == expected
+
+
+def test_changes_are_found_where_river_finds_them():
+    """The first of these streams as river makes it, where the files are not: the same rows."""
     made = np.random.RandomState(12345)
     values = np.concatenate([made.randint(2, size=1000), made.randint(8, size=1000)])
     found = rows(PageHinkley(WIDE, 0.005, 10.0), values)

@@ -1,0 +1,56 @@
+"""docs/methods.md has a row for every statistic there is, in its section, and for no other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from inferwatch.config.checks import PARTS, PLAIN
+from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.metrics import LABEL_METRICS
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+SECTIONS = {
+    "Figures on labels": set(LABEL_METRICS),
+    "Drift by window": set(WINDOW_METHODS),
+    "Change of level, row by row": set(ROW_METHODS),
+    "Anomalies of a window's figures": set(SERIES_METHODS),
+    "Service and data": (PLAIN - LABEL_METRICS.keys()) | {f"feature.NAME.{part}" for part in PARTS},
+}
+
+
+def section(title):
+    """Text under a heading of the second level."""
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def named(text):
+    """Names in the first cell of each row of the tables."""
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_every_statistic_has_its_row(title):
+    """The names of a section's rows are those of the family, each once."""
+    assert sorted(named(section(title))) == sorted(SECTIONS[title])
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_every_row_is_filled(title):
+    """Definition and when it lies are said of each; only what needs nothing may leave that out."""
+    for line in section(title).splitlines():
+        if line.startswith("| `"):
+            _, _, definition, _, lies, _ = re.split(r"(?<!\\)\|", line)
+            assert definition.strip() and lies.strip()
+
+
+def test_what_is_named_as_proof_is_there():
+    """Each test file that the page names exists: under its path, or by its name."""
+    paths = re.findall(r"`(tests/[^`]*)`", PAGE)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    names = re.findall(r"`(test_\w+\.py)`", PAGE)
+    assert [name for name in names if not any((ROOT / "tests").rglob(name))] == []
+    assert len(paths) > 8 and len(names) > 8
