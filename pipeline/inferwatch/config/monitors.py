@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from inferwatch.config import checks, document, profiles
+from inferwatch.config import checks, document, estimate, profiles
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.document import Node
 from inferwatch.core import soundness
@@ -116,6 +116,10 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     wrong = soundness.problem(definition)
     if wrong:
         raise root.error(wrong, "bring it into these bounds")
+    try:
+        estimate.check(definition)
+    except ConfigError as error:
+        raise (fields.get("model") or root).error(error.problem, error.fix) from None
     return MonitorFile(path, match, definition), values
 
 

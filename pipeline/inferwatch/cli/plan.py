@@ -1,0 +1,93 @@
+"""`inferwatch plan`: what monitor files will cost, before anything runs."""
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from inferwatch.cli.table import table
+from inferwatch.config import estimate, monitors
+from inferwatch.config.defaults import default_definition
+from inferwatch.config.estimate import Estimate, Load
+from inferwatch.errors import Exit, UsageError
+from inferwatch.records.definition import Definition
+
+PROVED_BYTES = 500_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files, and what is expected of a model."""
+    parser.add_argument(
+        "monitors", type=Path, nargs="*", metavar="FILE", help="monitor files; none: the defaults"
+    )
+    parser.add_argument("--rows-per-s", type=float, default=10.0, metavar="N", help="of one model")
+    parser.add_argument("--models", type=int, default=1, metavar="N", help="that a file matches")
+    parser.add_argument("--features", type=int, default=20, metavar="N", help="of one model")
+    parser.add_argument("--segments", type=int, default=10, metavar="N", help="values, all columns")
+    parser.add_argument("--versions", type=int, default=2, metavar="N", help="that serve at a time")
+    parser.add_argument("--format", choices=["table", "json"], default="table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Estimate each file. A file that could not be held is refused, as a worker would."""
+    load = Load(
+        rows_per_s=arguments.rows_per_s,
+        features=arguments.features,
+        segments=arguments.segments,
+        versions=arguments.versions,
+    )
+    counts = (arguments.models, load.versions)
+    if load.rows_per_s <= 0 or min(counts) < 1 or min(load.features, load.segments) < 0:
+        raise UsageError("rates and counts are positive numbers")
+    found = [(match, estimate.of(definition, load)) for match, definition in _files(arguments)]
+    if arguments.format == "json":
+        for match, one in found:
+            said = {"match": match, "total_bytes": one.total_bytes()}
+            print(msgspec.json.encode(said | msgspec.structs.asdict(one), order="sorted").decode())
+        return Exit.DONE
+    heads = ["MATCH", "OPEN PANES", "WAIT FOR LABELS", "JOIN", "REFERENCE", "DETECTORS", "A MODEL"]
+    print(table(heads, [_row(match, one) for match, one in found]), end="\n\n")
+    _tell(found, arguments.models)
+    return Exit.DONE
+
+
+def _files(arguments: argparse.Namespace) -> list[tuple[str, Definition]]:
+    if not arguments.monitors:
+        return [("(default checks)", default_definition())]
+    monitors.load(arguments.monitors)
+    files = [monitors.read(path)[0] for path in arguments.monitors]
+    return [(file.match, file.definition) for file in files]
+
+
+def _row(match: str, one: Estimate) -> list[str]:
+    join = _size(one.pending_bytes)
+    if one.sampled < 1.0:
+        join += f", {one.sampled:.1%} of the rows"
+    return [
+        match,
+        f"{one.panes:,} · {_size(one.panes_bytes)}",
+        f"{one.closed:,} · {_size(one.closed_bytes)}",
+        join,
+        _size(one.reference_bytes),
+        _size(one.detectors_bytes),
+        _size(one.total_bytes()),
+    ]
+
+
+def _tell(found: list[tuple[str, Estimate]], models: int) -> None:
+    whole = sum(one.total_bytes() for _, one in found) * models
+    each = "" if models == 1 else f", {models:,} models a file"
+    print(f"state of all: {_size(whole)}{each}; a worker holds that of the partitions it owns")
+    if whole > PROVED_BYTES:
+        least = -(-whole // PROVED_BYTES)
+        print(f"more than the 500 MB a worker that are proved: use {least} workers or more")
+    records = sum(one.windows_per_hour for _, one in found) * models
+    series = sum(one.series for _, one in found) * models
+    print(f"windows published: {records:,.0f} an hour; metrics: about {series:,} series")
+
+
+def _size(size_bytes: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size_bytes >= size:
+            return f"{size_bytes / size:.3g} {unit}"
+    return f"{size_bytes} B"

@@ -1,0 +1,151 @@
+"""What a definition will hold in memory and on the state topic: measured bytes times counts.
+
+Bytes were measured on checkpoints of 500-row panes; memory is about the same. The estimate is an
+upper bound for steady traffic: fewer segments, versions or labels take less.
+"""
+
+import msgspec
+
+from inferwatch.core import plan as plans
+from inferwatch.core.drift import ROW_METHODS
+from inferwatch.core.plan import WindowPlan
+from inferwatch.errors import ConfigError
+from inferwatch.records.definition import Check, Definition
+
+PANE_BYTES = 3_500
+FEATURE_BYTES = 1_200
+SEGMENT_BYTES = 1_700
+CLOSED_BYTES = 3_500
+CLOSED_SEGMENT_BYTES = 1_500
+LABEL_CELL_BYTES = 4_000
+REFERENCE_FEATURE_BYTES = 1_700
+DETECTOR_BYTES = 2_000
+ROW_BYTES = 62  # an id of 20 characters and the columns of the join
+CLOSED_MAX = 50_000
+SERIES_A_MODEL = 4
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What is expected of one model: its traffic and its width."""
+
+    rows_per_s: float = 10.0
+    features: int = 20
+    segments: int = 10
+    versions: int = 2
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of one model by what they are for; `closed` windows wait for labels, all versions."""
+
+    panes: int
+    panes_bytes: int
+    closed: int
+    closed_bytes: int
+    pending_bytes: int
+    sampled: float
+    reference_bytes: int
+    detectors_bytes: int
+    windows_per_hour: float
+    series: int
+
+    def total_bytes(self) -> int:
+        """All of it."""
+        return (
+            self.panes_bytes
+            + self.closed_bytes
+            + self.pending_bytes
+            + self.reference_bytes
+            + self.detectors_bytes
+        )
+
+
+def of(definition: Definition, load: Load) -> Estimate:
+    """The estimate for one model under this load."""
+    plan = plans.make(definition)
+    segments = _segments(definition, load)
+    versions = load.versions
+    panes = {one.window.name: versions * _open_panes(one) for one in plan.windows}
+    closed = {one.window.name: versions * _closed(one, definition, load) for one in plan.windows}
+    wanted_bytes = _pending_bytes(definition, load)
+    pending_bytes = min(wanted_bytes, definition.model.pending_max_bytes)
+    return Estimate(
+        panes=sum(panes.values()),
+        panes_bytes=sum(
+            panes[one.window.name] * _pane_bytes(one, load, segments) for one in plan.windows
+        ),
+        closed=sum(closed.values()),
+        closed_bytes=sum(closed.values())
+        * (CLOSED_BYTES + LABEL_CELL_BYTES + segments * (CLOSED_SEGMENT_BYTES + LABEL_CELL_BYTES)),
+        pending_bytes=pending_bytes,
+        sampled=1.0 if wanted_bytes <= pending_bytes else pending_bytes / wanted_bytes,
+        reference_bytes=versions * load.features * REFERENCE_FEATURE_BYTES,
+        detectors_bytes=versions
+        * DETECTOR_BYTES
+        * sum(_streams(one, load) for one in plan.row_checks),
+        windows_per_hour=versions
+        * (1 + segments)
+        * sum(_closings_a_second(one, load) * 3_600 for one in plan.windows),
+        series=SERIES_A_MODEL + len(definition.checks),
+    )
+
+
+def check(definition: Definition) -> None:
+    """Refuse what no worker could hold, with the figure.
+
+    :raises ConfigError: more windows would wait for labels than a checkpoint can name.
+    """
+    load = Load(versions=1)
+    for one in plans.make(definition).windows:
+        if not one.pane_ms:
+            continue
+        closed = _closed(one, definition, load)
+        if closed > CLOSED_MAX:
+            mebibytes = closed * (CLOSED_BYTES + LABEL_CELL_BYTES) >> 20
+            raise ConfigError(
+                f"{closed:,} windows '{one.window.name}' would wait for labels, about "
+                f"{mebibytes:,} MiB a model and version",
+                key="model.label_horizon",
+                fix=f"at most {CLOSED_MAX:,}: a shorter horizon, or longer windows for labels",
+            )
+
+
+def _segments(definition: Definition, load: Load) -> int:
+    most = len(definition.model.segments) * (definition.model.segments_max + 1)
+    return min(load.segments, most)
+
+
+def _open_panes(one: WindowPlan) -> int:
+    if not one.pane_ms:
+        return 1
+    return (one.window.size_ms + one.window.grace_ms) // one.pane_ms + 1
+
+
+def _pane_bytes(one: WindowPlan, load: Load, segments: int) -> int:
+    width = load.features * FEATURE_BYTES
+    return PANE_BYTES + width + segments * (SEGMENT_BYTES + width * one.segment_features)
+
+
+def _closings_a_second(one: WindowPlan, load: Load) -> float:
+    if not one.pane_ms:
+        return load.rows_per_s / one.window.rows
+    return 1_000 / (one.window.step_ms or one.window.size_ms)
+
+
+def _closed(one: WindowPlan, definition: Definition, load: Load) -> int:
+    """Windows of one version that still take labels."""
+    if not one.reads_labels:
+        return 0
+    horizon_s = definition.model.label_horizon_ms / 1_000
+    return int(horizon_s * _closings_a_second(one, load)) + 1
+
+
+def _pending_bytes(definition: Definition, load: Load) -> int:
+    row_bytes = ROW_BYTES + 4 * len(definition.model.segments)
+    return int(load.rows_per_s * definition.model.label_horizon_ms / 1_000 * row_bytes)
+
+
+def _streams(check: Check, load: Load) -> int:
+    """Detectors that a check keeps for each version."""
+    if check.method not in ROW_METHODS:
+        return 0
+    return load.features if check.metric == "feature.*" else 1

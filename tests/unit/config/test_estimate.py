@@ -1,0 +1,111 @@
+"""The estimate is an upper bound that is not far off, and what no worker could hold is refused."""
+
+import numpy as np
+import pytest
+
+from inferwatch.cli.main import main
+from inferwatch.config import estimate, monitors
+from inferwatch.config.estimate import Load
+from inferwatch.core import snapshot
+from inferwatch.core.fold import Partition
+from inferwatch.errors import ConfigError, Exit
+from inferwatch.records.decode import decode
+from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
+from inferwatch.testing.builders import TIME_MS, raw_inference, raw_labels
+
+MINUTE_MS = 60_000
+MINUTES = 12
+
+
+def definition(*, labelled: bool) -> Definition:
+    """One window of a minute, with a check on labels or without."""
+    metric = "accuracy" if labelled else "rows"
+    low = Limit(direction="below", value=0.5, clear=0.5)
+    return Definition(
+        model=ModelFacts(task="binary", segments=["shop"], label_horizon_ms=MINUTES * MINUTE_MS),
+        reference=Reference(min_rows=500),
+        windows=[Window(name="minute", size_ms=MINUTE_MS)],
+        checks=[Check(alert="Low", metric=metric, window="minute", warn=low)],
+    )
+
+
+def state_bytes(found: Definition, features: int, segments: int) -> int:
+    """Bytes of a checkpoint after some minutes of 300 rows, each with its label."""
+    draw, partition = np.random.default_rng(1), Partition(0)
+    start_ms = TIME_MS // MINUTE_MS * MINUTE_MS
+    for minute in range(MINUTES):
+        ids = [f"id-of-20-characters-{minute}-{row}"[-20:] for row in range(300)]
+        raw = raw_inference(
+            n=300,
+            offset=2 * minute,
+            ids=ids,
+            time_ms=[start_ms + minute * MINUTE_MS + 190 * row for row in range(300)],
+            numeric={f"f{at}": draw.normal(size=300).tolist() for at in range(features)},
+            prediction=[1] * 300,
+            score=draw.random(300).tolist(),
+            segments={"shop": [f"s{row % segments}" for row in range(300)]},
+        )
+        decoded = decode(raw)
+        if name := partition.undefined(decoded):
+            partition.define(name, found, 0)
+        partition.fold(raw, decoded)
+        labels = raw_labels(ids=ids, label=[1] * 300, offset=2 * minute + 1)
+        partition.fold(labels, decode(labels))
+    (model,) = partition.models.values()
+    return sum(len(data or b"") for data in snapshot.cut(model).values())
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize(("features", "segments"), [(1, 1), (20, 1), (20, 30)])
+def test_the_estimate_bounds_a_real_state(labelled, features, segments):
+    """A checkpoint of such traffic is smaller than the estimate, and not by more than six times."""
+    found = definition(labelled=labelled)
+    load = Load(rows_per_s=5, features=features, segments=segments, versions=1)
+    estimated = estimate.of(found, load).total_bytes()
+    measured = state_bytes(found, features, segments)
+    assert measured <= estimated <= 6 * measured
+
+
+def test_more_of_anything_costs_more():
+    """Rows, features, segments, versions: none of them is for nothing."""
+    found = definition(labelled=True)
+    least = estimate.of(found, Load()).total_bytes()
+    for more in (
+        Load(rows_per_s=20),
+        Load(features=40),
+        Load(segments=20),
+        Load(versions=4),
+    ):
+        assert estimate.of(found, more).total_bytes() > least
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        ("{size: 30d, step: 1m}", "43200 panes, about 1029 MiB"),
+        ("{size: 1m}", "129,601 windows 'w' would wait for labels, about 926 MiB"),
+    ],
+)
+def test_what_no_worker_could_hold_is_refused_with_the_figure(tmp_path, window, said):
+    """F61: too many panes, or too many windows that wait for labels, with file and line."""
+    path = tmp_path / "monitors.yaml"
+    path.write_text(
+        'apiVersion: inferwatch/v1\nmatch: {model: "a/b"}\nmodel: {label_delay: 45d}\n'
+        f"windows: {{w: {window}}}\nchecks:\n"
+        "  - {alert: A, metric: accuracy, fail: {below: 0.5}}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as caught:
+        monitors.read(path)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{path}:")
+    assert main(["plan", str(path)]) == Exit.CONFIG
+
+
+def test_plan_prints_what_to_expect(capsys):
+    """Without a file the default checks; with many models, how many workers they need."""
+    assert main(["plan", "--models", "100"]) == Exit.DONE
+    told = capsys.readouterr().out
+    assert "(default checks)" in told
+    assert "workers or more" in told
+    assert main(["plan", "--rows-per-s", "0"]) == Exit.USAGE
