@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import struct
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from inferwatch.core.placement import partition_of
 from inferwatch.errors import Reason
 from inferwatch.records.batch import SCHEMA, InferenceBatch, LabelBatch, encode
 from inferwatch.records.decode import EVENTS, OUTPUTS, decode
@@ -429,3 +432,21 @@ def test_programs_in_the_readme_write_a_batch(language, file, command, tmp_path)
         "categories": {"country": ["DE", None]},
         "prediction": [1.0, 0.0],
     }
+
+
+def test_the_kcat_line_in_the_readme_sends_a_label(embedded_broker):
+    """The line is whole: its record is a label, in the partition where the model belongs."""
+    if shutil.which("kcat") is None:
+        assert not os.environ.get("CI"), "CI needs kcat"
+        pytest.skip("not proved here: no kcat to run schemas/README.md's line")
+    (line,) = re.findall(r"```\n(printf .*?)```", README, re.DOTALL)
+    command = line.replace("kafka:9092", embedded_broker)
+    subprocess.run(["bash", "-c", command], check=True, timeout=60)
+    consumer = Consumer({"bootstrap.servers": embedded_broker, "group.id": "test"})
+    topic = consumer.list_topics(timeout=30).topics["inferwatch.events.v1"]
+    place = partition_of("risk/fraud", len(topic.partitions))
+    consumer.assign([TopicPartition(topic.topic, place, OFFSET_BEGINNING)])
+    message = consumer.poll(30)
+    consumer.close()
+    truths = decode(RawRecord(topic.topic, place, 0, 0, message.key(), message.value())).record
+    assert (truths.model, truths.ids, truths.label.tolist()) == ("risk/fraud", ["a-1"], [0.0])
