@@ -94,8 +94,9 @@ def align(
     offset: int,
 ) -> Block:
     """Put `rows` into the model's order; new names are added to `columns`."""
+    declare(columns, facts)
     if columns.task == "unknown":
-        columns.task = facts.task if facts.task != "unknown" else _guess(rows)
+        columns.task = _guess(rows)
     predicted, value = answers(columns, rows.prediction, rows.n)
     return Block(
         version=rows.version,
@@ -113,6 +114,12 @@ def align(
         segments={name: _segment(columns, facts, rows, name) for name in facts.segments},
         offset=offset,
     )
+
+
+def declare(columns: Columns, facts: ModelFacts) -> None:
+    """Take the task from the monitor file, where it says; labels may come before any row."""
+    if columns.task == "unknown":
+        columns.task = facts.task
 
 
 def _guess(rows: Rows) -> Task:
@@ -164,7 +171,10 @@ def class_name(value: float) -> str:
 
 
 def answers(columns: Columns, answer: Words | Floats | None, n: int) -> tuple[Codes, Floats]:
-    """Class codes and values of predictions or labels, by the model's task; -1 and NaN missing."""
+    """Class codes and values of predictions or labels, by the model's task; -1 and NaN missing.
+
+    Numbers are kept as both while the task is not known.
+    """
     codes, values = np.full(n, -1, np.int32), np.full(n, np.nan)
     if answer is None:
         return codes, values
@@ -175,6 +185,8 @@ def answers(columns: Columns, answer: Words | Floats | None, n: int) -> tuple[Co
     if isinstance(answer, Words):
         return _coded(columns, "classes", columns.classes, answer, CLASSES_MAX), values
     finite = np.isfinite(answer)
+    if columns.task == "unknown":
+        values[finite] = answer[finite]
     distinct, position = np.unique(answer[finite], return_inverse=True)
     words = Words(tuple(class_name(float(value)) for value in distinct), position.astype(np.int32))
     codes[finite] = _coded(columns, "classes", columns.classes, words, CLASSES_MAX)

@@ -138,6 +138,7 @@ def _account(model: Model, rows: Rows, block: Block) -> None:
 
 def _truths(model: Model, truths: Truths, at: Position) -> list[Output]:
     state = model.state
+    model_columns.declare(state.columns, model.definition.model)
     label, truth = model_columns.answers(state.columns, truths.label, truths.n)
     now_ms = state.watermark.now_ms()
     outputs = []

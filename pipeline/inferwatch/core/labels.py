@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.columns import Block
+from inferwatch.core.watermark import UNSET
 from inferwatch.records.rows import Codes, Floats
 
 ROW_BITS = 20
@@ -55,7 +56,10 @@ class Answers(msgspec.Struct):
 
 
 class Early(msgspec.Struct):
-    """A label whose prediction has not come yet."""
+    """A label whose prediction has not come yet.
+
+    `at_ms` is the watermark when it came; before the first row, when there is none, its own time.
+    """
 
     version: str | None
     label: int
@@ -261,7 +265,8 @@ class Join:
                 found = True
                 self._apply(name, slot, code, value, at_ms, oldest_ms, added, removed)
             if not found:
-                self._hold(id_, Early(version, code, value, at_ms, now_ms))
+                since_ms = at_ms if now_ms == UNSET else now_ms
+                self._hold(id_, Early(version, code, value, at_ms, since_ms))
         joined = [self._taken_back(name, old) for name, old in removed.items()]
         return joined + [self.gather(name, slots, 1) for name, slots in added.items()]
 
@@ -289,6 +294,8 @@ class Join:
             old_value = float(known.truth[row]) if len(known.truth) else float("nan")
             if old_code == code and (old_value == value or not len(known.truth)):
                 self.state.repeated += 1
+                if at_ms > before_ms:  # what comes later, but is older than this, corrects nothing
+                    self._write(slot, code, value, at_ms)
                 return
             self.state.conflicts += 1
             if at_ms < before_ms:
