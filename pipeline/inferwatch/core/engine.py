@@ -8,6 +8,7 @@ compute is a record in the log. The order of work on a batch, read aloud:
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,7 +59,12 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
 
 
 def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
+    """Fold a batch in pieces between which a window closes, so that its size never shows."""
     state = model.state
+    version = model.version(rows.version)
+    if version != rows.version:
+        model_columns.count_capped(state.columns, "versions", rows.n)
+        rows = msgspec.structs.replace(rows, version=version)
     advance = watermark.advance(state.watermark, rows.time_ms, at.time_ms)
     first_row = state.rows.get(rows.version, 0)
     state.rows[rows.version] = first_row + rows.n
@@ -72,25 +78,34 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
         first_row,
         at.offset,
     )
-    outputs = []
-    for part in _cut(model, block):
-        outputs += _fold(model, part, at)
+    outputs: list[Output] = []
+    first = 0
+    while first < rows.n:
+        end = _next_cut(model, block, first, advance.now_ms)
+        outputs += judge.close(model, at) if first else []
+        outputs += _fold(
+            model, block.take(slice(first, end)), advance.now_ms[first + 1 : end + 1], at
+        )
+        watermark.reach(state.watermark, int(advance.after_ms[end - 1]), at.time_ms)
+        first = end
     _account(model, rows, block)
     return outputs
 
 
-def _cut(model: Model, block: Block) -> list[Block]:
-    """Two pieces where the version's reference becomes complete inside the batch, else one."""
+def _next_cut(model: Model, block: Block, first: int, now_ms: NDArray[np.int64]) -> int:
+    """Where the piece from row `first` on ends: a window closes, or the reference is complete."""
+    cuts = [
+        panes.next_cut(plan, model.track(plan, block.version), block, first, now_ms)
+        for plan in model.plan.windows
+    ]
     learning = model.learning(block.version)
-    if learning is None:
-        return [block]
-    left = model.definition.reference.min_rows - learning.rows
-    if left >= len(block.row):
-        return [block]
-    return [block.take(slice(0, left)), block.take(slice(left, None))]
+    if learning is not None:
+        left = model.definition.reference.min_rows - learning.rows
+        cuts.append(first + max(1, left - 1))  # the last one alone: after it there is a reference
+    return min([len(block.row), *cuts])
 
 
-def _fold(model: Model, block: Block, at: Position) -> list[Output]:
+def _fold(model: Model, block: Block, now_ms: NDArray[np.int64], at: Position) -> list[Output]:
     state, version = model.state, block.version
     sample = model.join.sample(block)
     late = np.zeros(len(block.row), np.uint16)
@@ -99,12 +114,13 @@ def _fold(model: Model, block: Block, at: Position) -> list[Output]:
     for bit, plan in enumerate(model.plan.windows):
         lost = panes.fold(plan, model.track(plan, version), block, reference, sample)
         late |= lost.astype(np.uint16) << np.uint16(bit)
-    outputs = online.rows(model, block, at)
+    outputs = online.rows(model, block, now_ms, at)
     kept, kept_late = (block, late) if sample is None else (block.take(sample), late[sample])
     if len(kept.row):
         regression = state.columns.task == "regression"
         for joined in model.join.predict(kept, kept_late, values=regression):
             outputs += _contribute(model, joined, at)
+    _freeze(model, version)
     return outputs
 
 
@@ -118,8 +134,13 @@ def _learn(model: Model, block: Block, sample: NDArray[np.bool_] | None) -> None
         model.first_plan(), track, block, references.bind(None, {}, model.state.columns), sample
     )
     references.learn(learning, block)
-    if learning.rows >= model.definition.reference.min_rows:
-        model.freeze(block.version, learning)
+
+
+def _freeze(model: Model, version: str) -> None:
+    """End the learning span with its last row, which like those before it saw no reference."""
+    learning = model.learning(version)
+    if learning is not None and learning.rows >= model.definition.reference.min_rows:
+        model.freeze(version, learning)
 
 
 def _account(model: Model, rows: Rows, block: Block) -> None:
@@ -142,8 +163,9 @@ def _truths(model: Model, truths: Truths, at: Position) -> list[Output]:
     label, truth = model_columns.answers(state.columns, truths.label, truths.n)
     now_ms = state.watermark.now_ms()
     outputs = []
+    version = None if truths.version is None else model.version(truths.version)
     for joined in model.join.label(
-        truths.ids, truths.version, label, truth, truths.time_ms, now_ms, _oldest_ms(model)
+        truths.ids, version, label, truth, truths.time_ms, now_ms, _oldest_ms(model)
     ):
         outputs += _contribute(model, joined, at)
     emitters.account(state.emitters, truths.emitter, truths.emitted, truths.dropped)
@@ -203,8 +225,11 @@ def _resource(model: Model, sample: Resource) -> None:
         "gpu": sample.gpu,
         "gpu_memory": sample.gpu_memory,
     }
+    version = model.version(sample.version)
+    if version not in model.state.rows:
+        return
     for plan in model.plan.windows:
-        track = model.track(plan, sample.version)
+        track = model.track(plan, version)
         if not track.panes:
             continue
         start = sample.time_ms // plan.pane_ms * plan.pane_ms if plan.pane_ms else max(track.panes)

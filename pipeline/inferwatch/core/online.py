@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import alerts, diagnose
+from inferwatch.core.alerts import Instance
 from inferwatch.core.columns import Block
 from inferwatch.core.drift import ROW_METHODS, Detector
 from inferwatch.core.drift.finding import Finding
@@ -22,25 +23,31 @@ from inferwatch.records.outputs import Severity
 QUIET_AFTER_MS = 3_600_000
 
 
-def rows(model: Model, block: Block, at: Position) -> list[Output]:
-    """Feed the scores and numeric features of a block to the checks that read them."""
+def rows(model: Model, block: Block, now_ms: NDArray[np.int64], at: Position) -> list[Output]:
+    """Feed the scores and numeric features of a block to the checks that read them.
+
+    `now_ms` is the watermark after each row.
+    """
     outputs = []
     for check in model.plan.row_checks:
         for feature, values in _streams(model, check, block):
-            outputs += _feed(model, check, block.version, feature, values, block.time_ms, at)
+            outputs += _feed(
+                model, check, block.version, feature, values, block.time_ms, now_ms, at
+            )
     return outputs
 
 
 def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
     """Feed what labels said about predictions, 1 for wrong and 0 for right, in order of arrival."""
     outputs = []
+    now_ms = np.full(len(joined.row), model.state.watermark.now_ms())
     for check in model.plan.row_checks:
         if check.metric != "error" or joined.sign < 0 or model.state.columns.task == "regression":
             continue
         known = (joined.label >= 0) & (joined.predicted >= 0)
         wrong = (joined.label != joined.predicted)[known].astype(np.float64)
         times = joined.time_ms[known]
-        outputs += _feed(model, check, joined.version, "", wrong, times, at)
+        outputs += _feed(model, check, joined.version, "", wrong, times, now_ms[known], at)
     return outputs
 
 
@@ -64,6 +71,7 @@ def _feed(
     feature: str,
     values: NDArray[np.floating],
     time_ms: NDArray[np.int64],
+    now_ms: NDArray[np.int64],
     at: Position,
 ) -> list[Output]:
     key = alerts.key(check, version, feature, "")
@@ -73,11 +81,13 @@ def _feed(
         if detector is None:
             return []
         model.detectors[key] = detector
-    return [
-        output
-        for finding in detector.update_many(values)
-        for output in _fire(model, check, version, feature, finding, int(time_ms[finding.row]), at)
-    ]
+    instance = instance_of(model, check, version, feature, "")
+    outputs: list[Output] = []
+    for finding in detector.update_many(values):
+        row = finding.row
+        outputs += _end(model, check, instance, int(now_ms[row]))
+        outputs += _fire(model, check, instance, finding, int(time_ms[row]), int(now_ms[row]), at)
+    return outputs
 
 
 def _make(model: Model, check: Check, version: str, feature: str) -> Detector | None:
@@ -98,14 +108,12 @@ def _make(model: Model, check: Check, version: str, feature: str) -> Detector | 
 def _fire(
     model: Model,
     check: Check,
-    version: str,
-    feature: str,
+    instance: Instance,
     finding: Finding,
     event_ms: int,
+    now_ms: int,
     at: Position,
 ) -> list[Output]:
-    instance = instance_of(model, check, version, feature, "")
-    now_ms = model.state.watermark.now_ms()
     instance.until_ms = now_ms + (check.keep_firing_for_ms or QUIET_AFTER_MS)
     severity: Severity = "critical" if check.fail is not None else "warning"
     if check.metric == "error" and finding.direction == "down":
@@ -115,7 +123,7 @@ def _fire(
         return []
     instance.began_ms = event_ms
     instance.first_bad = f"events.v1/{at.partition}@{at.offset}"
-    profile = model.reference(version).profile
+    profile = model.reference(instance.version).profile
     record = alerts.record(
         model.name,
         check,
@@ -138,11 +146,17 @@ def quiet(model: Model) -> list[Output]:
     checks = {check.alert: check for check in model.plan.row_checks}
     for instance in model.state.instances.values():
         check = checks.get(instance.alert)
-        if check is None or instance.until_ms is None or now_ms < instance.until_ms:
-            continue
-        moved = alerts.move(instance, "ok", instance.severity, reason="quiet")
-        ended_ms, instance.until_ms = instance.until_ms, None
-        if moved is not None:
-            record = alerts.record(model.name, check, instance, moved, ended_ms)
-            outputs.append(alert_output(record))
+        if check is not None:
+            outputs += _end(model, check, instance, now_ms)
     return outputs
+
+
+def _end(model: Model, check: Check, instance: Instance, now_ms: int) -> list[Output]:
+    """End a detection whose time is over at the watermark `now_ms`."""
+    if instance.until_ms is None or now_ms < instance.until_ms:
+        return []
+    moved = alerts.move(instance, "ok", instance.severity, reason="quiet")
+    ended_ms, instance.until_ms = instance.until_ms, None
+    if moved is None:
+        return []
+    return [alert_output(alerts.record(model.name, check, instance, moved, ended_ms))]

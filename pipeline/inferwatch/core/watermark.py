@@ -35,14 +35,20 @@ class Watermark(msgspec.Struct):
 
 
 class Advance(msgspec.Struct, frozen=True):
-    """Clamped event times int64[n], and the rows' watermark before each row int64[n]."""
+    """A batch: clamped event times, and the rows' watermark before and after each row, int64[n].
+
+    `now_ms` int64[n+1] is the watermark with the time that ticks have seen pass: before the batch
+    and after each row.
+    """
 
     time_ms: NDArray[np.int64]
     before_ms: NDArray[np.int64]
+    after_ms: NDArray[np.int64]
+    now_ms: NDArray[np.int64]
 
 
 def advance(state: Watermark, time_ms: NDArray[np.int64], record_ms: int) -> Advance:
-    """Move the watermark row by row over one batch; the way rows are batched does not show.
+    """How the rows of a batch move the watermark, one by one; `reach` then moves it.
 
     A row more than ten minutes ahead of its record is counted in `ahead` and moves nothing once the
     watermark is set.
@@ -55,9 +61,19 @@ def advance(state: Watermark, time_ms: NDArray[np.int64], record_ms: int) -> Adv
         ahead[0] = False
     moving = np.where(ahead, UNSET, clamped)
     running = np.maximum.accumulate(np.concatenate(([state.event_ms], moving)))
-    if running[-1] > state.event_ms:
-        state.event_ms, state.moved_at_ms = int(running[-1]), record_ms
-    return Advance(clamped, running[:-1])
+    after = running[1:]
+    unmoved_ms, moved_ms = (
+        max(0, state.ticked_ms - since_ms) for since_ms in (state.moved_at_ms, record_ms)
+    )
+    passed = np.where(after > state.event_ms, moved_ms, unmoved_ms)
+    now = np.concatenate(([state.now_ms()], after + passed))
+    return Advance(clamped, running[:-1], after, now)
+
+
+def reach(state: Watermark, event_ms: int, record_ms: int) -> None:
+    """Move to `event_ms`, which a row of a record of time `record_ms` has; never backwards."""
+    if event_ms > state.event_ms:
+        state.event_ms, state.moved_at_ms = event_ms, record_ms
 
 
 def tick(state: Watermark, tick_ms: int) -> None:

@@ -82,6 +82,7 @@ def fold(
     if plan.pane_ms:
         starts = block.time_ms // plan.pane_ms * plan.pane_ms
         boundary_ms = np.maximum(track.boundary_ms, _last_end(plan, block.before_ms))
+        track.boundary_ms = int(boundary_ms[0])  # of a new version: windows before it never open
         track.late += int((_first_end(plan, starts) <= boundary_ms).sum())
         lost = _newest_end(plan, starts) <= boundary_ms
     else:
@@ -164,6 +165,31 @@ def _newest_end(plan: WindowPlan, pane_start: NDArray[np.int64]) -> NDArray[np.i
     return pane_start // step * step + plan.window.size_ms
 
 
+def next_cut(
+    plan: WindowPlan,
+    track: Track,
+    block: Block,
+    first: int,
+    now_ms: NDArray[np.int64],
+) -> int:
+    """Number of the row of `block`, from `first` on, before which a window may have to close.
+
+    `now_ms` is the watermark before the block and after each row. Closing there gives what batches
+    of one row would.
+    """
+    n = len(block.row)
+    if not plan.pane_ms:
+        rows = plan.window.rows
+        return min(n, first + rows - int(block.row[first]) % rows)
+    starts = block.time_ms[first:] // plan.pane_ms * plan.pane_ms
+    over_before, over = (_last_end(plan, now) for now in (now_ms[first:-1], now_ms[first + 1 :]))
+    boundary_ms = np.maximum(track.boundary_ms, _last_end(plan, block.before_ms[first:]))
+    open_end = np.maximum(_first_end(plan, starts), boundary_ms + _step_ms(plan))
+    over_at_once = open_end <= np.minimum(over, _newest_end(plan, starts))
+    closing = np.flatnonzero((over > over_before) | over_at_once)
+    return first + int(closing[0]) + 1 if len(closing) else n
+
+
 def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
     """Starts of the open windows that are over at watermark `now_ms`, in order."""
     if not plan.pane_ms:
@@ -232,6 +258,13 @@ def window_labels(plan: WindowPlan, track: Track, start: int, segment: str) -> L
     """Label part of a window and segment."""
     parts = [track.labels.get(at, {}).get(segment) for at in pane_starts(plan, start)]
     return quality.merge([part for part in parts if part is not None])
+
+
+def label_counts(plan: WindowPlan, track: Track, start: int, segment: str) -> tuple[int, int]:
+    """Rows of a window and segment that could be labelled, and those that are."""
+    parts = [track.labels.get(at, {}).get(segment) for at in pane_starts(plan, start)]
+    found = [part for part in parts if part is not None]
+    return sum(part.predicted for part in found), sum(part.labelled for part in found)
 
 
 def windows_of(plan: WindowPlan, pane: int) -> range:

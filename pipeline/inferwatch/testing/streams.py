@@ -467,7 +467,7 @@ def stream(
 ) -> list[RawRecord]:
     """`records` records of `models` models in log order, without places: see `placed`.
 
-    Record times ascend by 0 to 8 s, with one silence of five minutes in which only ticks come.
+    Record times ascend by 0 to 8 s; in one silence of five minutes only ticks come, by 0 to 40 s.
     One batch in thirty is sent twice. Before the silence the model gets worse for a while.
     """
     draw = Random(f"{seed}")
@@ -476,13 +476,13 @@ def stream(
     now_ms, silent_until_ms = START_MS + int(draw.random() * MINUTE_MS), 0
     while len(found) < records:
         done = len(found) / records
-        now_ms += int(draw.random() * 8_000)
-        if not silent_until_ms and done > 0.75:
+        now_ms += int(draw.random() * (40_000 if now_ms < silent_until_ms else 8_000))
+        if not silent_until_ms and done > 0.7:
             silent_until_ms = now_ms + 5 * MINUTE_MS
         if now_ms < silent_until_ms or draw.random() < 0.15:
             found.append(raw_tick(offset=-1, time_ms=now_ms))
             continue
-        trouble = math.sin(math.pi * (done - 0.45) / 0.25) if 0.45 < done < 0.7 else 0.0
+        trouble = math.sin(math.pi * (done - 0.4) / 0.25) if 0.4 < done < 0.65 else 0.0
         sent = _one(draw, draw.choice(writers), now_ms, rows_per_batch, trouble)
         if sent is None:
             continue
