@@ -49,6 +49,13 @@ def impatient() -> None:
     status.STALLED_S = watchdog.STALLED_S = IMPATIENT_S
 
 
+def environment(words: str, **more: str) -> dict[str, str]:
+    """Variables for a process that runs `altered` as its module."""
+    here = str(Path(__file__).parent)
+    path = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
+    return {"ALTERED": words, "PYTHONPATH": path, **more}
+
+
 ALTERATIONS = {"unsigned": unsigned, "freeze": freeze, "impatient": impatient}
 
 

@@ -1,9 +1,9 @@
 """A stalled worker that wakes after its successor has checkpointed and the topic was compacted."""
 
-import os
 import signal
 from pathlib import Path
 
+import altered
 import pytest
 import traffic
 from confluent_kafka import Producer
@@ -17,7 +17,6 @@ from inferwatch.records.raw import RawRecord
 from inferwatch.replay.log import LogReader
 from inferwatch.runtime import checkpoint, topics
 
-HERE = Path(__file__).parent
 MODEL = "team/model"
 OPTIONS = ("--session-timeout", "4", "--tick-every", "3600")
 QUICK_COMPACTION = {
@@ -56,11 +55,6 @@ class Scene:
 
     def worker(self, name: str, alterations: str) -> Worker:
         """A worker, altered."""
-        environment = {
-            "ALTERED": alterations,
-            "ALTERED_FREEZE": str(self.trigger),
-            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
-        }
         return Worker(
             self.connection,
             self.folder,
@@ -69,7 +63,7 @@ class Scene:
             options=OPTIONS,
             monitors=traffic.MONITORS,
             module="altered",
-            environment=environment,
+            environment=altered.environment(alterations, ALTERED_FREEZE=str(self.trigger)),
         )
 
     def feed(self, batches: int) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -89,9 +90,15 @@ class Worker:
         return self
 
     def metrics(self) -> dict[str, float]:
-        """Every sample of `/metrics` by name and labels."""
-        with urlopen(f"http://{self.address}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+        """Every sample of `/metrics` by name and labels.
+
+        :raises OSError: it does not answer, or ended in the middle of it.
+        """
+        try:
+            with urlopen(f"http://{self.address}/metrics", timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except HTTPException as cut:
+            raise ConnectionError(str(cut)) from None
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
@@ -152,9 +159,13 @@ def published_windows(connection: Connection) -> dict[str, dict]:
     return {record["id"]: record for record in found}
 
 
-def replayed(connection: Connection) -> driver.Summary:
-    """The whole topic through the same fold, by its recorded rules."""
+def replayed(connection: Connection, folded: Mapping[int, int] | None = None) -> driver.Summary:
+    """The topic through the same fold, by its recorded rules; the whole of it, or as far as the
+    group has `folded` it.
+    """
     survey = topic.survey(connection)
+    for number, end in (folded or {}).items():
+        survey.spans[number] = survey.spans[number][0], end
     records = topic.records(connection, survey, recorded_rules=True)
     return driver.run(
         records, survey.definition, {}, lambda _: None, survey.skipped, len(survey.spans)
