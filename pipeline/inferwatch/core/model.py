@@ -12,7 +12,7 @@ from inferwatch.core import drift
 from inferwatch.core import plan as plans
 from inferwatch.core import reference as references
 from inferwatch.core.alerts import Instance
-from inferwatch.core.columns import Columns
+from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.labels import Join, Pending
 from inferwatch.core.metrics import LABEL_METRICS
@@ -27,6 +27,7 @@ from inferwatch.records.outputs import FOLD_VERSION
 
 FORMAT = 1
 DEPLOYS_MAX = 20
+VERSIONS_MAX = 500
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -138,6 +139,11 @@ class Model:
             key="reference.profile",
             fix="name the profile file whose .values.npz has them",
         )
+
+    def version(self, name: str) -> str:
+        """The version as it is kept: when there are many, all new ones share `__other__`."""
+        known = name in self.state.rows or len(self.state.rows) < VERSIONS_MAX
+        return name if known else OTHER
 
     def track(self, plan: WindowPlan, version: str) -> Track:
         """State of one window definition for one version."""
