@@ -125,12 +125,14 @@ class Broker:
         value: bytes | None,
         headers: Mapping[str, bytes],
         partition: int | None,
+        time_ms: int | None = None,
     ) -> None:
-        """Put a record at the end of its partition."""
+        """Put a record at the end of its partition; it is stamped with the time unless it has one."""
         logs = self.topics[topic]
         if partition is None:
             partition = 0 if len(logs) == 1 else partition_of((key or b"").decode(), len(logs))
-        record = RawRecord(topic, partition, -1, self.now_ms(), key, value, dict(headers))
+        at_ms = self.now_ms() if time_ms is None else time_ms
+        record = RawRecord(topic, partition, -1, at_ms, key, value, dict(headers))
         logs[partition].append(record)
 
     # ── the group ────────────────────────────────────────────────────────────────────────────────
