@@ -14,7 +14,7 @@ demo: $(INSTALLED)  ## real data through Kafka, a drift, a kill and a proof, in 
 	@$(BIN)/inferwatch demo
 
 test: $(INSTALLED)  ## every test that needs no real broker
-	@$(BIN)/python -m pytest -m "not kafka"
+	@$(BIN)/python -m pytest -m "not kafka and not slow"
 	@echo "not run here: tests on a real Kafka; \`bash .ci/run\` runs them, with Java and Maven"
 
 check: $(INSTALLED)  ## formatter, linter, types, direction of imports, generated files

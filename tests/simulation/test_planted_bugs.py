@@ -31,6 +31,7 @@ from inferwatch.testing.simulation import run
 from inferwatch.testing.simulation.process import Process
 
 SEEDS = 60
+pytestmark = pytest.mark.slow
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 

@@ -9,6 +9,9 @@ from inferwatch.testing import streams
 from inferwatch.testing.simulation.recorded import play
 
 
+pytestmark = pytest.mark.slow
+
+
 class Rules:
     """The stream's own definitions."""
 
