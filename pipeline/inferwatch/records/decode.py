@@ -18,15 +18,21 @@ from inferwatch.records import bounds, single
 from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.columns import Categories, Float32Block, Float64Block, Numbers, Texts
 from inferwatch.records.events import Deploy, MonitorChange, Resource, Skip, Tick, Verdict
-from inferwatch.records.raw import JSON, MSGPACK, Decoded, RawRecord, Reject
+from inferwatch.records.raw import (
+    EARLIEST_MS,
+    JSON,
+    LATEST_MS,
+    MSGPACK,
+    Decoded,
+    RawRecord,
+    Reject,
+)
 from inferwatch.records.rows import Floats, Rows, Truths, Words
 
 BODY_MAX_BYTES = 1 << 20
 ROWS_MAX = 100_000
 COLUMNS_MAX = 5_000
 TEXT_MAX_BYTES = 8_192
-EARLIEST_MS = 31_536_000_000  # 1971: below it a number is seconds, or no time at all
-LATEST_MS = 1_000 * EARLIEST_MS  # 2969: from there on a number is micro- or nanoseconds
 COUNT_END = 1 << 62
 ROWS_NAMED_MAX = 20
 NAME = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")

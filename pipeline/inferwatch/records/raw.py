@@ -9,6 +9,8 @@ from inferwatch.errors import Reason
 PREFIX = "io.inferwatch."
 MSGPACK = "application/msgpack"
 JSON = "application/json"
+EARLIEST_MS = 31_536_000_000  # 1971: below it a number is seconds, or no time at all
+LATEST_MS = 1_000 * EARLIEST_MS  # 2969: from there on a number is micro- or nanoseconds
 
 
 class RawRecord(msgspec.Struct, frozen=True):

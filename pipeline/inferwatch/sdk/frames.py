@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from inferwatch.records.raw import EARLIEST_MS, LATEST_MS
 from inferwatch.sdk.notice import warn_once
 from inferwatch.sdk.privacy import Privacy
 from inferwatch.sdk.table import (
@@ -25,7 +26,6 @@ from inferwatch.sdk.table import (
 )
 from inferwatch.sdk.values import (
     PLAIN_TYPES,
-    TIME_END_MS,
     Plain,
     UnfitError,
     is_missing,
@@ -168,7 +168,7 @@ def _checked(columns: dict[Key, Column], n: int) -> Table:
     for (role, name), column in columns.items():
         if len(column) != n:
             raise UnfitError(f"{role} {name} has {len(column)} rows, not {n}")
-    keep = [0 <= moment < TIME_END_MS for moment in columns[TIME]]
+    keep = [EARLIEST_MS <= moment < LATEST_MS for moment in columns[TIME]]
     table = Table(n, columns)
     return table if all(keep) else table.select(keep)
 

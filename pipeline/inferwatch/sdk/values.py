@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import Any
 
+from inferwatch.records.raw import EARLIEST_MS, LATEST_MS
+
 Plain = float | int | str | bool | None
 
 PLAIN_TYPES = frozenset({float, int, str, bool, NoneType})
@@ -16,7 +18,6 @@ NUMBER_TYPES = frozenset({float, int})
 WORD_TYPES = frozenset({str, bool})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-TIME_END_MS = 253_402_300_800_000  # the year 10000: what is beyond was seconds or nanoseconds
 
 
 class UnfitError(ValueError):
@@ -100,6 +101,6 @@ def time_ms(value: Any) -> int:
         moment = value.__index__()
     else:
         raise UnfitError(f"timestamp is a {type(value).__name__}, not a datetime or integer ms")
-    if not 0 <= moment < TIME_END_MS:
-        raise UnfitError("timestamp is outside the years 1970 to 9999")
+    if not EARLIEST_MS <= moment < LATEST_MS:
+        raise UnfitError("timestamp is outside the years 1971 to 2968")
     return int(moment)

@@ -49,7 +49,7 @@ def test_what_is_no_scalar_is_refused_and_not_quoted(value):
     assert "SECRET" not in str(refusal.value)
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1), timezones=st.just(UTC)))
+@given(st.datetimes(datetime(1971, 1, 1), datetime(2969, 1, 1), timezones=st.just(UTC)))
 def test_a_datetime_and_its_integer_milliseconds_are_one_time(moment):
     """Aware datetimes agree with integer arithmetic on the epoch, without rounding up."""
     milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
@@ -58,9 +58,11 @@ def test_a_datetime_and_its_integer_milliseconds_are_one_time(moment):
     assert time_ms(moment.astimezone(timezone(timedelta(hours=5)))) == milliseconds
 
 
-@pytest.mark.parametrize("value", [1.7e9, "2024-01-01", True, -1, 10**18, [], datetime])
+@pytest.mark.parametrize(
+    "value", [1.7e9, 1_700_000_000, "2024-01-01", True, -1, 10**15, 10**18, [], datetime]
+)
 def test_times_that_could_mean_two_things_are_refused(value):
-    """Float seconds, texts, nanoseconds and negatives are no timestamps."""
+    """Seconds, texts, micro- and nanoseconds and negatives are no timestamps."""
     with pytest.raises(UnfitError):
         time_ms(value)
 
