@@ -12,7 +12,9 @@ import faust
 async def commit(app: faust.App, offsets: dict[Any, int]) -> bool:
     """Commit group offsets; False where the group has moved on."""
     # pylint would call it private: there is no public way to commit what Faust does not track
-    return bool(await app.consumer._commit(offsets))
+    accepted = bool(await app.consumer._commit(offsets))
+    # Faust leaves out what is not assigned any more, and answers as if it were committed
+    return accepted and offsets.keys() <= set(app.consumer.assignment())
 
 
 def generation(app: faust.App) -> int | None:
