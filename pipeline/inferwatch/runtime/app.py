@@ -94,7 +94,7 @@ def check_reachable(connection: Connection, timeout_s: float = 3.0) -> None:
     """
     for server in connection.bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdigit():
+        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise ConfigError(f"'{server}' is no broker address", fix="write host:port")
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout_s):
             return

@@ -20,13 +20,13 @@ def serve(listen: str, status: Status) -> str:
     :raises ConfigError: `listen` is no free host:port.
     """
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal():
         raise ConfigError(f"'{listen}' is no address", key="--http-listen", fix="write host:port")
     try:
         server = ThreadingHTTPServer((host, int(port)), _handler(status))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"cannot listen on {listen}: {error.strerror}",
+            f"cannot listen on {listen}: {getattr(error, 'strerror', error)}",
             key="--http-listen",
             fix="choose a free port",
         ) from None
