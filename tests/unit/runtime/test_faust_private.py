@@ -1,0 +1,154 @@
+"""What the shell needs of Faust and aiokafka beyond their public names is there, and does that.
+
+A release that takes one of these away, or gives it other arguments, fails here and not in a worker.
+"""
+
+import asyncio
+import gc
+import inspect
+
+import aiokafka
+import faust
+import pytest
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from faust.types import TP
+from faust.types.tuples import Message
+
+from inferwatch.connection import Connection
+from inferwatch.runtime import app as apps
+from inferwatch.runtime import faust_private
+
+PLACE, OTHER = TP("events.v1", 3), TP("events.v1", 4)
+
+
+@pytest.fixture
+def app():
+    """A Faust app as the worker makes it, which reaches no broker before it is started."""
+    return apps.make("t", Connection("127.0.0.1:1"), embedded=False, session_timeout_s=10.0)
+
+
+def names(function) -> list[str]:
+    """Arguments of a function."""
+    return list(inspect.signature(function).parameters)
+
+
+def test_group_offsets_can_be_committed():
+    """`_commit` of the consumer and of its thread: a coroutine that takes offsets by place."""
+    for function in (Consumer._commit, AIOKafkaConsumerThread._commit):
+        assert inspect.iscoroutinefunction(function)
+        assert names(function) == ["self", "offsets"]
+
+
+class FakeConsumer:
+    """Commits like Faust's: what is not assigned is left out without a word."""
+
+    def __init__(self, assigned: set[TP], answer: bool = True) -> None:
+        self.assigned, self.answer = assigned, answer
+        self.committed: dict[TP, int] = {}
+
+    def assignment(self) -> set[TP]:
+        return self.assigned
+
+    async def _commit(self, offsets: dict[TP, int]) -> bool:
+        self.committed |= {place: at for place, at in offsets.items() if place in self.assigned}
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("assigned", "answer", "accepted"),
+    [
+        ({PLACE}, True, True),
+        ({PLACE, OTHER}, True, True),
+        ({PLACE}, False, False),
+        ({OTHER}, True, False),
+        (set(), True, False),
+    ],
+)
+def test_a_commit_counts_only_where_the_partition_is_still_ours(assigned, answer, accepted):
+    """Faust says True also where it has committed nothing, because the partition has gone."""
+
+    class App:
+        consumer = FakeConsumer(assigned, answer)
+
+    assert asyncio.run(faust_private.commit(App(), {PLACE: 7})) is accepted
+    assert App.consumer.committed.get(PLACE) == (7 if PLACE in assigned else None)
+
+
+def test_faust_leaves_out_what_is_not_assigned():
+    """The reason for the check above; where this fails, the check may go."""
+    source = inspect.getsource(AIOKafkaConsumerThread._commit)
+    assert "if tp in self.assignment()" in source
+
+
+def test_the_generation_is_known(app):
+    """Of the app before it has joined, and of every message."""
+    assert faust_private.generation(app) == 0
+    assert "generation_id" in Message.__slots__
+    assert "generation_id" in names(Message.__init__)
+
+
+def test_the_app_has_a_loop(app):
+    """And it is the one that it was given."""
+    loop = asyncio.new_event_loop()
+    app.loop = loop
+    assert faust_private.loop_of(app) is loop
+    loop.close()
+
+
+def test_late_followers_are_given_time(monkeypatch):
+    """The assignor is a class method of (cluster, members); alone, a worker does not wait."""
+    assert names(RoundRobinPartitionAssignor.assign) == ["cluster", "members"]
+    waited, assigned = [], []
+
+    def assign(cls, cluster, members):
+        assigned.append(members)
+        return {}
+
+    monkeypatch.setattr(RoundRobinPartitionAssignor, "assign", classmethod(assign))
+    monkeypatch.setattr("time.sleep", waited.append)
+    faust_private.slow_assignor(0.25)
+    RoundRobinPartitionAssignor.assign(None, {"a": 1})
+    assert waited == []
+    RoundRobinPartitionAssignor.assign(None, {"a": 1, "b": 2})
+    assert waited == [0.25]
+    assert assigned == [{"a": 1}, {"a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize(
+    "name", ["on_rebalance_complete", "on_partitions_revoked", "on_before_shutdown"]
+)
+def test_signals_reach_a_function_that_nobody_else_holds(app, name):
+    """With `weak=False`, as the shell connects them, and with arguments of any number."""
+    heard = []
+
+    async def hear(*_, **__):
+        heard.append(name)
+
+    signal = getattr(app, name)
+    signal.connect(hear, weak=False)
+    del hear
+    gc.collect()
+    asyncio.run(signal.send())
+    assert heard == [name]
+
+
+def test_the_rest_of_the_surface_is_there(app):
+    """Flags, decorators and consumer calls that shell and dispatcher use."""
+    assert app.rebalancing is False and app.should_stop is False
+    assert names(Consumer.assignment) == ["self"]
+    assert names(Consumer.highwater) == ["self", "tp"]
+    assert {"concurrency", "name"} <= set(names(app.agent))
+    assert names(faust.App.timer)[:2] == ["self", "interval"]
+    needed = {"topic", "partition", "offset", "timestamp", "headers", "key", "value", "tp"}
+    assert needed <= set(Message.__slots__)
+
+
+def test_the_clients_take_what_they_are_given():
+    """Arguments of aiokafka that Faust does not hide from us."""
+    producer = set(names(aiokafka.AIOKafkaProducer.__init__))
+    consumer = set(names(aiokafka.AIOKafkaConsumer.__init__))
+    assert {"enable_idempotence", "acks", "compression_type", "max_request_size"} <= producer
+    assert {"isolation_level", "auto_offset_reset", "group_id", "fetch_max_wait_ms"} <= consumer
+    for name in ("committed", "beginning_offsets", "end_offsets", "position", "getone", "getmany"):
+        assert inspect.iscoroutinefunction(getattr(aiokafka.AIOKafkaConsumer, name))
