@@ -22,10 +22,10 @@ from inferwatch.records.columns import (
     pack_categories,
     pack_texts,
 )
-from inferwatch.records.decode import EARLIEST_MS, LATEST_MS, decode
+from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Deploy, MonitorChange, Resource, Verdict
-from inferwatch.records.raw import JSON, MSGPACK, RawRecord, headers
+from inferwatch.records.raw import EARLIEST_MS, JSON, LATEST_MS, MSGPACK, RawRecord, headers
 from inferwatch.records.rows import Words
 from inferwatch.testing import builders
 
