@@ -59,6 +59,7 @@ class Status:
         self._unsaved_s: dict[int, float] = {}
         self._checkpoint_s: dict[int, float] = {}
         self._counted: dict[int, Counts] = {}
+        self._models: dict[int, int] = {}
         self._overflow: dict[str, dict[str, int]] = {}
         self._asked_loop_s: float | None = None
         self._loop_lag_s, self._loop_lag_at_s = 0.0, clock_s()
@@ -83,7 +84,7 @@ class Status:
         for number in self._checkpoint_s.keys() - set(partitions):
             if isinstance(self.metrics, Metrics):
                 self.metrics.forget_partition(number)
-        self._unsaved_s, self._checkpoint_s, self._counted = {}, {}, {}
+        self._unsaved_s, self._checkpoint_s, self._counted, self._models = {}, {}, {}, {}
         self.metrics.rebalances.inc()
         self.metrics.partitions.set(len(partitions))
         with contextlib.suppress(RuntimeError):  # told from no loop, as in a test
@@ -121,7 +122,8 @@ class Status:
         self._counted[partition.number] = Counts(
             now.in_, now.ok, dict(now.rejected), dict(now.duplicate)
         )
-        metrics.models.set(len(partition.models))
+        self._models[partition.number] = len(partition.models)
+        metrics.models.set(sum(self._models.values()))
 
     def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None:
         """A checkpoint is on the state topic."""
