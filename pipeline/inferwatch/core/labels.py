@@ -250,7 +250,7 @@ class Join:
 
         `oldest_ms` is the event time before which a prediction no longer takes a label.
         """
-        versions = list(self.index) if version is None else [version]
+        versions = sorted(self.index) if version is None else [version]
         added: dict[str, list[int]] = {}
         removed: dict[str, list[tuple[int, int, float]]] = {}
         rows = zip(ids, label.tolist(), truth.tolist(), time_ms.tolist(), strict=True)
@@ -431,8 +431,8 @@ class Join:
             self.state.shift += 1
             for id_ in [id_ for id_ in self.state.early if not self.keeps(id_)]:
                 del self.state.early[id_]
-            for version, slots in self.index.items():
-                gone = [slot for id_, slot in slots.items() if not self.keeps(id_)]
+            for version, slots in sorted(self.index.items()):
+                gone = sorted(slot for id_, slot in slots.items() if not self.keeps(id_))
                 if gone:
                     rows = self.gather(version, gone, -1)
                     known = [slot for slot in gone if self._is_labelled(slot)]
