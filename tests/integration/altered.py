@@ -5,16 +5,19 @@
 - `unsigned`: checkpoint keys carry no writer, as a simpler design would have it;
 - `freeze`: the process stops itself (SIGSTOP) once, after the chunks of a checkpoint and before its
   roots, as soon as the file `ALTERED_FREEZE` exists; the file goes away;
+- `mute`: definitions are not written to the log, because a copied log has them already;
 - `impatient`: the watchdog waits 8 seconds instead of 60.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 
 from inferwatch.cli.main import main
 from inferwatch.runtime import status, watchdog
+from inferwatch.runtime.delivery import Delivery
 from inferwatch.runtime.kafka_link import KafkaLink
 
 IMPATIENT_S = 8.0
@@ -44,6 +47,18 @@ def freeze() -> None:
     KafkaLink.reach = reach
 
 
+def mute() -> None:
+    """Say nothing about definitions."""
+
+    async def said() -> None:
+        """Nothing."""
+
+    async def send(*_: object) -> Awaitable[None]:
+        return said()
+
+    Delivery._send_monitor = send
+
+
 def impatient() -> None:
     """A short patience, so that a stuck worker costs a test seconds."""
     status.STALLED_S = watchdog.STALLED_S = IMPATIENT_S
@@ -56,7 +71,7 @@ def environment(words: str, **more: str) -> dict[str, str]:
     return {"ALTERED": words, "PYTHONPATH": path, **more}
 
 
-ALTERATIONS = {"unsigned": unsigned, "freeze": freeze, "impatient": impatient}
+ALTERATIONS = {"unsigned": unsigned, "freeze": freeze, "mute": mute, "impatient": impatient}
 
 
 if __name__ == "__main__":

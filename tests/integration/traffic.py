@@ -80,16 +80,18 @@ def _ids(number: int) -> list[str]:
 
 
 class Feeder(threading.Thread):
-    """Feeds models in turn at `pace` batches a second until told to stop; labels for each other
-    batch. Its producer keeps order, waits for brokers, and may send a batch twice.
+    """Feeds models in turn at `pace` batches a second until told to stop; labels for every
+    `label_each`-th batch. Its producer keeps order, waits for brokers, and may send a batch twice.
     """
 
-    def __init__(self, connection: Connection, names: Sequence[str], pace: float) -> None:
+    def __init__(
+        self, connection: Connection, names: Sequence[str], pace: float, label_each: int = 2
+    ) -> None:
         super().__init__(daemon=True)
         self.batches = Counter[str]()
         self.labels = 0
         self._topic, self._names, self._pace = connection.topic("events.v1"), names, pace
-        self._ended = threading.Event()
+        self._label_each, self._ended = label_each, threading.Event()
         self._problems: list[str] = []
         self._producer = Producer(
             connection.librdkafka(
@@ -119,11 +121,11 @@ class Feeder(threading.Thread):
             self.send(model)
 
     def send(self, model: str) -> None:
-        """One more batch of a model, and the labels of every other one."""
+        """One more batch of a model, perhaps with its labels."""
         number, now_ms = self.batches[model], int(time.time() * 1000)
         self._produce(batch(model, number, now_ms))
         self.batches[model] += 1
-        if number % 2:
+        if number % self._label_each == self._label_each - 1:
             self._produce(labels(model, number, now_ms))
             self.labels += 1
         self._producer.poll(0)
@@ -150,8 +152,10 @@ class Feeder(threading.Thread):
             self._problems.append(str(problem))
 
 
-def wrong_windows(batches: Counter[str], windows: Sequence[dict]) -> list[str]:
-    """What is lost, doubled or out of order, by the windows of 1,000 rows; nothing when exact."""
+def wrong_windows(
+    batches: Counter[str], windows: Sequence[dict], window_rows: int = WINDOW_ROWS
+) -> list[str]:
+    """What is lost, doubled or out of order, by the windows of so many rows; nothing when exact."""
     found: dict[tuple[str, int], tuple[int, float]] = {}
     for one in windows:
         first = not one.get("revision")  # later ones restate what labels say
@@ -159,9 +163,9 @@ def wrong_windows(batches: Counter[str], windows: Sequence[dict]) -> list[str]:
             place = one["model"], one["window"]["start"]
             found[place] = one["rows"], one["features"]["mark"]["mean"]
     wanted = {
-        (model, start): (WINDOW_ROWS, start / ROWS + 0.5)
+        (model, start): (window_rows, (start + window_rows / 2) / ROWS - 0.5)
         for model, count in batches.items()
-        for start in range(0, count * ROWS - WINDOW_ROWS + 1, WINDOW_ROWS)
+        for start in range(0, count * ROWS - window_rows + 1, window_rows)
     }
     return [
         f"{place}: {found.get(place)} instead of {wanted.get(place)}"
