@@ -1,0 +1,114 @@
+"""The two processes of the throughput benchmark: the worker, and the obvious way beside it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Protocol
+from urllib.request import urlopen
+
+import msgspec
+import report
+import rows
+
+from inferwatch.connection import Connection
+from inferwatch.replay.log import LogReader
+from inferwatch.runtime.processes import Child, free_port, ready, wait_for
+
+PATIENCE_S = 120.0
+REPORT_ROWS = 100
+FIRST = rows.NAMES[0]
+
+
+class Side(Protocol):
+    """One way to do it, as a process that reads `connection`'s events topic."""
+
+    connection: Connection
+    child: Child
+
+    def wait(self, sent: int) -> None:
+        """Until all `sent` rows are done."""
+        ...
+
+    def seen(self) -> tuple[int, float]:
+        """Rows, and the mean of the first feature over them, as this side has counted."""
+        ...
+
+
+class Worker:
+    """`inferwatch worker` without a monitor file: default checks."""
+
+    def __init__(self, connection: Connection, folder: Path) -> None:
+        self.connection = connection
+        self.address = f"127.0.0.1:{free_port()}"
+        self.child = Child(
+            f"worker of {connection.prefix}",
+            "inferwatch.cli.main",
+            [
+                *("worker", *connection.arguments()),
+                *("--broker", "embedded", "--http-listen", self.address),
+            ],
+            folder,
+            environment=report.QUIET,
+        )
+
+    def wait(self, sent: int) -> None:
+        """Until the rows are in checkpoints."""
+        what = f"{sent} rows in checkpoints"
+        wait_for(lambda: self._rows() >= sent, PATIENCE_S, what, [self.child])
+
+    def _rows(self) -> int:
+        if not ready(self.address):
+            return -1
+        with urlopen(f"http://{self.address}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        counted = (line for line in lines if line.startswith("inferwatch_model_rows{"))
+        return round(sum(float(line.rsplit(" ", 1)[1]) for line in counted))
+
+    def seen(self) -> tuple[int, float]:
+        """From the minute windows that it has published."""
+        found: dict[str, tuple[int, float]] = {}
+        with LogReader(self.connection, "windows.v1") as reader:
+            for raw in reader.read_all():
+                record = json.loads(raw.value or b"")
+                if record["window"]["name"] == "minute" and not record.get("segment"):
+                    found[record["id"]] = record["rows"], record["features"][FIRST]["mean"]
+        return _together(list(found.values()))
+
+
+class Obvious:
+    """`obvious.py`, told apart from the worker by nothing but what it does with a message."""
+
+    def __init__(self, connection: Connection, folder: Path) -> None:
+        self.connection = connection
+        self.child = Child(
+            f"obvious of {connection.prefix}",
+            "obvious",
+            [
+                *("--bootstrap-server", connection.bootstrap_servers),
+                *("--topic", connection.topic("events.v1")),
+                *("--report-every", str(REPORT_ROWS)),
+            ],
+            folder,
+            piped=True,
+            environment=report.QUIET | {"PYTHONPATH": str(report.HERE)},
+        )
+        self._last: dict[str, object] = {}
+
+    def wait(self, sent: int) -> None:
+        """Until it has said so; it speaks every 100 rows."""
+        assert self.child.process.stdout is not None
+        while not self._last or self._last["rows"] < sent:
+            line = self.child.process.stdout.readline()
+            if not line:
+                sys.exit(f"the {self.child.name} ended:\n{self.child.last_words()}")
+            self._last = msgspec.json.decode(line)
+
+    def seen(self) -> tuple[int, float]:
+        """What it said last."""
+        return _together(list(self._last["models"]))
+
+
+def _together(parts: list[tuple[int, float]]) -> tuple[int, float]:
+    """Rows in all, and the mean over all of them."""
+    total = sum(count for count, _ in parts)
+    return total, sum(count * mean for count, mean in parts) / max(total, 1)

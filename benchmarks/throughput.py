@@ -1,0 +1,209 @@
+"""Rows per CPU-second through the worker, beside the obvious way on the same Faust shell.
+
+Two processes read one embedded broker, each its own topics: the worker, fed with batches and in
+other turns with one JSON event a message, and `obvious.py`, fed with such events. They get rows of
+the same models in turns; a turn is no more than the broker holds, and the next begins when its rows
+are folded and in a checkpoint. Measured is the CPU time of the process, all its threads. At the end
+each side's rows and mean of a feature must be numpy's.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+import report
+import rows
+import sides
+from confluent_kafka import Producer
+from numpy.typing import NDArray
+
+from inferwatch.connection import Connection
+from inferwatch.core.placement import partition_of
+from inferwatch.runtime import embedded
+from inferwatch.sdk.transport import SETTINGS
+from inferwatch.sdk.values import now_ms
+
+BATCHES, SINGLES, OBVIOUS = "batches", "singles", "obvious"
+FORMS = {BATCHES: rows.batch, SINGLES: rows.events, OBVIOUS: rows.events}
+COMMAND = "python benchmarks/throughput.py"
+BEGAN_AGO_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a model, each with a partition of its own, gets in a turn: rows, or batches of 500.
+
+    After the warm batches the worker's models have learnt their references, and the rows that wait
+    for a label have reached the memory cap.
+    """
+
+    models: int = 4
+    rounds: int = 5
+    warm_batches: int = 40
+    batches: int = 50
+    singles: int = 125
+    obvious: int = 1_000
+
+
+@dataclass
+class Lane:
+    """One side, and what was sent to it."""
+
+    side: sides.Side
+    producer: Producer
+    models: list[str]
+    began_ms: int = field(default_factory=now_ms)
+    event_ms: int = 0
+    chunks: int = 0
+    values: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def feed(self, form: str, n: int) -> float:
+        """Send `n` rows a model and wait until they are done; rows per CPU-second."""
+        records = self._records(form, n)
+        before_s = self._cpu_s()
+        self._send(records)
+        self.side.wait(self.sent())
+        return n * len(self.models) / (self._cpu_s() - before_s)
+
+    def close_windows(self) -> None:
+        """Rows of an hour later, not counted: every window before them is over."""
+        self.event_ms += 3_600_000
+        counted = list(self.values)
+        self._send(self._records(BATCHES, rows.BATCH_ROWS))
+        self.side.wait(self.sent())
+        self.values = counted
+
+    def _records(self, form: str, n: int) -> list[tuple[str, rows.Record]]:
+        """The next rows of every model.
+
+        Event time begins a day ago and goes on twice as fast as the clock, because the worker's
+        ticks close what is open: rows of a turn must not belong to the windows of the turn before.
+        """
+        aims_ms = self.began_ms - BEGAN_AGO_MS + 2 * (now_ms() - self.began_ms)
+        self.event_ms = max(self.event_ms, aims_ms)
+        records = []
+        for first in range(0, n, rows.BATCH_ROWS):
+            size = min(rows.BATCH_ROWS, n - first)
+            for model in self.models:
+                chunk = rows.chunk(model, self.chunks, self.event_ms, size)
+                self.values.append(chunk.numeric[0])
+                records += [(model, record) for record in FORMS[form](chunk)]
+            self.chunks += 1
+            self.event_ms += size
+        return records
+
+    def sent(self) -> int:
+        """Rows so far."""
+        return sum(map(len, self.values))
+
+    def check(self) -> None:
+        """Every row counted once, and the first feature's mean is numpy's; else the run ends."""
+        count, mean = self.side.seen()
+        wanted = float(np.concatenate(self.values).astype(np.float64).mean())
+        if count != self.sent() or abs(mean - wanted) > 1e-9:
+            sys.exit(
+                f"the {self.side.child.name} counted {count} rows with mean {mean!r}, "
+                f"sent were {self.sent()} with mean {wanted!r}"
+            )
+
+    def _send(self, records: list[tuple[str, rows.Record]]) -> None:
+        topic = self.side.connection.topic("events.v1")
+        for model, (body, described) in records:
+            self.producer.produce(
+                topic, key=model.encode(), value=body, headers=list(described.items())
+            )
+        if self.producer.flush(30):
+            sys.exit("the embedded broker does not take the rows")
+
+    def _cpu_s(self) -> float:
+        times = psutil.Process(self.side.child.process.pid).cpu_times()
+        return times.user + times.system
+
+
+def measure(sizes: Sizes, folder: Path) -> dict[str, list[float]]:
+    """Rows per CPU-second of every round, by form; the forms take turns."""
+    models = _models(sizes.models)
+    rates: dict[str, list[float]] = {form: [] for form in FORMS}
+    with ExitStack() as stack:
+        broker = embedded.start(_topics(sizes.models))
+        stack.callback(broker.stop)
+        producer = Producer(_settings(broker.bootstrap_servers))
+        worker = sides.Worker(Connection(broker.bootstrap_servers, prefix="worker."), folder)
+        obvious = sides.Obvious(Connection(broker.bootstrap_servers, prefix="obvious."), folder)
+        for side in (worker, obvious):
+            stack.enter_context(side.child)
+        ours, other = (Lane(side, producer, models) for side in (worker, obvious))
+        ours.feed(BATCHES, sizes.warm_batches * rows.BATCH_ROWS)
+        other.feed(OBVIOUS, sizes.obvious)
+        turns = [
+            (ours, BATCHES, sizes.batches * rows.BATCH_ROWS),
+            (other, OBVIOUS, sizes.obvious),
+            (ours, SINGLES, sizes.singles),
+        ]
+        for turn in range(sizes.rounds):
+            for lane, form, n in turns[turn % 3 :] + turns[: turn % 3]:
+                rates[form].append(lane.feed(form, n))
+        ours.close_windows()
+        ours.check()
+        other.check()
+    return rates
+
+
+def _models(partitions: int) -> list[str]:
+    """One model for each partition."""
+    names = [f"bench/model-{number:02d}" for number in range(100)]
+    found = {partition_of(name, partitions): name for name in names}
+    return [found[partition] for partition in range(partitions)]
+
+
+def _topics(partitions: int) -> dict[str, int]:
+    spread = ("events.v1", "windows.v1", "state.v1")
+    return {
+        f"{side}.{name}": partitions if name in spread else 1
+        for side in ("worker", "obvious")
+        for name in embedded.TOPICS
+    }
+
+
+def _settings(servers: str) -> dict[str, object]:
+    """The SDK's, with room for a whole turn."""
+    room = {"queue.buffering.max.messages": 100_000, "queue.buffering.max.kbytes": 65_536}
+    return {**SETTINGS, **room, "bootstrap.servers": servers}
+
+
+def figures(rates: dict[str, list[float]]) -> list[report.Figure]:
+    """Best and median of the rounds, and what they are to the obvious way."""
+    found = []
+    words = {
+        BATCHES: "rows per CPU-second: worker, batches of 500",
+        OBVIOUS: "rows per CPU-second: one JSON event a message, river",
+        SINGLES: "rows per CPU-second: worker, one JSON event a message",
+    }
+    for name, what in words.items():
+        best, middle = max(rates[name]), statistics.median(rates[name])
+        found.append(report.Figure(what, f"{best:,.0f} (median {middle:,.0f})", COMMAND))
+    best = max(rates[BATCHES]) / max(rates[OBVIOUS])
+    middle = statistics.median(rates[BATCHES]) / statistics.median(rates[OBVIOUS])
+    ratio = f"{best:.0f}× (median {middle:.0f}×)"
+    found.append(report.Figure("worker with batches to the obvious way", ratio, COMMAND))
+    return found
+
+
+def main() -> None:
+    """`python benchmarks/throughput.py`"""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=Sizes.rounds)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rates = measure(Sizes(rounds=given.rounds), Path(folder))
+    print(report.table(figures(rates)))
+
+
+if __name__ == "__main__":
+    main()
