@@ -1,8 +1,9 @@
 """Has the input changed? By window against a reference, and online, row by row.
 
 A row method is a class with `PARAMS` (name to default), `make(scale, params)`, `update_many`,
-`dump`, and `load` of a state whose tag is the method's name. Its line below makes it known to
-monitor files, to the fold and to checkpoints.
+`dump` to a state whose tag is the method's name and which carries its checksum, and `load` of it,
+which refuses a damaged one. Its line below makes it known to monitor files, to the fold and to
+checkpoints.
 """
 
 from inferwatch.core.drift.adwin import Adwin, AdwinState

@@ -2,7 +2,7 @@
 
 Sums of x − x₀ and (x − x₀)², x₀ the first finite value, added strictly in order and compensated:
 Neumaier's sum, in the vector form of Ogita, Rump and Oishi, "Accurate Sum and Dot Product", SIAM
-J. Sci. Comput. 26 (2005), Algorithm 4.4 (Sum2). State: 80 bytes a column. Cost: 0.1 µs a row of 20.
+J. Sci. Comput. 26 (2005), Algorithm 4.4 (Sum2). State: 80 bytes a column. Cost: 0.8 µs a row of 20.
 """
 
 import msgspec
