@@ -121,7 +121,9 @@ def _events(report: Report, draw: Random, count: int) -> None:
     while done < count:
         stream, folder = draw.choice(recorded), Folder(draw)
         for raw in stream:
-            if draw.random() < 0.3 and not report.note("good ones", partial(folder.fold, raw), raw):
+            if draw.random() < 0.12 and not report.note(
+                "good ones", partial(folder.fold, raw), raw
+            ):
                 folder = Folder(draw)
             for _ in range(2 + int(draw.random() * 4)):
                 bad = mutations.record(draw, raw, stream)
@@ -138,7 +140,7 @@ class Folder:
         self.partition = Partition(0)
         self._offset = 0
         # the many checks cost ten times as much, so they come less often
-        self._definition = streams.definition if draw.random() < 0.05 else _light
+        self._definition = streams.definition if draw.random() < 0.03 else _light
 
     def fold(self, raw: RawRecord) -> str:
         """What became of the record; what may not be is an AssertionError."""
@@ -262,7 +264,7 @@ def _loaded(pieces: dict[str, bytes]) -> str:
 def _told() -> list[AlertRecord]:
     folder, found = Folder(Random(1)), []
     folder._definition = streams.definition
-    for offset, raw in enumerate(streams.stream(2)):
+    for offset, raw in enumerate(streams.stream(2, records=100)):
         raw = msgspec.structs.replace(raw, offset=offset)
         decoded = decode(raw)
         if name := folder.partition.undefined(decoded):
