@@ -126,9 +126,10 @@ def begin_anew(instances: dict[str, Instance], key: str) -> None:
 def count(check: Check, instance: Instance, start: int, level: str, stride: int) -> str:
     """The level of n of the last m windows, this one and those whole multiples of its size back."""
     n, m = check.times
-    instance.history = [*instance.history, (start, level)][-max(m * 64, 64) :]
-    wanted = {start - back * stride for back in range(m)}
-    levels = [seen for at, seen in instance.history if at in wanted]
+    oldest = start - (m - 1) * stride
+    kept = [(at, seen) for at, seen in instance.history if at >= oldest]
+    instance.history = [*kept, (start, level)]
+    levels = [seen for at, seen in instance.history if (start - at) % stride == 0]
     if level in ("unknown", "learning"):
         return level
     if levels.count("fail") >= n:
