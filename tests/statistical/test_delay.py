@@ -85,6 +85,16 @@ def test_twice_the_spread_makes_page_hinkley_cry_wolf():
     assert len(spread(PageHinkley, 2.0)) >= 2
 
 
+def test_a_slow_trend_alarms_again_and_again():
+    """One deviation in 100,000 rows: ADWIN tells several steps, all of them up."""
+    generator = np.random.default_rng(1)
+    found = make(Adwin, NORMAL).update_many(
+        np.linspace(0, 1, 100_000) + normal(generator, 0, 100_000)
+    )
+    assert len(found) >= 3
+    assert {finding.direction for finding in found} == {"up"}
+
+
 def test_adwins_delay_grows_as_the_scaled_spread_shrinks():
     """One deviation of a column that fills a tenth of its range takes longer than of a full one."""
     wide = Scale(-31.0, 31.0, 0.0, 1.0)

@@ -9,7 +9,7 @@ from river.drift import PageHinkley as RiverPageHinkley
 from scipy.signal import lfilter
 from scipy.stats import t as student
 
-from inferwatch.core.anomaly import zscore
+from inferwatch.core.anomaly import iqr, zscore
 from inferwatch.core.drift.adwin import Adwin
 from inferwatch.core.drift.chi_square import chi_square
 from inferwatch.core.drift.ks import ks_rows
@@ -137,6 +137,14 @@ def test_z_scores_have_students_tails(past, limit):
     expected = 2 * student.sf(limit / math.sqrt(1 + 1 / past), past - 1) * trials
     found = int((np.abs(scores) > limit).sum())
     assert abs(found - expected) <= 4 * math.sqrt(expected) + 1
+
+
+@pytest.mark.parametrize(("past", "expected"), [(12, 0.06), (200, 0.01)])
+def test_tukeys_fence_is_passed_by_normal_figures(past, expected):
+    """1.5 interquartile ranges: 6 % after twelve windows, 1 % after two hundred."""
+    figures = np.random.default_rng(9).normal(50, 1, (4_000, past + 1))
+    scores = np.array([iqr.score(row[:-1], row[-1]).value for row in figures])
+    assert (np.abs(scores) > 1.5).mean() == pytest.approx(expected, rel=0.25)
 
 
 @pytest.mark.parametrize(("n", "expected"), [(200, 0.087), (1_000, 0.039), (10_000, 0.012)])
