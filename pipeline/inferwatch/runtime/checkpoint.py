@@ -214,8 +214,10 @@ def gather(records: Iterable[tuple[bytes, bytes | None]]) -> Restored:
                 break
     found.offset = _vouched(markers, found.roots)
     needed = {key: None for root in found.roots.values() for key in _needed(root)}
-    skips = {_key("k", offset) for offset in found.skipped if offset > found.offset}
-    spare = [key for key in held if key not in needed and key.rpartition(b"|")[0] not in skips]
+    waiting = {_key("k", offset) for offset in found.skipped if offset > found.offset}
+    # a first definition is needed until its model has a root: its next owner must find it
+    waiting |= {_key("d", model) for model in found.definitions if model not in found.roots}
+    spare = [key for key in held if key not in needed and key.rpartition(b"|")[0] not in waiting]
     found.spare = sorted(spare, key=lambda key: not key.startswith(b"o|"))
     return found
 

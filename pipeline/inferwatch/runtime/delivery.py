@@ -271,7 +271,9 @@ class Delivery:
         """A model's first definition is on both topics before its first record is folded."""
         number = owned.partition.number
         if name not in owned.definitions:
-            record = checkpoints.definition_record(name, self._definition(name), self.link.writer)
+            record = checkpoints.definition_record(
+                name, self._definition(owned, name), self.link.writer
+            )
             await self._write(owned, [record])
             # a stalled owner may have written another one at the same time: the first in the log
             # rules, for both of us and for all who come after
@@ -284,12 +286,17 @@ class Delivery:
         if name not in owned.partition.models:
             owned.partition.define(name, definition, offset)
 
-    def _definition(self, name: str) -> Definition:
-        """The file's definition; on the embedded broker the join must fit what that can hold."""
+    def _definition(self, owned: Owned, name: str) -> Definition:
+        """The file's definition; on the embedded broker the joins must fit what that can hold."""
         definition = self.rules.definition(name)
         if not self.embedded:
             return definition
-        most = min(definition.model.pending_max_bytes, embedded.PENDING_MAX_BYTES)
+        known = owned.partition.models.get(name)
+        if known is not None:
+            room = known.definition.model.pending_max_bytes
+        else:  # each model of the partition has a quarter of the one before
+            room = embedded.PENDING_MAX_BYTES >> 2 * len(owned.partition.models)
+        most = min(definition.model.pending_max_bytes, max(room, embedded.PENDING_MIN_BYTES))
         facts = msgspec.structs.replace(definition.model, pending_max_bytes=most)
         return msgspec.structs.replace(definition, model=facts)
 
@@ -307,7 +314,7 @@ class Delivery:
         name = getattr(decoded.record, "model", None)
         if name is None or name not in owned.partition.models:
             return
-        definition = self._definition(name)
+        definition = self._definition(owned, name)
         wanted = definition.digest()
         if owned.announced.get(name) == wanted:
             return

@@ -127,7 +127,7 @@ class Broker:
         partition: int | None,
         time_ms: int | None = None,
     ) -> None:
-        """Put a record at the end of its partition; it is stamped with the time unless it has one."""
+        """Put a record at the end of its partition, with the time of now unless it has one."""
         logs = self.topics[topic]
         if partition is None:
             partition = 0 if len(logs) == 1 else partition_of((key or b"").decode(), len(logs))

@@ -256,10 +256,12 @@ class Link:
         headers: Mapping[str, bytes],
         partition: int | None = None,
     ) -> Awaitable[None]:
+        """Hand a record to the outbox."""
         await self._process.alive()
         return self._process.outbox.put(topic, key, value, headers, partition)
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:
+        """Set group offsets, after the time it takes; fails where a fault says so."""
         await self._call()
         failure, self.fail_commit = self.fail_commit, ""
         if failure == "refused":
@@ -271,15 +273,18 @@ class Link:
         return accepted
 
     async def bounds(self, partition: int) -> tuple[int, int, int]:
+        """Oldest and next offset of the events partition, and the committed one."""
         await self._call()
         log = self._broker.topics["events.v1"][partition]
         return log.start, log.end, self._broker.committed.get(partition, 0)
 
     async def first_from(self, partition: int, offset: int) -> int:
+        """The first record that the log really has."""
         await self._call()
         return self._broker.topics["events.v1"][partition].read(offset, 1)[0].offset
 
     async def state(self, partition: int, start: int) -> tuple[list[Record], int]:
+        """What the state partition holds, as of the call."""
         await self._call()
         log = self._broker.topics["state.v1"][partition]
         end = log.end
@@ -292,22 +297,28 @@ class Link:
         return found, end
 
     def partitions(self) -> int:
+        """Partitions of the events topic."""
         return self._broker.partitions
 
     def generation(self) -> int | None:
+        """What the group told last."""
         return self._process.generation
 
     def rebalancing(self) -> bool:
+        """Whether an assignment is under way."""
         return self._process.rejoining
 
     def now_s(self) -> float:
+        """Virtual seconds."""
         return asyncio.get_running_loop().time()
 
     def die(self, code: Exit, why: str) -> NoReturn:
+        """End the process."""
         self._process.end(code, why)
         raise Dead
 
     def reach(self, point: str) -> None:
+        """Crash here, or meet a record that ends every process."""
         if self._process.exit is not None:
             raise Dead
         if self._process.points.crash(point):
