@@ -5,7 +5,7 @@ contribution back exactly. Above the memory cap the join runs on a sample of ids
 hash, the same on both sides, and `sampled` says which share that is.
 """
 
-import hashlib
+from hashlib import blake2b
 
 import msgspec
 import numpy as np
@@ -164,11 +164,12 @@ class Join:
         """Mask of the rows that take part; None while all do."""
         if not self.state.shift:
             return None
-        return np.fromiter((self.keeps(id_) for id_ in block.ids), np.bool_, len(block.ids))
+        bound = _bound(self.state.shift)
+        return np.array([id_hash(id_) < bound for id_ in block.ids], np.bool_)
 
     def keeps(self, id_: str) -> bool:
         """Whether the sample holds this id."""
-        return not self.state.shift or id_hash(id_) >> (64 - self.state.shift) == 0
+        return not self.state.shift or id_hash(id_) < _bound(self.state.shift)
 
     def predict(self, block: Block, late: NDArray[np.uint16], *, values: bool) -> list[Joined]:
         """Remember the predictions of `block`, of which the sample keeps every row (`sample`).
@@ -504,9 +505,14 @@ def _take(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
     )
 
 
-def id_hash(id_: str) -> int:
+def id_hash(id_: str) -> bytes:
     """64 bits that every process gets from the same id."""
-    return int.from_bytes(hashlib.blake2b(id_.encode(), digest_size=8).digest(), "big")
+    return blake2b(id_.encode(), digest_size=8).digest()
+
+
+def _bound(shift: int) -> bytes:
+    """Hashes below it begin with `shift` zeros."""
+    return (1 << (64 - shift)).to_bytes(8, "big")
 
 
 def slab_bytes(slab: Slab) -> int:
