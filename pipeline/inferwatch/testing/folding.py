@@ -118,13 +118,16 @@ class Log:
         """A small event: Resource, Deploy, Verdict, MonitorChange or Skip."""
         return self.write(raw_event(event, time_ms=self.start_ms + record_ms))
 
-    def windows(self, name: str = "", segment: str = "") -> list[WindowRecord]:
-        """Windows so far of one definition and segment, in the order they were published."""
+    def windows(self, name: str = "", segment: str | None = "") -> list[WindowRecord]:
+        """Windows so far of one definition and segment, in the order they were published.
+
+        Without a name those of every definition; with None as segment those of every segment.
+        """
         found = window_records(self.outputs)
         return [
             record
             for record in found
-            if record.segment == segment and (not name or record.window.name == name)
+            if segment in (None, record.segment) and (not name or record.window.name == name)
         ]
 
     def alerts(self, alert: str = "") -> list[AlertRecord]:
