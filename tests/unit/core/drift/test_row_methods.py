@@ -63,6 +63,16 @@ def test_a_cut_at_any_row_shows_nowhere(name, data):
 
 
 @each
+def test_a_state_stored_after_every_row_shows_nowhere(name):
+    """One row, one checkpoint, 2,100 times: the same findings, bit by bit."""
+    values, detector, found = stream(), make(name), []
+    for row in range(len(values)):
+        found += told(detector, values[row : row + 1], row)
+        detector = stored(detector)
+    assert found == told(make(name), values)
+
+
+@each
 def test_equal_streams_leave_equal_states(name):
     """What is dumped follows from the values alone, so a repeated checkpoint has the same bytes."""
     one, other = make(name), make(name)
