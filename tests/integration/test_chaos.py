@@ -7,7 +7,7 @@ import chaos
 import pytest
 
 pytestmark = [pytest.mark.kafka, pytest.mark.processes, pytest.mark.timeout(400)]
-SHORT = chaos.Plan(faults="kzbKtj", rows=200_000, seed=7)
+SHORT = chaos.Plan(faults="kzbKtj", rows=100_000, seed=7)
 
 
 def test_kills_stalls_joins_and_broker_restarts_leave_no_trace(real_broker, tmp_path):
