@@ -109,6 +109,11 @@ def key(check: Check, version: str, feature: str, segment: str) -> str:
     return "\x1f".join((check.alert, version, feature, segment))
 
 
+def alert_of(key: str) -> str:
+    """Name of the alert that is kept under `key`."""
+    return key.split("\x1f", 1)[0]
+
+
 def begin_anew(instances: dict[str, Instance], key: str) -> None:
     """Forget all of an alert but its `seq`: a number that was given never comes again."""
     old = instances.pop(key)
@@ -181,6 +186,8 @@ def move(instance: Instance, sign: Signal, severity: Severity, reason: str = "")
         instance.fired = True
     elif instance.condition != "no_data":
         instance.fired = instance.acknowledged = False
+    if instance.condition != "pending" and not instance.fired:
+        instance.bad_since_ms = None  # a gap ends what was pending: `for` counts anew behind it
     if previous == instance.condition:
         if instance.condition != "firing" or before == instance.severity:
             return None

@@ -19,6 +19,7 @@ def apply(model: Model, record: Deploy | Verdict | MonitorChange, at: Position) 
     if record.definition.digest() == model.definition.digest():
         return []
     outputs = _end_changed(model, record.definition, at)
+    _drop_detectors(model, record.definition)
     model.redefine(record.definition)
     return outputs
 
@@ -54,9 +55,22 @@ def _end_changed(model: Model, definition: Definition, at: Position) -> list[Out
             continue
         outputs += _end(model, old, instance, "check_changed" if new else "check_removed", at)
         alerts.begin_anew(model.state.instances, key)
-        if old is None or new is None or old.statistic_digest() != new.statistic_digest():
-            model.detectors.pop(key, None)
     return outputs
+
+
+def _drop_detectors(model: Model, definition: Definition) -> None:
+    """Forget what was learnt for another statistic, or scaled by another reference."""
+    before, after = (
+        {check.alert: check.statistic_digest() for check in found.checks}
+        for found in (model.definition, definition)
+    )
+    scaled_anew = definition.reference != model.definition.reference
+    metrics = {check.alert: check.metric for check in definition.checks}
+    for key in list(model.detectors):
+        alert = alerts.alert_of(key)
+        rescaled = scaled_anew and metrics.get(alert) != "error"
+        if before.get(alert) != after.get(alert) or rescaled:
+            del model.detectors[key]
 
 
 def _end(

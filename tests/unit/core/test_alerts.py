@@ -153,12 +153,13 @@ def test_data_that_comes_back_bad_fires_at_once():
         assert drive(check, letter, instance=instance) == [expected]
 
 
-def test_what_was_only_pending_before_a_silence_waits_again():
-    """It had not fired, so data that comes back bad is pending first."""
+@pytest.mark.parametrize("gap", ["silent", "unknown", "learning"])
+def test_a_gap_ends_what_was_only_pending(gap):
+    """It had not fired, so what comes back bad has to last for `for` again."""
     check, instance = check_of(for_ms=3 * MINUTE), instance_of()
-    drive(check, "f", instance=instance)
-    alerts.move(instance, "silent", instance.severity)
-    sign = alerts.signal(check, instance_of(condition="no_data"), "fail", 0, MINUTE)
+    assert drive(check, "ff", instance=instance)[-1] == "pending"
+    alerts.move(instance, gap, instance.severity)
+    sign = alerts.signal(check, instance, "fail", 9 * MINUTE, 10 * MINUTE)
     assert (instance.fired, sign) == (False, "breach")
 
 

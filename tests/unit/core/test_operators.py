@@ -1,0 +1,239 @@
+"""Deploys, verdicts and changed definitions: records that act from where they stand in the log."""
+
+import msgspec
+import pytest
+
+from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
+from inferwatch.records.events import Deploy, MonitorChange, Verdict
+from inferwatch.records.outputs import alert_fingerprint
+from inferwatch.testing.folding import Log, alert_records
+
+MINUTE = 60_000
+MODEL = "team/model"
+
+
+def above(value):
+    """Past the value."""
+    return Limit(direction="above", value=value, clear=value)
+
+
+MANY = Check(alert="Many", metric="rows", window="fast", fail=above(5.0))
+ERRORS = Check(alert="Errors", metric="error_rate", window="fast", fail=above(0.5))
+BASE = Definition(
+    model=ModelFacts(task="binary"),
+    windows=[Window(name="fast", size_ms=MINUTE, grace_ms=0), Window(name="batch", rows=4)],
+    checks=[MANY, ERRORS],
+)
+
+
+def firing_log():
+    """A log in which `Many` fires."""
+    log = Log(BASE)
+    log.rows(6, 0)
+    log.rows(6, MINUTE)
+    assert [alert.condition for alert in log.alerts()] == ["firing"]
+    return log
+
+
+def verdict(log, word, record_ms, **fields):
+    """An operator's word on `Many`; the transitions that follow."""
+    fingerprint = fields.pop("fingerprint", alert_fingerprint("Many", MODEL, "1", "", ""))
+    event = Verdict(
+        model=MODEL,
+        fingerprint=fingerprint,
+        verdict=word,
+        time_ms=log.start_ms + record_ms,
+        **fields,
+    )
+    return alert_records(log.event(event, record_ms))
+
+
+def change(log, definition, record_ms=2 * MINUTE):
+    """A changed definition; the transitions that follow."""
+    return alert_records(log.event(MonitorChange(model=MODEL, definition=definition), record_ms))
+
+
+@pytest.mark.parametrize("word", ["ack", "silence", "unsilence", "useful", "noise"])
+def test_a_verdict_is_told_and_leaves_the_condition(word):
+    """It is a transition from firing to firing with the word as its reason: replay hears it too."""
+    log = firing_log()
+    (alert,) = verdict(log, word, 2 * MINUTE)
+    assert (alert.previous, alert.condition, alert.reason) == ("firing", "firing", word)
+    assert alert.seq == 2
+
+
+def test_an_acknowledged_alert_says_so_until_it_has_recovered():
+    """The flag travels with every transition of the alert."""
+    log = firing_log()
+    (alert,) = verdict(log, "ack", 2 * MINUTE)
+    assert alert.flags == ["acknowledged"]
+    log.rows(1, 2 * MINUTE)
+    log.rows(1, 3 * MINUTE)
+    assert (log.alerts()[-1].condition, log.alerts()[-1].flags) == ("ok", [])
+
+
+def test_a_silence_ends_by_its_time_or_by_a_word():
+    """`silenced` is a flag: what happens meanwhile is evaluated and on the topic all the same."""
+    log = firing_log()
+    until_ms = log.start_ms + 4 * MINUTE
+    (alert,) = verdict(log, "silence", 2 * MINUTE, until_ms=until_ms)
+    assert alert.flags == ["silenced"]
+    log.rows(1, 2 * MINUTE)
+    log.rows(1, 3 * MINUTE)
+    assert (log.alerts()[-1].condition, log.alerts()[-1].flags) == ("ok", ["silenced"])
+    log.rows(6, 4 * MINUTE)
+    log.rows(1, 5 * MINUTE)
+    assert (log.alerts()[-1].condition, log.alerts()[-1].flags) == ("firing", [])
+    (alert,) = verdict(log, "silence", 6 * MINUTE)
+    assert alert.flags == ["silenced"]
+    (alert,) = verdict(log, "unsilence", 7 * MINUTE)
+    assert alert.flags == []
+
+
+def test_a_verdict_on_nothing_is_no_error():
+    """An unknown fingerprint, or one of another model, moves nothing."""
+    log = firing_log()
+    assert verdict(log, "ack", 2 * MINUTE, fingerprint="ffff") == []
+    assert (
+        verdict(log, "ack", 2 * MINUTE, fingerprint=alert_fingerprint("Many", "o/m", "1", "", ""))
+        == []
+    )
+
+
+def test_the_last_word_in_the_log_rules():
+    """Two operators at once: the order of the log decides, in every replay."""
+    log = firing_log()
+    verdict(log, "silence", 2 * MINUTE)
+    verdict(log, "unsilence", 2 * MINUTE)
+    (alert,) = verdict(log, "useful", 2 * MINUTE)
+    assert alert.flags == []
+
+
+@pytest.mark.parametrize(
+    ("checks", "reason"),
+    [
+        ([ERRORS], "check_removed"),
+        ([msgspec.structs.replace(MANY, fail=above(50.0)), ERRORS], "check_changed"),
+        ([msgspec.structs.replace(MANY, metric="latency.p99"), ERRORS], "check_changed"),
+        ([msgspec.structs.replace(MANY, labels={"team": "x"}), ERRORS], "check_changed"),
+    ],
+)
+def test_an_alert_of_a_changed_check_ends_with_its_reason(checks, reason):
+    """Nothing goes silently: what fired is told to have ended, and why."""
+    log = firing_log()
+    (alert,) = change(log, msgspec.structs.replace(BASE, checks=checks))
+    assert (alert.alert, alert.previous, alert.condition, alert.reason) == (
+        "Many",
+        "firing",
+        "ok",
+        reason,
+    )
+    assert alert.seq == 2
+
+
+def test_a_changed_threshold_begins_anew_and_numbers_go_on():
+    """A change ends the old alert; what the new rule says next has the next `seq`."""
+    log = firing_log()
+    change(
+        log, msgspec.structs.replace(BASE, checks=[msgspec.structs.replace(MANY, fail=above(4.0))])
+    )
+    log.rows(5, 2 * MINUTE)
+    log.rows(1, 3 * MINUTE)
+    assert [(a.seq, a.condition) for a in log.alerts()] == [(1, "firing"), (2, "ok"), (3, "firing")]
+
+
+def test_what_did_not_change_goes_on():
+    """Another check's change touches neither this alert, nor windows and what they hold."""
+    log = firing_log()
+    other = msgspec.structs.replace(ERRORS, fail=above(0.1))
+    assert change(log, msgspec.structs.replace(BASE, checks=[MANY, other])) == []
+    log.rows(6, MINUTE + 1, record_ms=2 * MINUTE)
+    log.rows(1, 2 * MINUTE)
+    assert [w.rows for w in log.windows("fast")] == [6, 12]
+    assert len(log.alerts()) == 1
+
+
+def test_the_same_definition_again_is_no_change():
+    """A file that was only touched gives the same digest: nothing happens."""
+    log = firing_log()
+    assert change(log, BASE) == []
+    assert len(log.alerts()) == 1
+
+
+def test_a_changed_window_starts_empty_and_gets_another_identity():
+    """Its figures would not mean the same; windows that did not change keep their panes and ids."""
+    log, same = Log(BASE), Log(BASE)
+    for each in (log, same):
+        each.rows(2, 0)
+    windows = [msgspec.structs.replace(BASE.windows[0], size_ms=2 * MINUTE), BASE.windows[1]]
+    change(log, msgspec.structs.replace(BASE, windows=windows), record_ms=1_000)
+    for each in (log, same):
+        each.rows(2, 2_000)
+        each.tick(10 * MINUTE)
+    assert [w.rows for w in log.windows("fast")] == [2]
+    assert [w.rows for w in same.windows("fast")] == [4]
+    assert [w.id for w in log.windows("batch")] == [w.id for w in same.windows("batch")]
+    assert {w.id for w in log.windows("fast")}.isdisjoint(w.id for w in same.windows("fast"))
+
+
+def test_a_threshold_is_outside_a_windows_identity():
+    """Editing a rule does not publish last month's windows under new ids."""
+    log, same = Log(BASE), Log(BASE)
+    checks = [msgspec.structs.replace(MANY, fail=above(50.0)), ERRORS]
+    for each in (log, same):
+        each.rows(2, 0)
+    change(log, msgspec.structs.replace(BASE, checks=checks), record_ms=1_000)
+    for each in (log, same):
+        each.tick(10 * MINUTE)
+    assert [w.id for w in log.windows()] == [w.id for w in same.windows()]
+
+
+def test_a_detector_outlives_a_change_of_its_rule_and_not_of_its_statistic():
+    """Two digests a check: severity and labels keep what was learnt, delta and metric do not."""
+    adwin = Check(alert="Shift", metric="score", method="adwin", warn=above(0.0))
+    reference = Reference(min_rows=4)
+    base = msgspec.structs.replace(BASE, checks=[adwin], reference=reference)
+    log = Log(base)
+    log.rows(8, 0, score=[0.1, 0.2, 0.3, 0.4] * 2)
+    model = log.partition.models[MODEL]
+    (detector,) = model.detectors.values()
+    change(
+        log, msgspec.structs.replace(base, checks=[msgspec.structs.replace(adwin, mode="observe")])
+    )
+    assert list(model.detectors.values()) == [detector]
+    changed = msgspec.structs.replace(adwin, params={"delta": 0.1})
+    change(log, msgspec.structs.replace(base, checks=[changed]))
+    assert model.detectors == {}
+    log.rows(1, 1, score=[0.1])
+    assert [found.delta for found in model.detectors.values()] == [0.1]
+
+
+def test_a_detector_is_scaled_by_the_reference_in_force():
+    """With another reference values mean something else: it begins anew; errors need no scale."""
+    checks = [
+        Check(alert=metric, metric=metric, method="adwin", warn=above(0.0))
+        for metric in ("score", "error")
+    ]
+    base = msgspec.structs.replace(BASE, checks=checks, reference=Reference(min_rows=4))
+    log = Log(base)
+    log.rows(8, 0, score=[0.1, 0.2, 0.3, 0.4] * 2, prediction=[1.0] * 8)
+    log.labels(["0"], [1.0], 1)
+    model = log.partition.models[MODEL]
+    assert [key.split("\x1f")[0] for key in model.detectors] == ["score", "error"]
+    change(log, msgspec.structs.replace(base, reference=Reference(min_rows=5)))
+    assert [key.split("\x1f")[0] for key in model.detectors] == ["error"]
+
+
+def test_a_deploy_is_context_for_what_begins_within_an_hour():
+    """Alerts that begin after it name the last one, in words; an hour later none does."""
+    log = Log(BASE)
+    log.rows(1, 0)
+    for version, minute in (("2", 1), ("3", 4)):
+        at_ms = log.start_ms + minute * MINUTE
+        log.event(Deploy(model=MODEL, version=version, time_ms=at_ms), minute * MINUTE)
+    log.rows(6, 6 * MINUTE)
+    log.rows(1, 7 * MINUTE)
+    log.rows(6, 120 * MINUTE)
+    log.rows(1, 121 * MINUTE)
+    firing = [alert for alert in log.alerts() if alert.condition == "firing"]
+    assert [alert.context for alert in firing] == [["two minutes after deploy v3"], []]
