@@ -7,7 +7,7 @@ import msgspec
 
 from inferwatch.config import document
 from inferwatch.config.document import Node
-from inferwatch.records.decode import NAME, NAME_MAX
+from inferwatch.records.raw import NAME, NAME_MAX
 
 KEYS = [
     "model",

@@ -6,7 +6,6 @@ reason from the closed list, a bad row of a good batch is one too, and the other
 Cost: 40 µs a batch of 500 rows × 20 features, most of it ids.
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -19,10 +18,14 @@ from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.columns import Categories, Float32Block, Float64Block, Numbers, Texts
 from inferwatch.records.events import Deploy, MonitorChange, Resource, Skip, Tick, Verdict
 from inferwatch.records.raw import (
+    COLUMNS_MAX,
     EARLIEST_MS,
     JSON,
     LATEST_MS,
     MSGPACK,
+    NAME,
+    NAME_MAX,
+    TEXT_MAX_BYTES,
     Decoded,
     RawRecord,
     Reject,
@@ -31,12 +34,8 @@ from inferwatch.records.rows import Floats, Rows, Truths, Words
 
 BODY_MAX_BYTES = 1 << 20
 ROWS_MAX = 100_000
-COLUMNS_MAX = 5_000
-TEXT_MAX_BYTES = 8_192
 COUNT_END = 1 << 62
 ROWS_NAMED_MAX = 20
-NAME = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
-NAME_MAX = 255
 OUTPUTS = ("window", "alert")
 EVENTS: dict[str, Any] = {
     "resource": Resource,

@@ -1,5 +1,6 @@
 """A record as the broker has it, what became of it, and its CloudEvents headers."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +12,10 @@ MSGPACK = "application/msgpack"
 JSON = "application/json"
 EARLIEST_MS = 31_536_000_000  # 1971: below it a number is seconds, or no time at all
 LATEST_MS = 1_000 * EARLIEST_MS  # 2969: from there on a number is micro- or nanoseconds
+COLUMNS_MAX = 5_000
+TEXT_MAX_BYTES = 8_192
+NAME = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")  # of a model
+NAME_MAX = 255
 
 
 class RawRecord(msgspec.Struct, frozen=True):

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from inferwatch.config.mapping import Mapping
 from inferwatch.errors import UsageError
-from inferwatch.records.decode import EARLIEST_MS, LATEST_MS
 from inferwatch.records.events import Tick
-from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.records.raw import EARLIEST_MS, LATEST_MS, Decoded, RawRecord
 from inferwatch.records.rows import Rows, Truths, Words
 
 BATCH_ROWS = 500

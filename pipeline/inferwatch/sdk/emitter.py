@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from inferwatch.records.batch import encode
+from inferwatch.records.batch import InferenceBatch, LabelBatch, encode
 from inferwatch.records.events import Deploy, Resource
-from inferwatch.records.raw import JSON, MSGPACK, headers
+from inferwatch.records.raw import COLUMNS_MAX, JSON, MSGPACK, headers
 from inferwatch.sdk import pack, table
 from inferwatch.sdk.buffer import Buffer, Chunk, Drop, Kind, Taken
 from inferwatch.sdk.notice import warn_once
@@ -121,17 +121,20 @@ class Emitter:
             instance=self.instance,
         )
         try:
+            batch: InferenceBatch | LabelBatch
             if kind == "label":
-                body = encode(pack.labels(rows, version, head))
+                batch = pack.labels(rows, version, head)
             else:
-                body = encode(pack.inference(rows, version or "", head, self._privacy))
+                batch = pack.inference(rows, version or "", head, self._privacy)
+            body, fits = encode(batch), pack.columns(batch) <= COLUMNS_MAX
         except Exception as problem:
             self._lost(rows.rows, Drop.INTERNAL, type(problem).__name__)
             return
-        if len(body) <= BATCH_BYTES_MAX:
+        if fits and len(body) <= BATCH_BYTES_MAX:
             self._send_body(kind, body, rows.rows, send)
         elif rows.rows == 1:
-            self._lost(1, Drop.TOO_LARGE, f"a row has more than {BATCH_BYTES_MAX} bytes")
+            why = f"a row has more than {BATCH_BYTES_MAX} bytes or {COLUMNS_MAX} columns"
+            self._lost(1, Drop.TOO_LARGE, why)
             taken.dropped[Drop.TOO_LARGE] = taken.dropped.get(Drop.TOO_LARGE, 0) + 1
         else:
             half, total = rows.rows // 2, taken.emitted

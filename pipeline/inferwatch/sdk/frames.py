@@ -6,6 +6,7 @@ numpy, pandas, polars and torch objects are known by what they can do (`to_numpy
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from operator import and_
 from typing import Any
 
 from inferwatch.records.raw import EARLIEST_MS, LATEST_MS
@@ -28,6 +29,7 @@ from inferwatch.sdk.values import (
     PLAIN_TYPES,
     Plain,
     UnfitError,
+    is_infinite,
     is_missing,
     is_moment,
     now_ms,
@@ -88,7 +90,7 @@ def labels_table(ids: list[str], labels: Any, timestamp: Any) -> Table:
     """Labels that are there and have a possible time; the others are left out."""
     n = len(ids)
     table = _checked({TIME: _times(timestamp, n), ID: ids, LABEL: _answers(labels)}, n)
-    keep = [not is_missing(value) for value in table.columns[LABEL]]
+    keep = [not is_missing(value) and not is_infinite(value) for value in table.columns[LABEL]]
     return table if all(keep) else table.select(keep)
 
 
@@ -168,7 +170,14 @@ def _checked(columns: dict[Key, Column], n: int) -> Table:
     for (role, name), column in columns.items():
         if len(column) != n:
             raise UnfitError(f"{role} {name} has {len(column)} rows, not {n}")
-    keep = [EARLIEST_MS <= moment < LATEST_MS for moment in columns[TIME]]
+    keep = [
+        EARLIEST_MS <= moment < LATEST_MS and id_ != ""
+        for moment, id_ in zip(columns[TIME], columns[ID], strict=True)
+    ]
+    for key in columns:
+        if key in (PREDICTION, LATENCY) or key[0] == SCORE:
+            finite = [not is_infinite(value) for value in columns[key]]
+            keep = [*map(and_, keep, finite)]
     table = Table(n, columns)
     return table if all(keep) else table.select(keep)
 

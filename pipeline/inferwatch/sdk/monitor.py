@@ -4,7 +4,6 @@ Whatever cannot be sent is counted under a reason (`Drop`) and told once by `log
 """
 
 import os
-import re
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError
 from inferwatch.records.events import Deploy
+from inferwatch.records.raw import NAME, NAME_MAX
 from inferwatch.sdk import frames
 from inferwatch.sdk.buffer import BATCH_ROWS_MAX, Counters, Drop, Kind
 from inferwatch.sdk.emitter import Emitter
@@ -25,6 +25,7 @@ from inferwatch.sdk.values import (
     Plain,
     UnfitError,
     clean,
+    is_infinite,
     now_ms,
     number,
     plain,
@@ -32,7 +33,7 @@ from inferwatch.sdk.values import (
     time_ms,
 )
 
-MODEL_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+NOTE_MAX = 1_000
 
 
 class Monitor:
@@ -68,6 +69,8 @@ class Monitor:
         try:
             self._model, self._version = clean(str(model)), clean(str(version))
             self._instance = clean(str(instance))
+            if not self._version:
+                raise UnfitError("the version is empty")
             self._segments = {str(k): plain(v) for k, v in (segments or {}).items()}
             self._connection = _connection(self._model, connection)
             if self._connection is not None:
@@ -101,7 +104,7 @@ class Monitor:
         row_id = self._emitter.next_id()
         try:
             if prediction_id is not None:
-                row_id = str(prediction_id)
+                row_id = _id(prediction_id)
             if self._connection is None:
                 return row_id
             names, values, size_bytes = self._copy(features)
@@ -117,6 +120,10 @@ class Monitor:
                 self._row_segments(segments),
                 None if entity_id is None else text(plain(entity_id)),
             )
+            if any(
+                map(is_infinite, (row.prediction, row.latency_ms, *(row.scores or {}).values()))
+            ):
+                raise UnfitError("an answer, a score or the latency is infinite")
         except Exception as problem:
             self._refuse(Drop.BAD_ROW, 1, problem)
             return row_id
@@ -149,7 +156,7 @@ class Monitor:
             if prediction_id is None:
                 ids = self._emitter.next_ids(rows)
             else:
-                ids = [str(value) for value in prediction_id]
+                ids = [clean(str(value)) for value in prediction_id]
             if self._connection is None:
                 return ids
             table = frames.answers_table(
@@ -190,7 +197,7 @@ class Monitor:
         rows = 1
         try:
             rows = len(prediction_ids)
-            ids = [str(value) for value in prediction_ids]
+            ids = [clean(str(value)) for value in prediction_ids]
             table = frames.labels_table(ids, labels, timestamp)
             lane_version = None if version is None else clean(str(version))
         except Exception as problem:
@@ -201,6 +208,8 @@ class Monitor:
     def deploy(self, version: str, *, rollback: bool = False, note: str = "") -> None:
         """A version went live: rows logged from now on carry it, and the log says when."""
         try:
+            if not str(version):
+                raise UnfitError("the version is empty")
             self._version = self._emitter.version = clean(str(version))
             if self._connection is None:
                 return
@@ -209,13 +218,13 @@ class Monitor:
                 version=self._version,
                 time_ms=now_ms(),
                 kind="rollback" if rollback else "deploy",
-                note=clean(str(note)),
+                note=clean(str(note))[:NOTE_MAX],
             )
             sender = self._sender()
             self._emitter.buffer.put_between(("deploy", self._version), record)
             sender.wake()
         except Exception as problem:
-            warn_once(self._model, "deploy", f"deploy not sent: {type(problem).__name__}")
+            warn_once(self._model, "deploy", f"deploy not sent: {_reason(problem)}")
 
     def timed(self, features: Any = None, **details: Any) -> Timed:
         """A context manager that logs one answer with its latency and the class of its exception.
@@ -329,7 +338,7 @@ def _connection(model: str, given: Connection | None) -> Connection | None:
     """Where to send to; None, and one warning, where that is nowhere."""
     if os.environ.get("INFERWATCH_DISABLED", "0") not in ("", "0"):
         return None
-    if not MODEL_NAME.fullmatch(model):
+    if len(model) > NAME_MAX or not NAME.fullmatch(model):
         warn_once(model, "name", "nothing is sent: a model is named like team/model-1.x")
         return None
     connection = given or Connection.from_environment()
@@ -342,6 +351,14 @@ def _reason(problem: Exception) -> str:
     """What may be logged of `problem`: messages of foreign exceptions quote values."""
     own = isinstance(problem, UnfitError | ConfigError | OSError)
     return str(problem) if own else type(problem).__name__
+
+
+def _id(prediction_id: Any) -> str:
+    """A caller's own id as it travels."""
+    found = clean(str(prediction_id))
+    if not found:
+        raise UnfitError("the prediction id is empty")
+    return found
 
 
 def _scores(proba: Any) -> dict[str, float]:

@@ -62,6 +62,15 @@ def inference(table: Table, version: str, head: Head, privacy: Privacy) -> Infer
     )
 
 
+def columns(batch: InferenceBatch | LabelBatch) -> int:
+    """How many named columns the batch has."""
+    if isinstance(batch, LabelBatch):
+        return 0
+    numeric = len(batch.numeric.names) if batch.numeric else 0
+    scores = len(batch.scores.names) if batch.scores else 0
+    return numeric + len(batch.categories) + len(batch.segments) + scores
+
+
 def labels(table: Table, version: str | None, head: Head) -> LabelBatch:
     """The batch of a table of ids, times and labels."""
     columns = table.columns
@@ -149,11 +158,11 @@ def _without_numbers(column: Column) -> Column:
 
 
 def _scores(table: Table) -> Float64Block | None:
-    scores = table.named("score")
+    scores = {clean(name): column for name, column in table.named("score").items()}
     if not scores:
         return None
     data = b"".join(numbers("d", column) for column in scores.values())
-    return Float64Block([clean(name) for name in scores], data)
+    return Float64Block(list(scores), data)
 
 
 def _segments(table: Table, privacy: Privacy) -> dict[str, Categories]:

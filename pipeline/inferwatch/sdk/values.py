@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import Any
 
-from inferwatch.records.raw import EARLIEST_MS, LATEST_MS
+from inferwatch.records.raw import EARLIEST_MS, LATEST_MS, TEXT_MAX_BYTES
 
 Plain = float | int | str | bool | None
 
 PLAIN_TYPES = frozenset({float, int, str, bool, NoneType})
 NUMBER_TYPES = frozenset({float, int})
 WORD_TYPES = frozenset({str, bool})
+FLOAT32_END = 2.0**128
+INTEGER_END = 1 << 64  # beyond it an integer is written as a float
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -56,6 +58,11 @@ def is_missing(value: Plain) -> bool:
     return value is None or value != value
 
 
+def is_infinite(value: Plain) -> bool:
+    """A number that is no figure: answers, scores and latencies are read as at most float32."""
+    return type(value) in NUMBER_TYPES and abs(value) >= FLOAT32_END  # type: ignore[arg-type]
+
+
 def number(value: Plain) -> float:
     """A number as float64; NaN for words and None, ±inf for integers beyond it."""
     if value is None or type(value) in WORD_TYPES:
@@ -71,17 +78,22 @@ def text(value: Plain) -> str | None:
     if is_missing(value):
         return None
     if type(value) is str:
-        return value if value.isascii() else clean(value)
+        return clean(value)
     if type(value) is bool:
         return "true" if value else "false"
     if type(value) is float and value.is_integer():
         return str(int(value))
+    if type(value) is int and not -INTEGER_END < value < INTEGER_END:
+        return str(number(value))
     return str(value)
 
 
 def clean(word: str) -> str:
-    """`word` without lone surrogates, which UTF-8 cannot hold."""
-    return word.encode("utf-8", "replace").decode("utf-8")
+    """`word` without lone surrogates, which UTF-8 cannot hold, and cut where it is too long."""
+    if word.isascii():
+        return word if len(word) <= TEXT_MAX_BYTES else word[:TEXT_MAX_BYTES]
+    data = word.encode("utf-8", "replace")
+    return data[:TEXT_MAX_BYTES].decode("utf-8", "ignore")
 
 
 def now_ms() -> int:

@@ -172,7 +172,8 @@ def test_one_row_over_the_limit_is_dropped_and_its_neighbours_arrive(wire):
     """`too_large` costs that row only, and the batches behind it say so."""
     monitor = wire.monitor()
     for n in range(20):
-        monitor.log({"note": "x" * (BATCH_BYTES_MAX + 1) if n == 7 else "short"})
+        width = BATCH_BYTES_MAX // 8_000 + 1 if n == 7 else 1
+        monitor.log({f"note{place}": f"{place}" * 8_000 for place in range(width)})
     batches = wire.drain(monitor)
     assert sum(batch.rows for batch in batches) == 19
     assert monitor.counters.dropped == {"too_large": 1}
