@@ -83,7 +83,7 @@ def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
 def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[str, Drift]:
     """Drift of every feature, of "score" and of "prediction", against the reference."""
     profile = reference.profile
-    if profile is None:
+    if profile is None or predates(cell, reference):
         return {}
     found: dict[str, Drift] = {}
     if cell.bins is not None and reference.grid is not None:
@@ -103,6 +103,12 @@ def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[st
         scores = np.concatenate(cell.kept.score) if cell.kept is not None else None
         found["score"] = numeric_drift(profile.score, counts, scores, reference.values.get("score"))
     return found | _prediction(cell, columns, profile)
+
+
+def predates(cell: Cell, reference: VersionReference) -> bool:
+    """Whether rows were counted before the reference was known: part of a window is no window."""
+    features = reference.grid is not None and cell.numeric is not None and cell.bins is None
+    return features or (reference.score_grid is not None and cell.score_bins is None)
 
 
 def _kept(

@@ -60,7 +60,7 @@ def opened_view(
         drifts=drifts,
         profile=reference.profile,
         baseline=baseline(model, version, name),
-        learning=reference.profile is None,
+        learning=reference.profile is None or figures.predates(cell, reference),
         series={
             key.removeprefix(prefix): past
             for key, past in track.series.items()

@@ -1,0 +1,93 @@
+"""The words in an alert: whole phrases, ranked, and none where nothing is known."""
+
+import pytest
+
+from inferwatch.core import diagnose
+from inferwatch.core.figure import Figure
+from inferwatch.core.figures import Drift
+from inferwatch.records.events import Deploy
+
+MINUTE = 60_000
+
+
+def drift_of(psi):
+    """A drift with this PSI."""
+    return Drift(Figure(psi), Figure(0.0), Figure(0.0), None, numeric=True)
+
+
+def test_features_are_ranked_by_psi_and_ties_by_name():
+    """What is unknown, and what is no feature, is left out."""
+    drifts = {
+        "feature.b": drift_of(0.5),
+        "feature.a": drift_of(0.5),
+        "feature.c": drift_of(4.0),
+        "feature.d": drift_of(None),
+        "score": drift_of(9.0),
+    }
+    assert diagnose.ranked(drifts) == [("c", 4.0), ("a", 0.5), ("b", 0.5)]
+
+
+def test_causes_name_three_features_and_count_the_quiet_ones():
+    """A reference that is not known gives no words at all."""
+    drifted = [("a", 4.123), ("b", 1.0), ("c", 0.3), ("d", 0.26), ("e", 0.1)]
+    assert diagnose.causes(drifted, 5) == [
+        "a (PSI 4.1)",
+        "b (PSI 1)",
+        "c (PSI 0.3)",
+        "1 of 5 features quiet",
+    ]
+    assert diagnose.causes([], 0) == []
+    assert diagnose.causes([("a", 0.25)], 1) == ["1 of 1 features quiet"]
+
+
+@pytest.mark.parametrize(
+    ("ago_ms", "phrase"),
+    [
+        (0, ["less than a minute after deploy v2"]),
+        (MINUTE, ["one minute after deploy v2"]),
+        (12 * MINUTE, ["twelve minutes after deploy v2"]),
+        (13 * MINUTE, ["13 minutes after deploy v2"]),
+        (60 * MINUTE, ["60 minutes after deploy v2"]),
+        (60 * MINUTE + 1, []),
+        (-1, []),
+    ],
+)
+def test_a_deploy_within_an_hour_before_is_named(ago_ms, phrase):
+    """The last one before the beginning; one after it explains nothing."""
+    deploys = [Deploy(model="m", version="2", time_ms=1_000_000)]
+    assert diagnose.after_deploy(deploys, 1_000_000 + ago_ms) == phrase
+
+
+def test_the_last_deploy_rules_and_a_rollback_says_so():
+    """By its own time, wherever it stands in the list."""
+    deploys = [
+        Deploy(model="m", version="1", time_ms=9 * MINUTE, kind="rollback"),
+        Deploy(model="m", version="2", time_ms=5 * MINUTE),
+        Deploy(model="m", version="3", time_ms=11 * MINUTE),
+    ]
+    assert diagnose.after_deploy(deploys, 10 * MINUTE) == ["one minute after rollback v1"]
+
+
+def test_other_segments_are_those_of_the_same_column():
+    """Unchanged, or which ones moved too; those that nobody can tell are no witnesses."""
+    levels = {
+        "country=DE": "fail",
+        "country=FR": "ok",
+        "country=IT": "unknown",
+        "channel=web": "fail",
+    }
+    assert diagnose.other_segments("country=DE", levels) == ["other country values unchanged"]
+    assert diagnose.other_segments("country=FR", levels) == ["also country=DE"]
+    assert diagnose.other_segments("channel=web", levels) == []
+    assert diagnose.other_segments("", levels) == []
+    many = {f"country={name}": "warn" for name in "ABCDE"}
+    assert diagnose.other_segments("country=A", many) == ["also country=B, country=C, country=D …"]
+
+
+def test_latency_is_normal_or_how_it_moved():
+    """Against the windows before; nothing while there are too few of them."""
+    past = [10.0, 11.0] * 10
+    assert diagnose.latency(past, 11.0) == ["latency normal"]
+    assert diagnose.latency(past, 42.0) == ["latency p99 10.5 → 42 ms"]
+    assert diagnose.latency(past[:3], 42.0) == []
+    assert diagnose.latency(past, None) == []
