@@ -16,12 +16,14 @@ from inferwatch.config.defaults import default_definition
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.output import ERROR_HEADERS, dead_output
 from inferwatch.errors import ConfigError, Exit, Reason
 from inferwatch.notify import channel_file
 from inferwatch.records.definition import Check
+from inferwatch.records.raw import RawRecord, Reject
 from inferwatch.replay import table
 from inferwatch.replay.driver import Summary
-from inferwatch.runtime import topics
+from inferwatch.runtime import letters, topics
 from inferwatch.sdk import Drop, Monitor
 from inferwatch.sdk import monitor as monitor_module
 from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
@@ -402,6 +404,16 @@ def test_every_reason_of_a_rejection_is_listed():
     """The values of the label are the closed list."""
     text = section("operating.md", "## Metrics").split("`reason` is one of")[1].split(".\n")[0]
     assert words(text) == sorted(reason.value for reason in Reason)
+
+
+def test_every_header_of_a_dead_letter_is_listed():
+    """What an operator finds in a letter is what the table says."""
+    flood = {f"h{n}": b"x" * 400 for n in range(80)}
+    raw = RawRecord("events.v1", 3, 17, 0, b"team/model", b"", flood)
+    reject = Reject(reason=Reason.EMPTY, detail="no body")
+    letter = letters.fit(dead_output(raw, reject), letters.Quota())
+    found = [name.removeprefix(ERROR_HEADERS) for name in letter.headers if name not in flood]
+    assert sorted(firsts(section("operating.md", "## Dead letters"))) == sorted(found)
 
 
 def test_every_exit_code_is_listed():
