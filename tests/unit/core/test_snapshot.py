@@ -1,0 +1,91 @@
+"""A model's state as bytes: equal states equal bytes, and nothing damaged or newer is believed."""
+
+import msgspec
+import pytest
+
+from inferwatch.core import snapshot
+from inferwatch.core.fold import Partition
+from inferwatch.core.model import FORMAT
+from inferwatch.errors import ConfigError
+from inferwatch.testing import folding, streams
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Models of every task in the middle of their lives."""
+    partition = Partition(0)
+    records = streams.placed(streams.stream(5, models=3, records=90))
+    folding.fold(partition, records, streams.definition)
+    return list(partition.models.values())
+
+
+def test_a_state_read_and_written_again_is_the_same(models):
+    """Byte for byte, piece for piece, for every task."""
+    assert {model.name.split("/")[0] for model in models} == set(streams.TASKS)
+    for model in models:
+        pieces = snapshot.cut(model)
+        assert snapshot.cut(snapshot.load(pieces)) == pieces
+
+
+def test_the_order_of_pieces_does_not_matter(models):
+    """A topic gives them back in any order."""
+    for model in models:
+        pieces = snapshot.cut(model)
+        again = snapshot.load(dict(reversed(pieces.items())))
+        assert snapshot.cut(again).keys() == pieces.keys()
+        assert snapshot.cut(again) == pieces
+
+
+def test_a_piece_that_never_changes_is_not_written_again(models):
+    """Full slabs and answers that a checkpoint knows cost nothing; everything else is looked at."""
+    model = models[0]
+    pieces = snapshot.cut(model)
+    again = snapshot.cut(model, known=pieces)
+    for name, data in again.items():
+        assert data == (None if name.split("/")[0] in ("slab", "answers") else pieces[name])
+
+
+def test_a_newer_format_is_refused(models):
+    """The operator starts the version that wrote it; nothing is guessed."""
+    pieces = snapshot.cut(models[0])
+    head = msgspec.msgpack.decode(pieces["head"])
+    head["format"] = FORMAT + 1
+    with pytest.raises(
+        ConfigError, match=f"format {FORMAT + 1}, this version reads up to {FORMAT}"
+    ):
+        snapshot.load(pieces | {"head": msgspec.msgpack.encode(head)})
+
+
+def test_a_newer_format_is_refused_whatever_else_it_holds(models):
+    """Its pieces may mean anything by then: the number is read first."""
+    pieces = {"head": msgspec.msgpack.encode({"format": FORMAT + 5, "name": [1, 2]}), "novel": b""}
+    with pytest.raises(ConfigError):
+        snapshot.load(pieces)
+
+
+def test_a_state_without_its_head_is_damage(models):
+    """Which other pieces there must be, a checkpoint's root says."""
+    pieces = snapshot.cut(models[0])
+    del pieces["head"]
+    with pytest.raises(ValueError, match="cannot be read"):
+        snapshot.load(pieces)
+
+
+def test_cut_off_bytes_are_damage(models):
+    """Every piece, at any length shorter than its own, is refused with a sentence."""
+    pieces = snapshot.cut(models[0])
+    for name, data in pieces.items():
+        for end in sorted({0, len(data) // 3, len(data) // 2, len(data) - 1}):
+            with pytest.raises(ValueError, match=r"cannot be read|damaged"):
+                snapshot.load(pieces | {name: data[:end]})
+
+
+def test_nothing_but_msgpack_is_read(models):
+    """No pickle, whatever the bytes: an object that would run code is just damage."""
+    pieces = snapshot.cut(models[0])
+    evil = (
+        b"\x80\x04\x95\x1d\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."
+    )
+    for name in pieces:
+        with pytest.raises(ValueError, match="cannot be read"):
+            snapshot.load(pieces | {name: evil})
