@@ -115,13 +115,20 @@ class Connection:
         return found
 
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.properties.get("ssl.ca.location"))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if "ssl.certificate.location" in self.properties:
-            context.load_cert_chain(
-                self.properties["ssl.certificate.location"],
-                self.properties.get("ssl.key.location"),
-            )
+        authority = self.properties.get("ssl.ca.location")
+        certificate = self.properties.get("ssl.certificate.location")
+        try:
+            context = ssl.create_default_context(cafile=authority)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if certificate is not None:
+                context.load_cert_chain(certificate, self.properties.get("ssl.key.location"))
+        except OSError as error:  # of a file that is not there, and of one that is no certificate
+            named = ", ".join(self.properties[name] for name in _TLS if name in self.properties)
+            raise ConfigError(
+                f"cannot be used for TLS: {error.strerror or error}",
+                file=named,
+                fix="name PEM files that this user may read",
+            ) from None
         return context
 
 
@@ -136,6 +143,8 @@ def read_properties(path: Path) -> dict[str, str]:
         raise ConfigError(
             f"cannot be read: {error.strerror}", file=str(path), fix="check the path"
         ) from None
+    except UnicodeDecodeError:
+        raise ConfigError("is not UTF-8", file=str(path), fix="save it as UTF-8") from None
     found = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()

@@ -73,3 +73,25 @@ def test_a_broken_file_is_named(tmp_path, text, says):
         read_properties(file)
     assert str(caught.value).startswith(str(file))
     assert says in str(caught.value)
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path):
+    """An editor's mistake is one sentence."""
+    file = tmp_path / "client.properties"
+    file.write_bytes("sasl.password=ä".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"client\.properties: is not UTF-8"):
+        read_properties(file)
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), ("no PEM", "TLS: ")])
+@pytest.mark.parametrize("name", ["ssl.ca.location", "ssl.certificate.location"])
+def test_a_certificate_that_cannot_be_used_is_named(tmp_path, name, content, says):
+    """The worker tells it before it starts, with the file."""
+    file = tmp_path / "cert.pem"
+    if content is not None:
+        file.write_text(content)
+    connection = Connection("kafka:9092", {"security.protocol": "SSL", name: str(file)})
+    with pytest.raises(ConfigError) as caught:
+        connection.aiokafka()
+    assert str(caught.value).startswith(f"{file}: cannot be used for TLS: ")
+    assert says in str(caught.value)
