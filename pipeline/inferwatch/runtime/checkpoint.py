@@ -22,11 +22,12 @@ import msgspec
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition
 
-FORMAT = 2
+FORMAT = 1
 CHUNK_BYTES = 512_000
 ROOT_MAX_BYTES = 1_000_000
+SEAL_BYTES = 16
 Record = tuple[bytes, bytes | None]
-_Bound = TypeVar("_Bound", "Root", "Marker")
+_Bound = TypeVar("_Bound", "Root", "Marker", "Attempt")
 
 
 class BrokenStateError(Exception):
@@ -65,11 +66,26 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     none; `suspect` ended `deaths` earlier processes.
     """
 
+    format: int = FORMAT
     offset: int
     starts: int = 1
     trying: int = -1
     suspect: int = -1
     deaths: int = 0
+
+
+def next_attempt(offset: int, before: Attempt | None) -> Attempt:
+    """The note of a process that starts at `offset`, after one that left `before`."""
+    if before is None:
+        return Attempt(offset=offset)
+    suspect, deaths = before.suspect, before.deaths
+    if before.trying >= 0:
+        deaths = deaths + 1 if before.trying == suspect else 1
+        suspect = before.trying
+    if suspect <= offset:
+        suspect, deaths = -1, 0
+    starts = before.starts + 1 if before.offset == offset else 1
+    return Attempt(offset=offset, starts=starts, suspect=suspect, deaths=deaths)
 
 
 @dataclass
@@ -110,12 +126,12 @@ def definition_record(model: str, definition: Definition, writer: str) -> Record
 
 def marker_record(offset: int, models: Mapping[str, int], writer: str) -> Record:
     """Vouches for states written before it."""
-    return _key("o", writer), msgspec.msgpack.encode(Marker(offset=offset, models=dict(models)))
+    return _key("o", writer), _sealed(Marker(offset=offset, models=dict(models)))
 
 
 def attempt_record(attempt: Attempt, writer: str) -> Record:
     """A note about this process, for the one that comes after it."""
-    return _key("a", writer), msgspec.msgpack.encode(attempt)
+    return _key("a", writer), _sealed(attempt)
 
 
 def skip_record(offset: int, writer: str) -> Record:
@@ -164,7 +180,7 @@ def cut(
                 chunks[chunk_key(model, (name_of, owner))] = part
         listed.append(Piece(name, len(data), named))
     root = Root(model=model, offset=offset, pieces=listed)
-    body = msgspec.msgpack.encode(root)
+    body = _sealed(root)
     if len(body) > ROOT_MAX_BYTES:
         raise ConfigError(
             f"the state of {model} has {len(listed)} pieces, more than one root can name",
@@ -205,7 +221,7 @@ def gather(records: Iterable[tuple[bytes, bytes | None]]) -> Restored:
         elif kind == "k":
             found.skipped.append(int(rest[0]))
         elif kind == "a":
-            found.attempt = msgspec.msgpack.decode(value, type=Attempt)
+            found.attempt = _read(value, Attempt)
     for model, candidates in roots.items():
         for root in sorted(candidates, key=lambda one: -one.offset):
             state = _assemble(held, root)
@@ -232,11 +248,22 @@ def definitions(records: Iterable[tuple[bytes, bytes | None]]) -> dict[str, Defi
     return found
 
 
+def _sealed(record: Root | Marker | Attempt) -> bytes:
+    """A record behind the digest of its own bytes."""
+    body = msgspec.msgpack.encode(record)
+    return bytes.fromhex(digest(body)) + body
+
+
 def _read(value: bytes, kind: type[_Bound]) -> _Bound:
+    body = value[SEAL_BYTES:]
     try:
-        record = msgspec.msgpack.decode(value, type=kind)
+        if bytes.fromhex(digest(body)) != value[:SEAL_BYTES]:
+            raise msgspec.DecodeError("its checksum differs")
+        record = msgspec.msgpack.decode(body, type=kind)
     except msgspec.MsgspecError as error:
-        raise BrokenStateError(f"a record of the state topic cannot be read: {error}") from None
+        raise BrokenStateError(
+            f"a {kind.__name__.lower()} on the state topic cannot be read: {error}"
+        ) from None
     if record.format > FORMAT:
         raise ConfigError(
             f"a checkpoint has format {record.format}, this release reads {FORMAT}",

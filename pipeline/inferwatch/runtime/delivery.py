@@ -31,7 +31,8 @@ from inferwatch.records.events import MonitorChange, Skip
 from inferwatch.records.raw import JSON, SKIPPED, Decoded, RawRecord, headers
 from inferwatch.runtime import checkpoint as checkpoints
 from inferwatch.runtime import embedded, letters
-from inferwatch.runtime.checkpoint import Attempt, BrokenStateError, Record, Restored
+from inferwatch.runtime.checkpoint import Attempt, BrokenStateError, Record
+from inferwatch.runtime.owned import Owned
 from inferwatch.runtime.ports import Link, Observer, Rules
 
 T = TypeVar("T")
@@ -40,32 +41,7 @@ TOPIC_OF = {"window": "windows.v1", "alert": "alerts.v1", "dead": "dlq.v1", "for
 HANDOVER_S = 3.0
 MODEL_EVERY_S = 30.0
 PACE_BYTES_S = 4_000_000
-STARTS_MAX = 3
 DEATHS_MAX = 3
-
-
-class Owned:
-    """One partition that this process owns: its models, and what is not yet safe."""
-
-    def __init__(self, partition: Partition, found: Restored, state_end: int) -> None:
-        self.partition = partition
-        self.definitions = found.definitions
-        self.roots = found.roots
-        self.garbage = dict.fromkeys(found.spare)  # keys that no root needs
-        self.inherited = bool(found.spare)
-        self.state_end = state_end
-        self.sends: list[asyncio.Future[None]] = []
-        self.saved_offset = partition.offset
-        self.saved_at_s: dict[str, tuple[float, int]] = {}
-        self.announced: dict[str, str] = {}
-        self.written_bytes = 0
-        self.attempt = Attempt(offset=partition.offset)
-        self.skips = {offset for offset in found.skipped if offset > partition.offset}
-
-    @property
-    def careful(self) -> bool:
-        """Whether starts came to nothing, so that each record is noted before it is tried."""
-        return self.attempt.starts >= STARTS_MAX and self.saved_offset == self.attempt.offset
 
 
 class Delivery:
@@ -332,17 +308,7 @@ class Delivery:
 
     async def _note_start(self, owned: Owned, before: Attempt | None) -> None:
         """Count starts without progress; skip the record that has ended three of them."""
-        offset = owned.partition.offset
-        attempt = Attempt(offset=offset)
-        if before is not None:
-            suspect, deaths = before.suspect, before.deaths
-            if before.trying >= 0:
-                deaths = deaths + 1 if before.trying == suspect else 1
-                suspect = before.trying
-            if suspect <= offset:
-                suspect, deaths = -1, 0
-            starts = before.starts + 1 if before.offset == offset else 1
-            attempt = Attempt(offset=offset, starts=starts, suspect=suspect, deaths=deaths)
+        attempt = checkpoints.next_attempt(owned.partition.offset, before)
         owned.attempt = attempt
         await self._write(owned, [checkpoints.attempt_record(attempt, self.link.writer)])
         if attempt.deaths >= DEATHS_MAX and attempt.suspect not in owned.skips:
