@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 
-import msgspec
 import pytest
 import traffic
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -144,8 +143,7 @@ def test_a_flipped_bit_in_a_state_stops_the_worker_and_names_the_model(
     """A damaged chunk is exit 74 with the model's name."""
     with LogReader(connection, "state.v1") as reader:
         held = {raw.key: raw.value for raw in reader.read_all()}
-    roots = [msgspec.msgpack.decode(value) for key, value in held.items() if key[:2] == b"r|"]
-    assert len(roots) == 1
+    assert len([key for key in held if key[:2] == b"r|"]) == 1
     chunks = [key for key, value in held.items() if key[:2] == b"c|" and value]
     producer = Producer(connection.librdkafka(acks="all"))
     for key in chunks:
