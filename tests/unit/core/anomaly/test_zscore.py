@@ -74,6 +74,13 @@ def test_no_score_is_nan_or_infinite(method, wild):
 
 
 @pytest.mark.parametrize("method", SERIES_METHODS)
+def test_a_spread_beyond_floats_judges_nothing(method):
+    """Every series method: against an infinite scale any distance would be 0, so it is unknown."""
+    found = SERIES_METHODS[method]([1e308, -1e308] * 6, 1.5e308)
+    assert (found.value, found.unknown) == (None, "not finite")
+
+
+@pytest.mark.parametrize("method", SERIES_METHODS)
 @given(pasts, values, st.randoms(use_true_random=False))
 def test_the_order_of_the_past_does_not_matter(method, past, value, random):
     """Every series method: a shuffled past gives the same score."""

@@ -68,6 +68,14 @@ def test_they_are_exact_about_any_level(level):
     assert moments.variance(state)[0] == pytest.approx(variance, rel=1e-12)
 
 
+def test_rows_that_cancel_lose_nothing():
+    """Sums that pass 10²⁰ on their way to 1: the mean is exact, where plain addition gives 0."""
+    large = np.random.default_rng(6).normal(0, 1e17, 1_000).tolist()
+    values = [0.0, *large, 1.0, *[-value for value in large]]
+    assert sum(values) != 1.0
+    assert moments.mean(of(values))[0] == 1.0 / len(values)
+
+
 def test_a_first_row_far_off_does_not_spoil_the_rest():
     """x₀ an outlier of 10⁶ sd: the variance still has nine digits."""
     values = [1e6, *np.random.default_rng(5).normal(0, 1, 5_000).tolist()]
