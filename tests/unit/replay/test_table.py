@@ -126,6 +126,9 @@ def test_every_format_gives_what_pandas_has(tmp_path, ending, n):
     }
     known = source[source["truth"].notna()]
     assert labels == dict(zip(known["id"], known["truth"].astype(float), strict=True))
+    come = [at for batch in batches for at in batch.label_ms.tolist()]
+    assert come == (known["at"] + FULL.label_delay_ms).tolist()
+    assert come == [at for batch in batches for at in batch.labels.time_ms.tolist()]
 
 
 def test_the_way_a_reader_cuts_its_blocks_does_not_show(tmp_path, monkeypatch):

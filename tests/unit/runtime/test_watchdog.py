@@ -9,6 +9,9 @@ from inferwatch.runtime import watchdog
 from inferwatch.runtime.status import STALLED_S, Status
 from inferwatch.telemetry.metrics import Metrics
 
+# the watched process ends where the test's `die` ends the watchdog's thread
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 class Time:
     """A clock that the watchdog's own sleep moves; `steps` what happens at which second."""
