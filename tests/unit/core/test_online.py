@@ -1,0 +1,149 @@
+"""Checks that read every row: what they are fed, when they fire, and when that is over."""
+
+import numpy as np
+import pytest
+
+from inferwatch.core.drift.adwin import Adwin
+from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
+from inferwatch.records.events import Deploy
+from inferwatch.testing.folding import Log, alert_records
+
+MINUTE = 60_000
+ANY = Limit(direction="above", value=0.0, clear=0.0)
+
+
+def log_of(metric, *, method="adwin", min_rows=10, windows=None, **options):
+    """A model with one check that reads rows."""
+    check = Check(**{"alert": "Shift", "metric": metric, "method": method, "warn": ANY} | options)
+    return Log(
+        Definition(
+            model=ModelFacts(task="binary", label_horizon_ms=600 * MINUTE),
+            reference=Reference(min_rows=min_rows),
+            windows=windows or [Window(name="fast", size_ms=MINUTE)],
+            checks=[check],
+        )
+    )
+
+
+def errors(log, wrong, first, record_ms):
+    """Labels for rows from number `first` on, a share of them wrong."""
+    truth = [0.0 if flag else 1.0 for flag in wrong]
+    return log.labels([str(first + row) for row in range(len(wrong))], truth, record_ms)
+
+
+def shift_of_errors(log, *, before=0.0, after=1.0):
+    """600 right-or-wrong rows and 200 of another level; the transitions."""
+    draw = np.random.default_rng(1)
+    log.rows(800, 0, prediction=[1.0] * 800)
+    errors(log, draw.random(600) < before, 0, MINUTE)
+    return alert_records(errors(log, draw.random(200) < after, 600, 2 * MINUTE))
+
+
+def test_errors_are_fed_in_the_order_labels_come():
+    """1 for wrong and 0 for right, not in the order of predictions: so says the state."""
+    log, draw = log_of("error"), np.random.default_rng(2)
+    wrong = np.concatenate([draw.random(400) < 0.1, draw.random(400) < 0.7])
+    order = draw.permutation(800)
+    log.rows(800, 0, prediction=[1.0] * 800)
+    log.labels([str(row) for row in order], [0.0 if wrong[row] else 1.0 for row in order], MINUTE)
+    (detector,) = log.partition.models["team/model"].detectors.values()
+    by_arrival, by_prediction = (Adwin(0.0, 1.0, 0.002) for _ in range(2))
+    by_arrival.update_many(wrong[order].astype(np.float64))
+    by_prediction.update_many(wrong.astype(np.float64))
+    assert detector.dump() == by_arrival.dump() != by_prediction.dump()
+
+
+def test_a_change_names_its_levels_and_its_first_record():
+    """Before and after the change, the record that completed it, the deploy that preceded it."""
+    log = log_of("error")
+    log.event(Deploy(model="team/model", version="1", time_ms=log.start_ms - 2 * MINUTE), 0)
+    (alert,) = shift_of_errors(log)
+    assert (alert.reference, alert.reference_span) == (0.0, "the level before the change")
+    assert alert.value > 0.5
+    assert alert.first_bad == f"events.v1/0@{log.offset - 1}"
+    assert alert.context == ["two minutes after deploy v1"]
+    assert alert.severity == "warning"
+
+
+def test_an_error_rate_that_falls_is_information():
+    """A change too, but not a problem; the same fall of a score is as severe as its check says."""
+    (alert,) = shift_of_errors(log_of("error", fail=ANY), before=1.0, after=0.0)
+    assert (alert.condition, alert.severity) == ("firing", "info")
+    log = log_of("score", fail=ANY)
+    log.rows(300, 0, score=[0.9, 0.8] * 150)
+    (alert,) = alert_records(log.rows(300, 1, score=[0.2, 0.1] * 150))
+    assert (alert.severity, alert.causes) == ("critical", ["went down"])
+
+
+def test_a_detection_stays_for_an_hour_after_the_last():
+    """Or for as long as the check says, by the watermark; then it is quiet."""
+    for keep_ms in (0, 5 * MINUTE):
+        log = log_of("error", keep_firing_for_ms=keep_ms)
+        shift_of_errors(log)
+        quiet_ms = keep_ms or 60 * MINUTE
+        assert alert_records(log.tick(quiet_ms - 1)) == []
+        (alert,) = alert_records(log.tick(quiet_ms))
+        assert (alert.condition, alert.reason) == ("ok", "quiet")
+        assert alert.at_ms == log.start_ms + quiet_ms
+        assert alert_records(log.tick(10 * quiet_ms)) == []
+
+
+@pytest.mark.parametrize("method", ["adwin", "page_hinkley"])
+def test_each_feature_is_a_stream_of_its_own(method):
+    """`feature.*` watches every number that is sent; only the one that moved is told."""
+    log, draw = log_of("feature.*", method=method, min_rows=200), np.random.default_rng(3)
+    for step in range(10):
+        moved = 5.0 if step > 4 else 0.0
+        values = {"a": draw.normal(0, 1, 100), "b": draw.normal(moved, 1, 100)}
+        log.rows(100, step, numeric={name: column.tolist() for name, column in values.items()})
+    assert {(alert.feature, alert.condition) for alert in log.alerts()} == {("b", "firing")}
+
+
+def test_a_version_is_watched_by_itself():
+    """Another level of another version is no change of this one."""
+    log, draw = log_of("score", min_rows=100), np.random.default_rng(4)
+    for step in range(10):
+        for version, level in (("1", 0.2), ("2", 0.8)):
+            scores = np.clip(draw.normal(level, 0.05, 50), 0, 1)
+            log.rows(50, step, version=version, score=scores.tolist())
+    assert log.alerts() == []
+    assert len(log.partition.models["team/model"].detectors) == 2
+
+
+def test_nothing_is_fed_while_the_reference_is_learnt():
+    """Without a scale there is no detector; rows of the learning span are not fed later either."""
+    log = log_of("score", min_rows=100)
+    log.rows(100, 0, score=[0.1, 0.9] * 50)
+    model = log.partition.models["team/model"]
+    assert model.detectors == {}
+    log.rows(1, 1, score=[0.5])
+    assert len(model.detectors) == 1
+
+
+def test_labels_that_are_taken_back_are_not_fed_again():
+    """A correction feeds the new answer once; the old one stays what the stream has seen."""
+    log = log_of("error")
+    log.rows(4, 0, prediction=[1.0] * 4)
+    errors(log, [False] * 4, 0, 1_000)
+    log.labels(["0"], [0.0], 2_000)
+    (detector,) = log.partition.models["team/model"].detectors.values()
+    state = detector.dump()
+    again = log_of("error")
+    again.rows(5, 0, prediction=[1.0] * 5)
+    errors(again, [False] * 4, 0, 1_000)
+    errors(again, [True], 4, 2_000)
+    (other,) = again.partition.models["team/model"].detectors.values()
+    assert other.dump() == state
+
+
+def test_a_regression_has_no_errors_to_count():
+    """Right or wrong is a word of classes; its residuals have figures of their own."""
+    log = log_of("error")
+    log.definition = Definition(
+        model=ModelFacts(task="regression"),
+        windows=log.definition.windows,
+        checks=log.definition.checks,
+    )
+    log.rows(2, 0, prediction=[1.0, 2.0])
+    log.labels(["0", "1"], [3.0, 4.0], 1_000)
+    assert log.partition.models["team/model"].detectors == {}
