@@ -47,16 +47,18 @@ def outputs_of(seed, records, **options):
 
 def test_a_stream_exercises_what_it_promises():
     """A stream makes every check that can fire fire, so that the properties below say something."""
-    fired = set()
-    for seed in (1, 4):
-        _, outputs = outputs_of(seed, 200)
-        fired |= {
-            record.alert
-            for record in folding.alert_records(outputs)
-            if record.condition == "firing"
-        }
-    assert {"Errors", "SlowAnswers", "FewRows", "FeatureDrift", "ManyDrifted"} <= fired
-    assert {"Missing", "Unseen", "FeatureShift", "Silent", "AccuracyDrop", "WorseErrors"} <= fired
+    _, outputs = outputs_of(2, 150)
+    alerts = folding.alert_records(outputs)
+    fired = {record.alert for record in alerts if record.condition == "firing"}
+    assert fired >= {
+        *("AccuracyDrop", "AccuracyLow", "AucLow", "WorseErrors"),
+        *("AmountShape", "FeatureDrift", "FeatureShift", "ManyDrifted"),
+        *("Errors", "FewRows", "Missing", "Silent", "SlowAnswers", "Unseen"),
+    }
+    conditions = {record.condition for record in alerts}
+    assert conditions == {"ok", "pending", "firing", "no_data", "unknown"}
+    reasons = {record.reason for record in alerts}
+    assert reasons >= {"limit_passed", "recovered", "severity_raised", "data_gone", "data_back"}
 
 
 def test_a_state_cut_after_any_record_goes_on_as_if_it_had_not_been():
@@ -65,7 +67,7 @@ def test_a_state_cut_after_any_record_goes_on_as_if_it_had_not_been():
     `chain` is cut after every record. `once` is never cut after its start: one is started from
     each of a few places, so that what is not in the state cannot stay hidden either.
     """
-    records = streams.placed(streams.stream(1, records=70))
+    records = streams.placed(streams.stream(1, records=60))
     whole, state, once = Partition(0), {}, {}
     for place, raw in enumerate(records):
         chain = restored(whole, state)
@@ -146,7 +148,7 @@ def test_the_way_rows_were_batched_does_not_show(seed, rows_max):
     Ids and every byte but the offsets: late rows, label figures, what is learnt, online detections.
     Not claimed of batches of labels: when a restatement is due is asked after each of them.
     """
-    records = streams.stream(seed, records=90)
+    records = streams.stream(seed, records=70)
     expected = folded_batches(rebatched(records, 1_000, Random(0)))
     found = folded_batches(rebatched(records, rows_max, Random(seed)))
     assert found.keys() == expected.keys()

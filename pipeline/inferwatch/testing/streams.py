@@ -173,12 +173,18 @@ def _checks() -> list[Check]:
         ),
         Check(alert="Missing", metric="feature.*.missing", window="fast", warn=rise),
         Check(alert="Unseen", metric="feature.kind.unseen", window="slow", warn=_above(0.05)),
-        Check(alert="ErrorShift", metric="error", method="adwin", warn=_above(0.0)),
+        Check(
+            alert="ErrorShift",
+            metric="error",
+            method="adwin",
+            params={"delta": 0.5},
+            warn=_above(0.0),
+        ),
         Check(
             alert="ScoreShift",
             metric="score",
             method="adwin",
-            params={"delta": 0.05},
+            params={"delta": 0.5},
             keep_firing_for_ms=2 * MINUTE_MS,
         ),
         Check(
@@ -199,7 +205,13 @@ def _label_checks(task: Task) -> list[Check]:
             Check(
                 alert="WorseErrors", metric="mae", window="slow", warn=rise, need=Need(coverage=0.5)
             ),
-            Check(alert="Bias", metric="bias", window="batch", fail=_above(2.0)),
+            Check(
+                alert="Bias",
+                metric="bias",
+                window="batch",
+                fail=_above(0.5),
+                need=Need(labels=10),
+            ),
         ]
     points = Limit(direction="drop", value=0.05, clear=0.03)
     share = Limit(direction="drop", value=0.15, relative=True, clear=0.1)
@@ -224,7 +236,13 @@ def _label_checks(task: Task) -> list[Check]:
     ]
     if task == "binary":
         checks.append(
-            Check(alert="AucLow", metric="auc", window="batch", warn=_below(0.7), for_ms=MINUTE_MS)
+            Check(
+                alert="AucLow",
+                metric="auc",
+                window="batch",
+                warn=_below(0.85),
+                need=Need(labels=10),
+            )
         )
     return checks
 
