@@ -24,7 +24,7 @@ import msgspec
 
 from inferwatch.core import snapshot
 from inferwatch.core.fold import Output, Partition
-from inferwatch.errors import ConfigError, Exit
+from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import MonitorChange, Skip
@@ -462,6 +462,8 @@ class Delivery:
             raise  # a hand-over that took too long: its input is folded again
         except ConfigError as error:
             self.link.die(Exit.CONFIG, str(error))
+        except TransientError as error:
+            self.link.die(Exit.UNAVAILABLE, str(error))
         except BaseException as error:
             self.link.die(Exit.BUG, f"a write was not acknowledged: {error!r}")
 

@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.types import TP
 
 from inferwatch.connection import Connection
-from inferwatch.errors import ConfigError, Exit
+from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.runtime import faust_private
 from inferwatch.runtime.checkpoint import Record
 
@@ -86,7 +87,9 @@ class KafkaLink:
         headers: Mapping[str, bytes],
         partition: int | None = None,
     ) -> Awaitable[None]:
-        """Hand a record to the producer; what it gives ends when the brokers have it."""
+        """Hand a record to the producer; what it gives ends when the brokers have it, or with
+        TransientError when they have been away for too long.
+        """
         assert self._producer is not None
         sent: Awaitable[None] = await self._producer.send(
             self._connection.topic(topic),
@@ -95,7 +98,7 @@ class KafkaLink:
             headers=list(headers.items()),
             partition=partition,
         )
-        return sent
+        return _acknowledged(sent)
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:
         """Set group offsets; False where the group has moved on."""
@@ -165,6 +168,15 @@ class KafkaLink:
             self._crash_after -= 1
             if self._crash_after <= 0:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _acknowledged(sent: Awaitable[None]) -> None:
+    try:
+        await sent
+    except KafkaError as error:
+        if error.retriable or isinstance(error, KafkaTimeoutError):
+            raise TransientError(f"a write was not acknowledged in time: {error!r}") from None
+        raise
 
 
 _READER: dict[str, Any] = {

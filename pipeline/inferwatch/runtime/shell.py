@@ -15,7 +15,7 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from inferwatch.errors import ConfigError, Exit
+from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.records.raw import RawRecord
 from inferwatch.runtime import denied
 from inferwatch.runtime.delivery import Delivery
@@ -59,7 +59,7 @@ class Shell:
             await self.delivery.restore(mine)
         except ConfigError as error:
             die(Exit.CONFIG, str(error))
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, TimeoutError, TransientError) as error:
             die(Exit.UNAVAILABLE, f"the state cannot be read: {error!r}")
 
     async def revoked(self) -> None:
@@ -79,9 +79,11 @@ class Shell:
                 await self.delivery.receive(raw_of(message), message.generation_id)
             except ConfigError as error:
                 die(Exit.CONFIG, str(error))
-            except Exception:
+            except Exception as error:
                 if self.delivery.closing:
                     return  # a write that the closed producer refused; its input is folded again
+                if isinstance(error, TransientError):
+                    die(Exit.UNAVAILABLE, str(error))
                 die(Exit.BUG, f"folding {message.tp} @{message.offset}\n{traceback.format_exc()}")
 
     async def checkpoint(self) -> None:
