@@ -327,7 +327,8 @@ def undisturbed(connection: Connection, partitions: int, folder: Path) -> str:
     admin = AdminClient(calm.librdkafka())
     for made in admin.create_topics(new).values():
         made.result(20)
-    producer = Producer(calm.librdkafka(**{"acks": "all", "linger.ms": 20, "log_level": 0}))
+    settings = {"enable.idempotence": True, "linger.ms": 20, "log_level": 0}
+    producer = Producer(calm.librdkafka(**settings))
     with LogReader(connection, "events.v1") as reader:
         for raw in reader.read_all():
             while len(producer) > 5_000:
@@ -341,6 +342,7 @@ def undisturbed(connection: Connection, partitions: int, folder: Path) -> str:
                 headers=list(raw.headers.items()),
             )
     assert producer.flush(60) == 0
-    with Group(calm, partitions) as group:
+    with Group(calm, partitions) as group, Group(connection, partitions) as original:
+        assert group.ends() == original.ends(), "the copy has other offsets"
         finish(calm, group, folder, module="altered", environment=altered.environment("mute"))
     return live_digest(calm)

@@ -134,12 +134,17 @@ class Group:
         self._consumer.close()
 
     def committed(self) -> dict[int, int]:
-        """Next offset by partition; nothing while no coordinator answers."""
-        try:
-            found = self._consumer.committed(self._places, timeout=3)
-        except KafkaException:
-            return {}
-        return {place.partition: max(0, place.offset) for place in found}
+        """Next offset by partition, as soon as a coordinator answers."""
+        found: dict[int, int] = {}
+
+        def answered() -> bool:
+            with contextlib.suppress(KafkaException):
+                places = self._consumer.committed(self._places, timeout=3)
+                found.update({place.partition: max(0, place.offset) for place in places})
+            return bool(found)
+
+        until(answered, "the coordinator tells the group's offsets")
+        return found
 
     def ends(self) -> dict[int, int]:
         """End of each partition, as soon as the broker answers."""
@@ -158,9 +163,7 @@ class Group:
     def has_reached(self, offsets: Mapping[int, int]) -> bool:
         """Whether the group has committed as far as `offsets`, in every partition."""
         committed = self.committed()
-        return bool(committed) and all(
-            committed[number] >= offset for number, offset in offsets.items()
-        )
+        return all(committed[number] >= offset for number, offset in offsets.items())
 
 
 def _quiet(_: object) -> None:

@@ -17,6 +17,7 @@ from inferwatch.testing.builders import raw_inference, raw_labels
 
 ROWS = 500
 WINDOW_ROWS = 1_000
+REPEAT_EACH = 20
 MONITORS = """\
 apiVersion: inferwatch/v1
 match: {model: "team/*"}
@@ -81,7 +82,8 @@ def _ids(number: int) -> list[str]:
 
 class Feeder(threading.Thread):
     """Feeds models in turn at `pace` batches a second until told to stop; labels for every
-    `label_each`-th batch. Its producer keeps order, waits for brokers, and may send a batch twice.
+    `label_each`-th batch. Its producer keeps order and waits for brokers. Every `REPEAT_EACH`-th
+    batch is sent twice, and must count once.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Feeder(threading.Thread):
                 **{
                     "partitioner": "murmur2_random",
                     "acks": "all",
-                    "max.in.flight.requests.per.connection": 1,
+                    "enable.idempotence": True,  # else a retry may change the order
                     "message.timeout.ms": 300_000,
                     "linger.ms": 5,
                     "log_level": 0,
@@ -123,7 +125,8 @@ class Feeder(threading.Thread):
     def send(self, model: str) -> None:
         """One more batch of a model, perhaps with its labels."""
         number, now_ms = self.batches[model], int(time.time() * 1000)
-        self._produce(batch(model, number, now_ms))
+        for _ in range(1 + (number % REPEAT_EACH == REPEAT_EACH - 1)):
+            self._produce(batch(model, number, now_ms))
         self.batches[model] += 1
         if number % self._label_each == self._label_each - 1:
             self._produce(labels(model, number, now_ms))

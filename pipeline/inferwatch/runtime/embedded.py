@@ -44,6 +44,7 @@ class EmbeddedBroker:
         - `down` and `up`: no broker answers; what they hold stays;
         - `rtt MS`: every answer comes so much later;
         - `errors API_KEY CODE…`: the next requests of that kind fail, one for each code;
+        - `clear API_KEY`: errors that nobody has met are forgotten;
         - `leader TOPIC PARTITION BROKER`, `coordinator GROUP BROKER`: move to broker 1, 2, ….
         """
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -115,6 +116,7 @@ def _library() -> ctypes.CDLL:
             None,
             [pointer, ctypes.c_int16, ctypes.c_size_t, codes],
         ),
+        "rd_kafka_mock_clear_request_errors": (None, [pointer, ctypes.c_int16]),
         "rd_kafka_mock_partition_set_leader": (
             number,
             [pointer, text, ctypes.c_int32, ctypes.c_int32],
@@ -161,6 +163,8 @@ def _obey(library: ctypes.CDLL, cluster: int, brokers: Sequence[int], words: Seq
             library.rd_kafka_mock_push_request_errors_array(
                 cluster, int(api_key), len(codes), errors
             )
+        case ["clear", api_key]:
+            library.rd_kafka_mock_clear_request_errors(cluster, int(api_key))
         case ["leader", topic, partition, broker]:
             library.rd_kafka_mock_partition_set_leader(
                 cluster, topic.encode(), int(partition), int(broker)
