@@ -13,9 +13,9 @@ help:  ## this list
 demo: $(INSTALLED)  ## real data through Kafka, a drift, a kill and a proof, in about a minute
 	@$(BIN)/inferwatch demo
 
-test: $(INSTALLED)  ## every test that needs no real broker
+test: $(INSTALLED)  ## every test that needs no real broker and no patience
 	@$(BIN)/python -m pytest -m "not kafka and not slow"
-	@echo "not run here: tests on a real Kafka; \`bash .ci/run\` runs them, with Java and Maven"
+	@echo "not run here: slow tests and those on a real Kafka; \`bash .ci/run\` runs them, with Java and Maven"
 
 check: $(INSTALLED)  ## formatter, linter, types, direction of imports, generated files
 	@$(BIN)/ruff format --check --quiet .

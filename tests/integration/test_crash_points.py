@@ -31,7 +31,7 @@ MODELS = traffic.models(2)
 MONITORS = traffic.MONITORS.replace("windows:", "windows:\n  half: {rows: 500}")
 OPTIONS = ("--tick-every", "3600")
 ROUNDS_MAX = 6
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(170)]
 
 
 class Story:

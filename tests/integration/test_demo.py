@@ -15,7 +15,7 @@ from inferwatch.replay.log import LogReader
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "car-loan"
 PROMISES = 8
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(280)]
 
 
 def inferwatch(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -12,7 +12,7 @@ from inferwatch.testing.builders import raw_inference
 
 PRODUCE, FETCH, COMMIT, COORDINATOR = 0, 1, 8, 10
 TOPIC, GROUP = 29, 30
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(170)]
 
 
 @pytest.mark.parametrize(

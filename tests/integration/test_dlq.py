@@ -21,7 +21,7 @@ from inferwatch.testing.streams import definition
 
 MODEL = "binary/m0"
 FUTURE = b"io.inferwatch.inference.v2"
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from inferwatch.runtime import embedded
 MODEL = "team/model"
 PARTITIONS = 4
 ENDED = {Exit.UNAVAILABLE, Exit.BUG, Exit.STALLED}
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(280)]
 
 
 def started(connection: Connection, folder) -> Fleet:

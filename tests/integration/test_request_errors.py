@@ -3,7 +3,7 @@
 import pytest
 import request_errors
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(400)]
 
 
 def test_one_unexpected_error_is_survived_or_ends_the_worker(tmp_path):

@@ -21,6 +21,8 @@ from inferwatch.records.raw import JSON, MSGPACK, RawRecord, headers
 from inferwatch.testing import fuzz, mutations, streams
 from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels, raw_tick
 
+pytestmark = pytest.mark.slow
+
 MUTATIONS = 60_000
 MODEL = "team/model"
 NEEDED = ("model", "version", "prediction_id", "time_ms", "timestamp", "ids", "emitter")

@@ -7,6 +7,8 @@ from inferwatch.core.drift.adwin import Adwin
 from inferwatch.core.drift.page_hinkley import PageHinkley
 from inferwatch.core.drift.scale import ERRORS, Scale
 
+pytestmark = pytest.mark.slow
+
 NORMAL = Scale(-3.09, 3.09, 0.0, 1.0)
 
 

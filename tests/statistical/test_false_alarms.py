@@ -18,6 +18,8 @@ from inferwatch.core.drift.scale import Scale
 from inferwatch.core.metrics import ranked
 from inferwatch.core.reference import numeric_profile
 
+pytestmark = pytest.mark.slow
+
 STREAMS = {
     "normal": lambda generator, n: generator.normal(size=n),
     "exponential": lambda generator, n: generator.exponential(size=n),

@@ -7,6 +7,8 @@ from scipy.stats import chi2
 from inferwatch.core.drift.psi import psi
 from inferwatch.core.sketches import binned
 
+pytestmark = pytest.mark.slow
+
 BINS = 10
 
 
