@@ -83,9 +83,7 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
     while first < rows.n:
         end = _next_cut(model, block, first, advance.now_ms)
         outputs += judge.close(model, at) if first else []
-        outputs += _fold(
-            model, block.take(slice(first, end)), advance.now_ms[first + 1 : end + 1], at
-        )
+        outputs += _fold(model, block.take(slice(first, end)), advance.after_ms[first:end], at)
         watermark.reach(state.watermark, int(advance.after_ms[end - 1]), at.time_ms)
         first = end
     _account(model, rows, block)
@@ -105,7 +103,7 @@ def _next_cut(model: Model, block: Block, first: int, now_ms: NDArray[np.int64])
     return min([len(block.row), *cuts])
 
 
-def _fold(model: Model, block: Block, now_ms: NDArray[np.int64], at: Position) -> list[Output]:
+def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) -> list[Output]:
     state, version = model.state, block.version
     sample = model.join.sample(block)
     late = np.zeros(len(block.row), np.uint16)
@@ -114,7 +112,7 @@ def _fold(model: Model, block: Block, now_ms: NDArray[np.int64], at: Position) -
     for bit, plan in enumerate(model.plan.windows):
         lost = panes.fold(plan, model.track(plan, version), block, reference, sample)
         late |= lost.astype(np.uint16) << np.uint16(bit)
-    outputs = online.rows(model, block, now_ms, at)
+    outputs = online.rows(model, block, after_ms, at)
     kept, kept_late = (block, late) if sample is None else (block.take(sample), late[sample])
     if len(kept.row):
         regression = state.columns.task == "regression"
@@ -299,10 +297,5 @@ def wake_ms(model: Model) -> int | None:
                 for closed in track.closed.values()
                 if closed.restate
             ]
-    times += [
-        state.watermark.record_time_at(instance.until_ms)
-        for instance in state.instances.values()
-        if instance.until_ms is not None
-    ]
     times += silence.deadlines(model)
     return min(times, default=None)

@@ -1,7 +1,8 @@
 """Checks that read every row: detectors of a change in the error, the score or a feature.
 
 A detection fires at once and stays for `keep_firing_for` (an hour where the check names none) after
-the last one; a level that fell on errors is told as information, not as a problem.
+the last one, by the event time of rows: a model that falls silent proves nothing, so ticks end no
+detection. A level that fell on errors is told as information, not as a problem.
 """
 
 import numpy as np
@@ -23,16 +24,16 @@ from inferwatch.records.outputs import Severity
 QUIET_AFTER_MS = 3_600_000
 
 
-def rows(model: Model, block: Block, now_ms: NDArray[np.int64], at: Position) -> list[Output]:
+def rows(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) -> list[Output]:
     """Feed the scores and numeric features of a block to the checks that read them.
 
-    `now_ms` is the watermark after each row.
+    `after_ms` is the rows' watermark after each row.
     """
     outputs = []
     for check in model.plan.row_checks:
         for feature, values in _streams(model, check, block):
             outputs += _feed(
-                model, check, block.version, feature, values, block.time_ms, now_ms, at
+                model, check, block.version, feature, values, block.time_ms, after_ms, at
             )
     return outputs
 
@@ -40,14 +41,14 @@ def rows(model: Model, block: Block, now_ms: NDArray[np.int64], at: Position) ->
 def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
     """Feed what labels said about predictions, 1 for wrong and 0 for right, in order of arrival."""
     outputs = []
-    now_ms = np.full(len(joined.row), model.state.watermark.now_ms())
+    after_ms = np.full(len(joined.row), model.state.watermark.event_ms)
     for check in model.plan.row_checks:
         if check.metric != "error" or joined.sign < 0 or model.state.columns.task == "regression":
             continue
         known = (joined.label >= 0) & (joined.predicted >= 0)
         wrong = (joined.label != joined.predicted)[known].astype(np.float64)
         times = joined.time_ms[known]
-        outputs += _feed(model, check, joined.version, "", wrong, times, now_ms[known], at)
+        outputs += _feed(model, check, joined.version, "", wrong, times, after_ms[known], at)
     return outputs
 
 
@@ -71,7 +72,7 @@ def _feed(
     feature: str,
     values: NDArray[np.floating],
     time_ms: NDArray[np.int64],
-    now_ms: NDArray[np.int64],
+    after_ms: NDArray[np.int64],
     at: Position,
 ) -> list[Output]:
     key = alerts.key(check, version, feature, "")
@@ -85,8 +86,8 @@ def _feed(
     outputs: list[Output] = []
     for finding in detector.update_many(values):
         row = finding.row
-        outputs += _end(model, check, instance, int(now_ms[row]))
-        outputs += _fire(model, check, instance, finding, int(time_ms[row]), int(now_ms[row]), at)
+        outputs += _end(model, check, instance, int(after_ms[row]))
+        outputs += _fire(model, check, instance, finding, int(time_ms[row]), int(after_ms[row]), at)
     return outputs
 
 
@@ -111,10 +112,10 @@ def _fire(
     instance: Instance,
     finding: Finding,
     event_ms: int,
-    now_ms: int,
+    after_ms: int,
     at: Position,
 ) -> list[Output]:
-    instance.until_ms = now_ms + (check.keep_firing_for_ms or QUIET_AFTER_MS)
+    instance.until_ms = after_ms + (check.keep_firing_for_ms or QUIET_AFTER_MS)
     severity: Severity = "critical" if check.fail is not None else "warning"
     if check.metric == "error" and finding.direction == "down":
         severity = "info"
@@ -142,18 +143,18 @@ def _fire(
 def quiet(model: Model) -> list[Output]:
     """End the detections whose time is over."""
     outputs = []
-    now_ms = model.state.watermark.now_ms()
+    event_ms = model.state.watermark.event_ms
     checks = {check.alert: check for check in model.plan.row_checks}
     for instance in model.state.instances.values():
         check = checks.get(instance.alert)
         if check is not None:
-            outputs += _end(model, check, instance, now_ms)
+            outputs += _end(model, check, instance, event_ms)
     return outputs
 
 
-def _end(model: Model, check: Check, instance: Instance, now_ms: int) -> list[Output]:
-    """End a detection whose time is over at the watermark `now_ms`."""
-    if instance.until_ms is None or now_ms < instance.until_ms:
+def _end(model: Model, check: Check, instance: Instance, event_ms: int) -> list[Output]:
+    """End a detection whose time is over when rows have come as far as `event_ms`."""
+    if instance.until_ms is None or event_ms < instance.until_ms:
         return []
     moved = alerts.move(instance, "ok", instance.severity, reason="quiet")
     ended_ms, instance.until_ms = instance.until_ms, None

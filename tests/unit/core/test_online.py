@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from inferwatch.core.drift.adwin import Adwin
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
@@ -75,17 +76,31 @@ def test_an_error_rate_that_falls_is_information():
     assert (alert.severity, alert.causes) == ("critical", ["went down"])
 
 
-def test_a_detection_stays_for_an_hour_after_the_last():
-    """Or for as long as the check says, by the watermark; then it is quiet."""
-    for keep_ms in (0, 5 * MINUTE):
-        log = log_of("error", keep_firing_for_ms=keep_ms)
-        shift_of_errors(log)
-        quiet_ms = keep_ms or 60 * MINUTE
-        assert alert_records(log.tick(quiet_ms - 1)) == []
-        (alert,) = alert_records(log.tick(quiet_ms))
-        assert (alert.condition, alert.reason) == ("ok", "quiet")
-        assert alert.at_ms == log.start_ms + quiet_ms
-        assert alert_records(log.tick(10 * quiet_ms)) == []
+@pytest.mark.parametrize("keep_ms", [0, 5 * MINUTE])
+def test_a_detection_stays_for_an_hour_after_the_last(keep_ms):
+    """Or for as long as the check says, by the event time of rows; then it is quiet."""
+    log = log_of("error", keep_firing_for_ms=keep_ms)
+    shift_of_errors(log)
+    quiet_ms = keep_ms or 60 * MINUTE
+    assert alert_records(log.rows(1, quiet_ms - 1)) == []
+    (alert,) = alert_records(log.rows(1, quiet_ms + 10))
+    assert (alert.condition, alert.reason) == ("ok", "quiet")
+    assert alert.at_ms == log.start_ms + quiet_ms
+    assert alert_records(log.rows(1, 10 * quiet_ms)) == []
+
+
+def test_a_silence_ends_no_detection():
+    """No row, no evidence: ticks leave it firing, and then without data, until rows come."""
+    log = log_of("error")
+    silent = Check(alert="Silent", metric="traffic", method="absent", for_ms=120 * MINUTE)
+    log.definition = replace(log.definition, checks=[*log.definition.checks, silent])
+    shift_of_errors(log)
+    assert alert_records(log.tick(119 * MINUTE)) == []
+    told = [(a.alert, a.condition) for a in alert_records(log.tick(121 * MINUTE))]
+    assert told == [("Silent", "firing"), ("Shift", "no_data")]
+    assert alert_records(log.tick(900 * MINUTE)) == []
+    told = [(a.alert, a.condition, a.reason) for a in alert_records(log.rows(1, 901 * MINUTE))]
+    assert told == [("Shift", "ok", "quiet"), ("Silent", "ok", "recovered")]
 
 
 @pytest.mark.parametrize("method", ["adwin", "page_hinkley"])
@@ -139,11 +154,7 @@ def test_labels_that_are_taken_back_are_not_fed_again():
 def test_a_regression_has_no_errors_to_count():
     """Right or wrong is a word of classes; its residuals have figures of their own."""
     log = log_of("error")
-    log.definition = Definition(
-        model=ModelFacts(task="regression"),
-        windows=log.definition.windows,
-        checks=log.definition.checks,
-    )
+    log.definition = replace(log.definition, model=ModelFacts(task="regression"))
     log.rows(2, 0, prediction=[1.0, 2.0])
     log.labels(["0", "1"], [3.0, 4.0], 1_000)
     assert log.partition.models["team/model"].detectors == {}

@@ -149,6 +149,12 @@ def test_a_new_version_opens_no_window_that_the_model_has_passed():
         ("1", 600_000, 0),
         ("2", 600_000, 1),
     ]
+    log = log_of(Window(name="slow", size_ms=3 * MINUTE, step_ms=MINUTE, grace_ms=0))
+    log.rows(1, 600_000, version="1")
+    log.rows(2, [500_000, 500_001], version="2", record_ms=600_000)
+    log.tick(900_000)
+    new = [w for w in log.windows() if w.version == "2"]
+    assert [(w.window.start - log.start_ms, w.rows, w.late) for w in new] == [(480_000, 2, 2)]
 
 
 def oracle(window, steps):
