@@ -183,3 +183,13 @@ def test_an_idle_model_wants_no_waking():
     assert engine.wake_ms(model) == log.start_ms + MINUTE
     log.tick(MINUTE)
     assert engine.wake_ms(model) is None
+
+
+def test_only_windows_that_read_labels_are_kept_for_them():
+    """Those with a label check, and the longest one; of the others nothing stays once judged."""
+    log = log_of(FAST, SLOW)
+    log.rows(4, 0)
+    log.rows(1, 10 * MINUTE)
+    tracks = log.partition.models[MODEL].state.tracks
+    assert (tracks["fast"]["1"].closed, tracks["fast"]["1"].labels) == ({}, {})
+    assert len(tracks["slow"]["1"].closed) == 3
