@@ -430,10 +430,11 @@ class Join:
         left: list[tuple[Joined, Joined]] = []
         while self.state.bytes + 100 * len(self.state.early) > most_bytes and self.state.shift < 32:
             self.state.shift += 1
+            bound = _bound(self.state.shift)
             for id_ in [id_ for id_ in self.state.early if not self.keeps(id_)]:
                 del self.state.early[id_]
             for version, slots in sorted(self.index.items()):
-                gone = sorted(slot for id_, slot in slots.items() if not self.keeps(id_))
+                gone = sorted(slot for id_, slot in slots.items() if id_hash(id_) >= bound)
                 if gone:
                     rows = self.gather(version, gone, -1)
                     known = [slot for slot in gone if self._is_labelled(slot)]
@@ -447,11 +448,11 @@ class Join:
     def _compact(self) -> None:
         """Cut everything anew out of the rows that the sample still keeps."""
         state = self.state
-        slabs, known = state.slabs, self.known
+        slabs, known, bound = state.slabs, self.known, _bound(state.shift)
         state.slabs, state.open, state.answers, state.answered = {}, {}, {}, []
         state.bytes, self.index, self.known = 0, {}, {}
         for key, slab in slabs.items():
-            keep = np.array([self.keeps(id_) for id_ in slab.ids], np.bool_)
+            keep = np.array([id_hash(id_) < bound for id_ in slab.ids], np.bool_)
             if not keep.any():
                 continue
             at, base = self._append(_take(slab, keep))
