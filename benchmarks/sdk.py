@@ -1,7 +1,7 @@
 """What a model server waits for in `log` and `log_batch`, with a broker and with none reachable.
 
 Each call is timed on its own, wall time, as the server feels it: the sender's thread packs and
-sends beside it all the while. Rows have 20 numbers. Three rounds, the best of each figure; a round
+sends beside it all the while. Rows have 20 numbers. Ten rounds, the best of each figure; a round
 holds fewer rows than the buffer, so nothing is dropped, and the run ends if anything was.
 """
 
@@ -111,8 +111,8 @@ def main() -> None:
     """`python benchmarks/sdk.py`"""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--servers", help="measure in this process, print JSON")
-    parser.add_argument("--calls", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--calls", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=10)
     given = parser.parse_args()
     if given.servers:
         print(json.dumps(measure(given.servers, given.calls, given.rounds)))

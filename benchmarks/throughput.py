@@ -33,6 +33,7 @@ BATCHES, SINGLES, OBVIOUS = "batches", "singles", "obvious"
 FORMS = {BATCHES: rows.batch, SINGLES: rows.events, OBVIOUS: rows.events}
 COMMAND = "python benchmarks/throughput.py"
 BEGAN_AGO_MS = 86_400_000
+LATER_MS = 7_200_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Sizes:
     batches: int = 50
     singles: int = 125
     obvious: int = 1_000
+    checkpoint_every_s: float = 2.0  # the worker's own default
 
 
 @dataclass
@@ -72,8 +74,8 @@ class Lane:
         return n * len(self.models) / (self._cpu_s() - before_s)
 
     def close_windows(self) -> None:
-        """Rows of an hour later, not counted: every window before them is over."""
-        self.event_ms += 3_600_000
+        """Rows of two hours later, not counted: every window before them is over."""
+        self.event_ms += LATER_MS
         counted = list(self.values)
         self._send(self._records(BATCHES, rows.BATCH_ROWS))
         self.side.wait(self.sent())
@@ -134,12 +136,15 @@ def measure(sizes: Sizes, folder: Path) -> dict[str, list[float]]:
         broker = embedded.start(_topics(sizes.models))
         stack.callback(broker.stop)
         producer = Producer(_settings(broker.bootstrap_servers))
-        worker = sides.Worker(Connection(broker.bootstrap_servers, prefix="worker."), folder)
+        worker = sides.Worker(
+            Connection(broker.bootstrap_servers, prefix="worker."), folder, sizes.checkpoint_every_s
+        )
         obvious = sides.Obvious(Connection(broker.bootstrap_servers, prefix="obvious."), folder)
         for side in (worker, obvious):
             stack.enter_context(side.child)
         ours, other = (Lane(side, producer, models) for side in (worker, obvious))
         ours.feed(BATCHES, sizes.warm_batches * rows.BATCH_ROWS)
+        ours.event_ms += LATER_MS  # panes opened before there was a reference count no bins
         other.feed(OBVIOUS, sizes.obvious)
         turns = [
             (ours, BATCHES, sizes.batches * rows.BATCH_ROWS),

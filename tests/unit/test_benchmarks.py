@@ -1,0 +1,169 @@
+"""The benchmarks run, compare like with like, and end where a row is missing.
+
+No second and no ratio is judged here.
+"""
+
+import importlib
+import socket
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from inferwatch.records.decode import decode
+from inferwatch.records.raw import RawRecord
+
+ROOT = Path(__file__).parent.parent.parent
+TIME_MS = 1_700_000_000_000
+MODEL = "bench/model"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """Imports a file of `benchmarks/`, as `python benchmarks/run.py` finds them."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+def decoded(records):
+    """What our own decoder reads in the records of one model."""
+    raw = [
+        RawRecord("events.v1", 0, offset, TIME_MS * 2, MODEL.encode(), body, described)
+        for offset, (body, described) in enumerate(records)
+    ]
+    found = [decode(one) for one in raw]
+    assert not any(one.rejects for one in found)
+    return [one.record for one in found]
+
+
+def test_both_forms_hold_the_same_rows(bench):
+    """A batch and the events of the same chunk mean the same to the decoder: nobody has less work
+    because he was sent less.
+    """
+    rows = bench("rows")
+    chunk = rows.chunk(MODEL, 3, TIME_MS)
+    [batch] = decoded(rows.batch(chunk))
+    events = decoded(rows.events(chunk))
+    assert batch.n == len(events) == rows.BATCH_ROWS
+    assert batch.ids == [event.ids[0] for event in events]
+    for column in ("numeric", "scores", "latency_ms", "time_ms", "prediction"):
+        singly = np.concatenate([np.atleast_1d(getattr(event, column)) for event in events], -1)
+        np.testing.assert_array_equal(getattr(batch, column), singly)
+    assert len(batch.numeric_names) == rows.FEATURES
+    assert batch.numeric_names == events[0].numeric_names
+
+
+def test_a_chunk_is_the_same_whenever_it_is_made(bench):
+    """Rows follow from model and number: both sides and numpy speak of the same values."""
+    rows = bench("rows")
+    one, again, next_ = (rows.chunk(MODEL, seq, TIME_MS, 7) for seq in (1, 1, 2))
+    np.testing.assert_array_equal(one.numeric, again.numeric)
+    assert (one.numeric != next_.numeric).all()
+
+
+def test_the_obvious_way_keeps_what_numpy_computes(bench):
+    """The peer does its work: moments, range and bins of a feature are numpy's, and so are the
+    latency and the classes.
+    """
+    rows, obvious = bench("rows"), bench("obvious")
+    chunk = rows.chunk(MODEL, 0, TIME_MS)
+    model = obvious.Model()
+    for body, _ in rows.events(chunk):
+        model.update(obvious.msgspec.json.decode(body))
+    column, values = model.columns[rows.NAMES[4]], chunk.numeric[4].astype(np.float64)
+    assert column.variance.mean.get() == pytest.approx(values.mean())
+    assert column.variance.get() == pytest.approx(values.var(ddof=1))
+    assert (column.least.get(), column.most.get()) == (values.min(), values.max())
+    bins = np.searchsorted(obvious.DECILES, values, side="left")
+    assert column.bins == np.bincount(bins, minlength=10).tolist()
+    assert model.latency.mean.get() == pytest.approx(chunk.latency_ms.mean(), rel=1e-5)
+    assert model.classes == {1: (chunk.score > 0.5).sum(), 0: (chunk.score <= 0.5).sum()}
+
+
+@pytest.mark.processes
+def test_throughput_runs_and_counts_every_row(bench, tmp_path, monkeypatch):
+    """Worker and peer as processes on a tiny load: each side's rows and mean are numpy's (or the
+    run would end), and every form has a rate for every round.
+    """
+    throughput = bench("throughput")
+    monkeypatch.setattr(bench("sides"), "POLL_S", 0.1)
+    sizes = throughput.Sizes(
+        models=2,
+        rounds=1,
+        warm_batches=1,
+        batches=2,
+        singles=50,
+        obvious=100,
+        checkpoint_every_s=0.2,
+    )
+    rates = throughput.measure(sizes, tmp_path)
+    assert {form: len(found) for form, found in rates.items()} == dict.fromkeys(throughput.FORMS, 1)
+    shown = [figure.what for figure in throughput.figures(rates)]
+    assert len(shown) == 4 and len(set(shown)) == 4
+
+
+@pytest.mark.parametrize(("count", "mean"), [(3, 2.0), (4, 2.5), (4, 2.0 + 1e-6)])
+def test_a_side_that_lost_or_changed_a_row_ends_the_run(bench, count, mean):
+    """A rate is only printed for work that was done: a missing row or another mean is an exit."""
+    lane = lane_that_saw(bench("throughput"), count, mean)
+    with pytest.raises(SystemExit, match="counted"):
+        lane.check()
+
+
+def test_a_side_that_saw_everything_passes(bench):
+    """The check is one of rows and values, not a refusal of everything."""
+    lane_that_saw(bench("throughput"), 4, 2.0).check()
+
+
+def lane_that_saw(throughput: ModuleType, count: int, mean: float):
+    """Four rows with mean 2 were sent to a side that says otherwise."""
+    side = SimpleNamespace(seen=lambda: (count, mean), child=SimpleNamespace(name="side"))
+    values = [np.array([1.0, 3.0], np.float32), np.array([2.0, 2.0], np.float32)]
+    return throughput.Lane(side, None, [MODEL], values=values)
+
+
+def test_import_cost_runs_every_program(bench):
+    """Each step down to the first row works in a fresh process, and a longer program is no
+    smaller in memory than a bare interpreter.
+    """
+    cost = bench("import_cost")
+    costs = cost.measure(rounds=1)
+    assert list(costs) == list(cost.PROGRAM)
+    assert all(mb >= costs[cost.BARE][1] for _, mb in costs.values())
+    assert len(cost.figures(costs)) == len(costs)
+
+
+def test_a_program_that_fails_ends_the_run(bench):
+    """An import that breaks is no cheap import."""
+    with pytest.raises(SystemExit, match="no_such_module"):
+        bench("import_cost")._cost("import no_such_module")
+
+
+def test_sdk_calls_are_timed_with_and_without_a_broker(bench):
+    """Both conditions give every figure, shares of the calls in order, and drop no row."""
+    sdk = bench("sdk")
+    measured = sdk.compare(calls=600, rounds=1)
+    assert len(measured) == 2
+    for costs in measured.values():
+        assert 0 < costs["p50"] <= costs["p99"] <= costs["p99.9"]
+        assert costs["row of log_batch"] > 0
+    assert len(sdk.figures(measured)) == 4
+
+
+def test_results_can_be_published_as_printed(bench):
+    """The head names cores and versions, and neither the host nor a path of it."""
+    report = bench("report")
+    head = report.machine()
+    assert "cores" in head and "river" in head
+    assert socket.gethostname() not in head
+    assert str(ROOT) not in head
+
+
+def test_every_benchmark_is_run_and_explained(bench):
+    """`make bench` leaves none out, and the README says how to repeat each alone."""
+    run = bench("run")
+    page = (ROOT / "benchmarks" / "README.md").read_text()
+    commands = {name: bench(name).COMMAND for name in run.BENCHMARKS}
+    assert commands == {name: f"python benchmarks/{name}.py" for name in run.BENCHMARKS}
+    assert all(command in page for command in commands.values())
