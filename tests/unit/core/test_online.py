@@ -89,6 +89,17 @@ def test_a_detection_stays_for_an_hour_after_the_last(keep_ms):
     assert alert_records(log.rows(1, 10 * quiet_ms)) == []
 
 
+def test_an_error_found_late_stays_as_long_as_one_found_early():
+    """The hour begins where rows have come to, not at the prediction that a late label judged."""
+    log = log_of("error")
+    log.rows(800, 0, prediction=[1.0] * 800)
+    log.rows(1, 100 * MINUTE, ids=["x"])
+    errors(log, [False] * 600 + [True] * 200, 0, 100 * MINUTE)
+    assert [alert.began_ms for alert in log.alerts()] == [log.start_ms]
+    assert alert_records(log.rows(1, 160 * MINUTE - 1)) == []
+    assert [a.reason for a in alert_records(log.rows(1, 160 * MINUTE))] == ["quiet"]
+
+
 def test_a_silence_ends_no_detection():
     """No row, no evidence: ticks leave it firing, and then without data, until rows come."""
     log = log_of("error")
