@@ -244,3 +244,24 @@ def test_a_window_is_published_and_judged_once():
         log.rows(1, 20_000, record_ms=at_ms)
     assert len(log.windows()) == 1
     assert log.alerts() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_are_shuffled_within_grace_change_nothing(seed):
+    """Out of order by less than grace: the same windows with the same figures, no row late."""
+    draw, sorted_, shuffled = (
+        Random(seed),
+        *(log_of(Window(name="fast", size_ms=MINUTE)) for _ in "ab"),
+    )
+    rows = [(at * 3_000, f"r{at}", draw.lognormvariate(3, 1)) for at in range(120)]
+    moved = sorted(rows, key=lambda row: row[0] + draw.random() * 29_000)
+    for log, order in ((sorted_, rows), (shuffled, moved)):
+        for place in range(0, 120, 6):
+            times, ids, latencies = zip(*order[place : place + 6], strict=True)
+            log.rows(6, list(times), record_ms=400_000, ids=ids, latency_ms=latencies)
+        log.tick(900_000)
+    one, other = (
+        [(w.window.start, w.rows, w.late, w.from_ms, w.to_ms, w.metrics) for w in log.windows()]
+        for log in (sorted_, shuffled)
+    )
+    assert one == other and len(one) == 6
