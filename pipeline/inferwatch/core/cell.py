@@ -65,7 +65,7 @@ def empty(reference: VersionReference, *, features: int, exact: bool) -> Cell:
 
 
 def add(cell: Cell, block: Block, reference: VersionReference) -> None:
-    """Fold the rows of `block` into `cell`; cost 0.3 µs a row of 20 features."""
+    """Fold the rows of `block` into `cell`; cost 1.3 µs a row of 20 features."""
     cell.rows += len(block.time_ms)
     cell.failed += int(block.failed.sum())
     moments.update(cell.answers, np.stack([block.latency_ms, block.score, block.value]))

@@ -1,6 +1,6 @@
 """Row counts on bins that the reference fixed, for many columns at once.
 
-Exact for PSI and chi² on the same bins; a lower bound for KS. State: 8 bytes a bin. Cost: 50 ns a
+Exact for PSI and chi² on the same bins; a lower bound for KS. State: 8 bytes a bin. Cost: 20 ns a
 value.
 """
 
