@@ -24,10 +24,7 @@ def test_faults_leave_no_trace(seed):
 
 def test_a_seed_repeats_itself():
     """A failing seed can be repeated: every run of it is the same, under any hash seed."""
-    code = (
-        "from inferwatch.testing.simulation import run; import msgspec;"
-        "print(msgspec.json.encode(run(5), order='sorted').decode())"
-    )
+    code = "from inferwatch.testing.simulation import run;print(run(5))"
     told = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -53,7 +53,9 @@ def run(seed: int, aim: tuple[str, ...] = ()) -> Result:
 
     :param aim: names of faults, to meet no others, and of crash points, to meet them all the time.
     """
-    logging.getLogger("inferwatch").setLevel(logging.CRITICAL + 1)
+    logger = logging.getLogger("inferwatch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)  # processes die here by the dozen
     loop = VirtualLoop()
     simulation = None
     try:
@@ -70,6 +72,7 @@ def run(seed: int, aim: tuple[str, ...] = ()) -> Result:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         asyncio.set_event_loop(None)
         loop.close()
+        logger.setLevel(level)
         del simulation
         gc.collect(0)
 
