@@ -8,7 +8,6 @@ import pytest
 from inferwatch.testing import streams
 from inferwatch.testing.simulation.recorded import play
 
-
 pytestmark = pytest.mark.slow
 
 
