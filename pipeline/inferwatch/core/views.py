@@ -14,7 +14,7 @@ from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import View
 from inferwatch.core.windows import ALL, Closed, Pane, Track
-from inferwatch.records.outputs import Span, percent
+from inferwatch.records.outputs import Span, WindowRecord, percent
 
 P99 = "latency.p99"
 
@@ -140,9 +140,7 @@ def closed_view(
     """A closed window as label checks read it: its label figures as of now."""
     record = closed.base[segment]
     labels = windows.window_labels(plan, track, closed.start, key_of(model, segment))
-    metrics = {
-        name: Figure(value) for name, value in record.metrics.items() if name not in LABEL_METRICS
-    }
+    metrics = _published(record)
     metrics |= _label_figures(model, plan, version, closed.start, segment, labels)
     reference = model.reference(version)
     began_ms = closed.start if plan.pane_ms else record.from_ms or 0
@@ -165,6 +163,15 @@ def closed_view(
         began_ms=began_ms,
         first_offset=record.first_offset,
     )
+
+
+def _published(record: WindowRecord) -> dict[str, Figure]:
+    """The figures of a record that labels do not change."""
+    found = {name: Figure(None, unknown=why) for name, why in record.unknown.items()}
+    for name, value in record.metrics.items():
+        low, high = record.intervals.get(name, (None, None))
+        found[name] = Figure(value, low=low, high=high)
+    return {name: figure for name, figure in found.items() if name not in LABEL_METRICS}
 
 
 def _learnt(model: Model, version: str) -> bool:

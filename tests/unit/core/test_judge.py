@@ -2,6 +2,7 @@
 
 import pytest
 
+from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Need, Window
 from inferwatch.records.outputs import FOLD_VERSION, alert_fingerprint, identity
 from inferwatch.testing.folding import Log, alert_records, window_records
@@ -166,8 +167,12 @@ def test_a_restated_window_keeps_its_identity_and_its_other_figures():
     label(log, 0, 10, 1.0, 2 * MINUTE)
     first, again = (w for w in log.windows() if w.window.start == log.start_ms)
     assert first.id != again.id
-    assert first.metrics.items() <= again.metrics.items()
     assert (first.rows, first.from_ms, first.to_ms) == (again.rows, again.from_ms, again.to_ms)
+    assert first.metrics.items() <= again.metrics.items()
+    assert first.intervals and first.intervals.items() <= again.intervals.items()
+    service = {name: why for name, why in first.unknown.items() if name not in LABEL_METRICS}
+    assert service == {"captured": "no counters", "drift": "learning"}
+    assert service.items() <= again.unknown.items()
 
 
 def test_a_check_by_segment_is_an_alert_for_each_segment():
