@@ -5,6 +5,7 @@ contribution back exactly. Above the memory cap the join runs on a sample of ids
 hash, the same on both sides, and `sampled` says which share that is.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -17,9 +18,9 @@ from inferwatch.records.rows import Codes, Floats
 
 ROW_BITS = 20
 ROW_MASK = (1 << ROW_BITS) - 1
-ROW_BYTES = 42
-ANSWER_BYTES = 28
-SLAB_ROWS = 4_096
+ROW_BYTES = 30
+ANSWER_BYTES = 20
+SLAB_ROWS = 1_024
 NONE_MS = -1
 
 
@@ -47,7 +48,10 @@ class Slab(msgspec.Struct):
 
 
 class Answers(msgspec.Struct):
-    """Labels in the order they came, each for a slot: a full piece, which never changes."""
+    """Labels in the order they came, each for a slot: a full piece, which never changes.
+
+    `truth` is empty unless it is a regression.
+    """
 
     slot: NDArray[np.int64]
     label: Codes
@@ -145,7 +149,8 @@ class Join:
             self._index(key, 0, slab.version, slab.ids)
             self.known[key] = _unknown(len(slab.ids), len(slab.value))
         for piece in state.answers.values():
-            columns = (piece.slot, piece.label, piece.at_ms, piece.truth)
+            truth = piece.truth if len(piece.truth) else np.full(len(piece.slot), np.nan)
+            columns = (piece.slot, piece.label, piece.at_ms, truth)
             for answer in zip(*(column.tolist() for column in columns), strict=True):
                 self._learn(*answer)
         for answer in state.answered:
@@ -319,7 +324,7 @@ class Join:
                 np.array(slots, np.int64),
                 np.array(labels, np.int32),
                 np.array(times, np.int64),
-                np.array(truths, np.float64),
+                _some(truths),
             )
             state.next_answers += 1
             state.answered = []
@@ -462,6 +467,12 @@ class Join:
                     truth = float(answer.truth[row]) if len(answer.truth) else float("nan")
                     slot = at << ROW_BITS | (base + new)
                     self._write(slot, int(answer.label[row]), truth, int(answer.at_ms[row]))
+
+
+def _some(values: Sequence[float]) -> Floats:
+    """The values, or nothing where none is a number: only a regression has truths."""
+    found = np.array(values, np.float64)
+    return found if np.isfinite(found).any() else np.empty(0)
 
 
 def _unknown(n: int, values: int) -> Known:
