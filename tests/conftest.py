@@ -37,7 +37,7 @@ def real_broker() -> Iterator[RealBroker]:
     broker.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kafka(real_broker: RealBroker) -> str:
     """Address of the real broker."""
     return real_broker.address
