@@ -11,6 +11,12 @@ from inferwatch.errors import ConfigError, TransientError
 from inferwatch.records.raw import RawRecord
 
 PATIENCE_S = 10.0
+LEADER_S = 30.0
+LEADERLESS = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
 
 
 class LogReader:
@@ -69,17 +75,18 @@ class LogReader:
     def ends(self, partition: int) -> tuple[int, int]:
         """The oldest offset that is left, and the one that comes next."""
         place = TopicPartition(self._topic, partition)
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + LEADER_S
         while True:
             try:
                 low, high = self._consumer.get_watermark_offsets(place, timeout=PATIENCE_S)
-                break
+                return low, high
             except KafkaException as error:
                 # a topic that was made a moment ago may still be looking for its leader
-                if not error.args[0].retriable() or time.monotonic() > deadline_s:
+                passes = error.args[0].retriable() or error.args[0].code() in LEADERLESS
+                if not passes or time.monotonic() > deadline_s:
                     raise TransientError(f"partition {partition}: {error.args[0].str()}") from None
-                time.sleep(0.1)
-        return low, high
+            time.sleep(0.2)
+            self._consumer.list_topics(self._topic, timeout=PATIENCE_S)  # who leads now
 
     def read_all(self) -> Iterator[RawRecord]:
         """All that is there now."""
