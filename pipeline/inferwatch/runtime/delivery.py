@@ -173,7 +173,8 @@ class Delivery:
         name = owned.partition.undefined(decoded)
         if name is not None:
             await self._define(owned, name, raw.offset)
-        if owned.careful:
+        careful = owned.careful
+        if careful:
             await self._note_trying(owned, raw.offset)
         if self.owned.get(raw.partition) is not owned:
             return
@@ -187,6 +188,8 @@ class Delivery:
         ]
         self.observer.folded(owned.partition, raw, decoded, outputs)
         self._announce_change(owned, decoded)
+        if careful:  # or it would be blamed for what another partition's record does
+            await self._note_trying(owned, -1)
 
     def _fitted(self, outputs: Sequence[Output]) -> list[Output]:
         """The outputs of one record as they are sent: dead letters under their quota."""
