@@ -22,13 +22,13 @@ import rows
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "integration"))
 
-from confluent_kafka import Producer  # noqa: E402
-from fleet import Group  # noqa: E402
-from real_broker import RealBroker  # noqa: E402
-from workers import Worker, until  # noqa: E402
+from confluent_kafka import Producer  # noqa: E402 - found by the path above
+from fleet import Group  # noqa: E402 - found by the path above
+from real_broker import RealBroker  # noqa: E402 - found by the path above
+from workers import Worker, until  # noqa: E402 - found by the path above
 
-from inferwatch.connection import Connection  # noqa: E402
-from inferwatch.runtime import topics  # noqa: E402
+from inferwatch.connection import Connection  # noqa: E402 - found by the path above
+from inferwatch.runtime import topics  # noqa: E402 - found by the path above
 
 COMMAND = "python benchmarks/checkpoints.py"
 PATIENCE_S = 900.0

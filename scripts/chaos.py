@@ -16,9 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "pipeline"), str(ROOT / "tests" / "integration")]
 
-import chaos  # noqa: E402
-import request_errors  # noqa: E402
-from real_broker import RealBroker  # noqa: E402
+import chaos  # noqa: E402 - found by the path above
+import request_errors  # noqa: E402 - found by the path above
+from real_broker import RealBroker  # noqa: E402 - found by the path above
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ def machine(path: str, text: str) -> Iterator[str]:
     """Nothing of one machine or registry."""
     if path == "tests/test_tidy.py":
         return
-    if re.search(r"(/work/|/root/|/home/\w|/opt/wheels)", text):
+    if re.search(r"/((work|root)/|home/\w|opt/wheels)", text):
         yield "a path of one machine: take it from a setting or a temporary folder"
     if re.search(r"(pypi\.org|pythonhosted|maven\.org|/simple/|registry\.npmjs)", text):
         yield "a registry's address: clients are configured outside the repository"
@@ -162,7 +162,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (content, "docs/later.md", "\n"),
     (content, "docs/later.md", "TODO: write this\n"),
     (machine, "docs/setup.md", "cd /home/me/project\n"),
-    (machine, "Makefile", "pip install --index-url https://pypi.org/simple/ x\n"),
+    (machine, "Makefile", "pip install -i https://pypi.org/simple/ x\n"),
     (lock, "requirements.lock", "numpy==2.0.0 @ file:///tmp/numpy.whl\n"),
     (size, "pipeline/inferwatch/big.py", "x = 1\n" * (LINES_MAX + 1)),
     (size, "pipeline/inferwatch/long.py", "def f():\n" + "    x = 1\n" * 200),

@@ -69,6 +69,7 @@ def run(seed: int, aim: tuple[str, ...] = ()) -> Result:
         return simulation.result
     finally:
         for task in asyncio.all_tasks(loop):
+            # a killed process leaves its tasks where they were: no news
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         asyncio.set_event_loop(None)
         loop.close()
