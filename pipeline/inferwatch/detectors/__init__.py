@@ -1,0 +1,79 @@
+"""Online detectors by name, for any stream of numbers: `make("adwin", delta=0.01)`.
+
+One file a method. `update_many` takes the next values and gives the zero-based indices, counted
+over all that the detector was ever fed, at which it found something; how the values were cut into
+calls never shows. Values that are not finite are counted and passed over. A snapshot cut anywhere
+and restored into a detector of the same parameters goes on as if nothing had happened.
+"""
+
+from typing import ClassVar, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.errors import ConfigError
+
+Values = NDArray[np.floating]
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """What `inferwatch methods` tells of a detector.
+
+    `kind` is "drift" or "anomaly"; `cost_ns` is CPU time a value in calls of 500, `state_bytes` the
+    size of a snapshot, `rows_min` how many values it wants before it finds anything; `source` the
+    paper or text that defines it.
+    """
+
+    name: str
+    kind: str
+    purpose: str
+    source: str
+    rows_min: int
+    cost_ns: float
+    state_bytes: int
+
+
+class Detector(Protocol):
+    """What every method offers. Its constructor takes keyword parameters with defaults only.
+
+    Where a method has a score, it also offers `score_many(values) -> float64[n]`, which scores the
+    next values as `update_many` would see them and feeds them.
+    """
+
+    METHOD: ClassVar[Method]
+
+    def update_many(self, values: Values) -> list[int]:
+        """Feed the next values; indices of those at which something was found."""
+
+    def snapshot(self) -> bytes:
+        """The whole state: parameters, counters, checksum; no pickle."""
+
+    def restore(self, sealed: bytes) -> None:
+        """Go on from a snapshot.
+
+        :raises ValueError: it is damaged, of another method, or of other parameters.
+        """
+
+
+def methods() -> dict[str, type[Detector]]:
+    """Every detector that comes with this package, by name."""
+    return {}
+
+
+def make(name: str, **params: float) -> Detector:
+    """A fresh detector.
+
+    :raises ConfigError: no such method, no such parameter, or a value out of its range.
+    """
+    known = methods()
+    if name not in known:
+        raise ConfigError(
+            f"no method {name}", key="method", fix=f"one of {', '.join(sorted(known))}"
+        )
+    try:
+        return known[name](**params)
+    except TypeError as error:
+        raise ConfigError(
+            f"{name}: {error}", key="param", fix="`inferwatch methods` lists them"
+        ) from None
