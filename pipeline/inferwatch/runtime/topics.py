@@ -13,6 +13,7 @@ from inferwatch.errors import ConfigError, DeniedError, TransientError
 DAY_MS = 86_400_000
 PARTITIONS = 24
 TIMEOUT_S = 15.0
+THERE = 36  # Kafka's code for a topic that is to be made and exists
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,23 @@ class Difference:
 def admin(connection: Connection) -> Any:
     """A client that reaches the brokers.
 
+    :raises DeniedError: they do not believe who this is.
     :raises TransientError: they do not answer.
     """
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
 
-    client = AdminClient(connection.librdkafka(log_level=0))
+    told: list[int] = []  # librdkafka tries a wrong password again and tells of it only here
+    heard: Any = {"log_level": 0, "error_cb": lambda error: told.append(error.code())}
+    client = AdminClient(connection.librdkafka(**heard))
     try:
         client.list_topics(timeout=TIMEOUT_S)
     except KafkaException:
+        if KafkaError._AUTHENTICATION in told:
+            raise DeniedError(
+                f"the brokers do not accept {connection.principal()}: check sasl.mechanism, name "
+                "and password, or the certificate"
+            ) from None
         raise TransientError(f"no broker answers at {connection.bootstrap_servers}") from None
     return client
 
@@ -120,13 +129,24 @@ def apply(connection: Connection, topics: list[Topic], replication_factor: int) 
     ]
     if not new:
         return []
+    made = []
     for name, future in client.create_topics(new).items():
-        _answer(connection, future, f"Create on topic {name}")
-    return [topic.topic for topic in new]
+        if _answer(connection, future, f"Create on topic {name}", THERE) != THERE:
+            made.append(name)
+    hidden = {topic.topic for topic in new} - set(made)
+    hidden -= set(client.list_topics(timeout=TIMEOUT_S).topics) if hidden else set()
+    for name in sorted(hidden):  # what is there, and what nobody else has just made, is not shown
+        raise _denied(connection, f"Describe on topic {name}, which exists")
+    return made
 
 
-def _answer(connection: Connection, future: Any, what: str) -> Any:
-    """What the brokers answer to a request."""
+def _denied(connection: Connection, what: str) -> DeniedError:
+    who = connection.principal()
+    return DeniedError(f"the brokers refuse {who} {what}: grant it (`kafka-acls --add`)")
+
+
+def _answer(connection: Connection, future: Any, what: str, fine: int = 0) -> Any:
+    """What the brokers answer to a request; the code `fine` is an answer too."""
     from confluent_kafka import KafkaException
 
     try:
@@ -135,8 +155,10 @@ def _answer(connection: Connection, future: Any, what: str) -> Any:
         raise TransientError(f"{what}: no answer in {TIMEOUT_S:.0f} s") from None
     except KafkaException as error:
         problem = error.args[0]
+        if fine and problem.code() == fine:
+            return fine
         if problem.code() in REFUSALS:
-            raise DeniedError(f"the brokers refuse {connection.principal()} {what}") from None
+            raise _denied(connection, what) from None
         raise ConfigError(
             f"{what}: {problem.str()}", fix="check partitions and the replication factor"
         ) from None

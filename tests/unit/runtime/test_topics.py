@@ -6,12 +6,18 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from inferwatch.cli.main import main
 from inferwatch.connection import Connection
-from inferwatch.errors import ConfigError, DeniedError, TransientError
+from inferwatch.errors import ConfigError, DeniedError, Exit, TransientError
 from inferwatch.runtime import embedded, topics
 from inferwatch.runtime.topics import Difference
 
 CONNECTION = Connection("kafka:9092", {"sasl.username": "ops"}, prefix="p.")
+
+
+def refused(code: int, text: str = "no") -> KafkaException:
+    """An answer of the brokers."""
+    return KafkaException(KafkaError(code, text))
 
 
 class Brokers:
@@ -21,11 +27,13 @@ class Brokers:
         self.there = {topic.name: [topic.partitions, dict(topic.config)] for topic in wanted}
         self.made: list[tuple[str, int, int, dict[str, str]]] = []
         self.answer: Exception | None = None
+        self.hidden: set[str] = set()
 
     def list_topics(self, timeout: float):
         found = {
             name: SimpleNamespace(partitions=dict.fromkeys(range(count)), error=None)
             for name, (count, _) in self.there.items()
+            if name not in self.hidden
         }
         return SimpleNamespace(topics=found)
 
@@ -53,7 +61,13 @@ class Brokers:
             (topic.topic, topic.num_partitions, topic.replication_factor, topic.config)
             for topic in new
         ]
-        return {topic.topic: self._future(None) for topic in new}
+        answers = {}
+        for topic in new:
+            answers[topic.topic] = self._future(None)
+            if topic.topic in self.there:
+                answers[topic.topic] = Future()
+                answers[topic.topic].set_exception(refused(KafkaError.TOPIC_ALREADY_EXISTS))
+        return answers
 
 
 @pytest.fixture
@@ -114,11 +128,6 @@ def test_only_what_is_missing_is_made(brokers):
     assert brokers.made == [("p.state.v1", 24, 2, dict(wanted["p.state.v1"].config))]
 
 
-def refused(code: int, text: str = "no") -> KafkaException:
-    """An answer of the brokers."""
-    return KafkaException(KafkaError(code, text))
-
-
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
@@ -133,6 +142,59 @@ def test_what_the_brokers_refuse_is_told_by_who_must_act(brokers, answer, error,
     brokers.answer = answer
     with pytest.raises(error, match=says):
         topics.apply(CONNECTION, topics.wanted("p."), 3)
+
+
+@pytest.mark.parametrize("code", [29, 31])
+def test_apply_without_a_right_ends_with_77(brokers, code, capsys):
+    """One sentence on standard error: who, what, on which topic, and how to grant it."""
+    del brokers.there["p.state.v1"]
+    brokers.answer = refused(code)
+    arguments = ["topics", "apply", "--bootstrap-server", "kafka:9092", "--prefix", "p."]
+    assert main(arguments) == Exit.PERMISSION
+    assert capsys.readouterr().err == (
+        "inferwatch: the brokers refuse User:ANONYMOUS Create on topic p.state.v1: "
+        "grant it (`kafka-acls --add`)\n"
+    )
+
+
+def test_a_topic_that_may_not_be_seen_is_not_taken_for_missing(brokers):
+    """Without Describe it looks missing, and making it fails because it exists: the right is named,
+    not the number of partitions.
+    """
+    brokers.hidden = {"p.alerts.v1"}
+    with pytest.raises(DeniedError, match=r"refuse User:ops Describe on topic p\.alerts\.v1"):
+        topics.apply(CONNECTION, topics.wanted("p."), 3)
+
+
+def test_a_topic_that_another_has_just_made_is_no_error(brokers, monkeypatch):
+    """Two that apply at the same time: the second made nothing, and says so."""
+    looks = iter([{"p.alerts.v1"}, set()])
+    look = brokers.list_topics
+
+    def seen(timeout):
+        brokers.hidden = next(looks)
+        return look(timeout)
+
+    monkeypatch.setattr(brokers, "list_topics", seen)
+    assert topics.apply(CONNECTION, topics.wanted("p."), 3) == []
+
+
+def test_a_password_that_is_not_accepted_is_no_broker_that_is_away(monkeypatch):
+    """librdkafka tells of it beside the answer, which is a timeout: 77 names who was refused."""
+
+    class Refusing:
+        """A client whose brokers do not take the password."""
+
+        def __init__(self, settings):
+            self.settings = settings
+
+        def list_topics(self, timeout):
+            self.settings["error_cb"](KafkaError(KafkaError._AUTHENTICATION))
+            raise refused(KafkaError._TRANSPORT)
+
+    monkeypatch.setattr("confluent_kafka.admin.AdminClient", Refusing)
+    with pytest.raises(DeniedError, match="do not accept User:ops"):
+        topics.admin(CONNECTION)
 
 
 def test_settings_that_cannot_be_read_are_told(brokers):
