@@ -60,6 +60,7 @@ def is_missing(value: Plain) -> bool:
 
 def is_infinite(value: Plain) -> bool:
     """A number that is no figure: answers, scores and latencies are read as at most float32."""
+    # for mypy a type that is in a set says nothing about the value
     return type(value) in NUMBER_TYPES and abs(value) >= FLOAT32_END  # type: ignore[arg-type]
 
 
