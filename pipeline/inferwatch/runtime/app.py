@@ -15,6 +15,7 @@ import faust
 from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError, TransientError
 from inferwatch.runtime import denied, faust_private
+from inferwatch.telemetry.logs import Thinned
 
 FETCH_MAX_BYTES = 4 << 20
 BUFFERED_MESSAGES = 64
@@ -102,7 +103,12 @@ def check_reachable(connection: Connection, timeout_s: float = 3.0) -> None:
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """One line an event on standard error; libraries only when something is wrong."""
+    """One line an event on standard error; libraries only when something is wrong, and then
+    thinned.
+    """
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, Thinned) for one in handler.filters):
+            handler.addFilter(Thinned(handler.emit))
     for noisy in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
