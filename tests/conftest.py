@@ -5,9 +5,14 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from real_broker import RealBroker, UnavailableError
 
 from inferwatch.runtime import embedded
+
+# no assertion on seconds: the first example may compile a kernel
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 UNPROVED = (
     "not proved here: durability, compaction, rebalancing and retention on a real Kafka, "

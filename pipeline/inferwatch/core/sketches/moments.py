@@ -1,76 +1,82 @@
 """Mean, variance and range of many columns at once, the same bits however rows are batched.
 
-Sums of x − x₀ and (x − x₀)², x₀ the first finite value, added strictly in order and compensated:
-Neumaier's sum, in the vector form of Ogita, Rump and Oishi, "Accurate Sum and Dot Product", SIAM
-J. Sci. Comput. 26 (2005), Algorithm 4.4 (Sum2). State: 80 bytes a column. Cost: 0.8 µs a row of 20.
+Sums of x − x₀ and (x − x₀)², x₀ the first finite value, added strictly in order and compensated
+(`kernels.moments`, which names the source). State: 80 bytes a column. Cost: 0.1 µs a row of 20.
 """
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.kernels import moments as kernel
+
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
 class Moments(msgspec.Struct):
-    """Arrays of one entry a column; `*_low` carry what rounding took from the sums.
+    """Arrays of one entry a column, laid out for the kernel.
 
-    NaN counts as `missing`, ±Inf as `non_finite`; neither enters the sums or the range.
+    `sums` float64[4, F] are total and square of x − origin, each followed by what rounding took
+    from it; `ranges` float64[2, F] least and most; `counts` int64[3, F] finite values, NaN, ±Inf.
+    Only finite values enter sums and range.
     """
 
     origin: Floats
-    total: Floats
-    total_low: Floats
-    square: Floats
-    square_low: Floats
-    least: Floats
-    most: Floats
-    count: NDArray[np.int64]
-    missing: NDArray[np.int64]
-    non_finite: NDArray[np.int64]
+    sums: Floats
+    ranges: Floats
+    counts: Counts
+
+    @property
+    def count(self) -> Counts:
+        """Finite values."""
+        return np.asarray(self.counts[0])
+
+    @property
+    def missing(self) -> Counts:
+        """NaN."""
+        return np.asarray(self.counts[1])
+
+    @property
+    def non_finite(self) -> Counts:
+        """±Inf."""
+        return np.asarray(self.counts[2])
+
+    @property
+    def least(self) -> Floats:
+        """Smallest finite value, +Inf without one."""
+        return np.asarray(self.ranges[0])
+
+    @property
+    def most(self) -> Floats:
+        """Largest finite value, -Inf without one."""
+        return np.asarray(self.ranges[1])
 
 
 def empty(features: int) -> Moments:
     """Moments of `features` columns without a row."""
     return Moments(
         origin=np.full(features, np.nan),
-        total=np.zeros(features),
-        total_low=np.zeros(features),
-        square=np.zeros(features),
-        square_low=np.zeros(features),
-        least=np.full(features, np.inf),
-        most=np.full(features, -np.inf),
-        count=np.zeros(features, np.int64),
-        missing=np.zeros(features, np.int64),
-        non_finite=np.zeros(features, np.int64),
+        sums=np.zeros((4, features)),
+        ranges=np.repeat([[np.inf], [-np.inf]], features, axis=1),
+        counts=np.zeros((3, features), np.int64),
     )
 
 
 def update(state: Moments, block: NDArray[np.floating]) -> None:
     """Add the rows of `block` float[F, n]."""
-    if not block.size:
-        return
-    finite = np.isfinite(block)
-    values = block.astype(np.float64)
-    _find_origin(state, values, finite)
-    origin = np.where(np.isnan(state.origin), 0.0, state.origin)
-    with np.errstate(over="ignore", invalid="ignore"):
-        shifted = np.where(finite, values - origin[:, np.newaxis], 0.0)
-        state.total, state.total_low = running(state.total, state.total_low, shifted)
-        state.square, state.square_low = running(state.square, state.square_low, shifted**2)
-    state.least = np.minimum(state.least, np.where(finite, values, np.inf).min(axis=1))
-    state.most = np.maximum(state.most, np.where(finite, values, -np.inf).max(axis=1))
-    missing = np.isnan(block).sum(axis=1)
-    state.count += finite.sum(axis=1)
-    state.missing += missing
-    state.non_finite += (~finite).sum(axis=1) - missing
+    kernel.update(np.ascontiguousarray(block), state.origin, state.sums, state.ranges, state.counts)
 
 
-def _find_origin(state: Moments, values: Floats, finite: NDArray[np.bool_]) -> None:
-    fresh = np.isnan(state.origin) & finite.any(axis=1)
-    if fresh.any():
-        first = finite.argmax(axis=1)
-        state.origin[fresh] = values[np.arange(len(values)), first][fresh]
+def grown(state: Moments, features: int) -> Moments:
+    """`state` with room for features that appeared after it was made."""
+    if len(state.origin) == features:
+        return state
+    wider = empty(features)
+    for field in state.__struct_fields__:
+        before = getattr(state, field)
+        getattr(wider, field)[..., : before.shape[-1]] = before
+    return wider
 
 
 def running(high: Floats, low: Floats, added: Floats) -> tuple[Floats, Floats]:
@@ -89,29 +95,29 @@ def merge(into: Moments, other: Moments) -> None:
     into.origin = np.where(fresh, other.origin, into.origin)
     both = ~np.isnan(other.origin)
     shift = np.where(both, other.origin - np.where(both, into.origin, 0.0), 0.0)
-    total = other.total + other.total_low
+    total = other.sums[0] + other.sums[1]
     moved = total + other.count * shift
-    squares = other.square + other.square_low + 2.0 * shift * total + other.count * shift**2
-    into.total, into.total_low = running(into.total, into.total_low, moved[:, np.newaxis])
-    into.square, into.square_low = running(into.square, into.square_low, squares[:, np.newaxis])
-    into.least = np.minimum(into.least, other.least)
-    into.most = np.maximum(into.most, other.most)
-    into.count = into.count + other.count
-    into.missing = into.missing + other.missing
-    into.non_finite = into.non_finite + other.non_finite
+    squares = other.sums[2] + other.sums[3] + 2.0 * shift * total + other.count * shift**2
+    sums = [
+        *running(into.sums[0], into.sums[1], moved[:, np.newaxis]),
+        *running(into.sums[2], into.sums[3], squares[:, np.newaxis]),
+    ]
+    into.sums = np.stack(sums)
+    into.ranges = np.stack([np.minimum(into.least, other.least), np.maximum(into.most, other.most)])
+    into.counts = into.counts + other.counts
 
 
 def mean(state: Moments) -> Floats:
     """Mean of each column; NaN without a row."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(state.origin + (state.total + state.total_low) / state.count)
+        return np.asarray(state.origin + (state.sums[0] + state.sums[1]) / state.count)
 
 
 def variance(state: Moments) -> Floats:
     """Sample variance (ddof 1) of each column; NaN under two rows."""
     n = state.count.astype(np.float64)
-    total = state.total + state.total_low
+    total = state.sums[0] + state.sums[1]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        spread = state.square + state.square_low - total * (total / n)
+        spread = state.sums[2] + state.sums[3] - total * (total / n)
         found = np.where(n > 1, np.maximum(spread, 0.0) / (n - 1), np.nan)
     return np.asarray(found)

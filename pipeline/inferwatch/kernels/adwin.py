@@ -1,0 +1,226 @@
+"""ADWIN over a block of one column: Bifet and Gavaldà 2007, with river's decisions.
+
+Decisions are those of `river.drift.ADWIN` 0.26 (BSD-3), bit for bit; written anew after its source
+in `rust_src`. What is faster changes no decision: logarithms leave the loop over the cuts, and a
+cut is first tried without a division, a little too leniently; only what passes is computed as river
+does.
+
+The window is a list of rows of buckets; a bucket of row r holds the sum and the spread of 2^r
+values. All of it lies in one float64 array, so that a snapshot is its bytes.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.kernels.jit import jit
+
+Floats = NDArray[np.float64]
+
+ROW_MAX = 5
+"""Buckets of a row before two of them are merged: river's `max_buckets`."""
+ROWS = 44
+"""Enough for 10¹⁴ values."""
+WIDTH, TOTAL, SPREAD, TICK, USED, OVER, BEFORE, AFTER = range(8)
+_SLOTS = ROW_MAX + 1
+_COUNTS = 8
+_TOTALS = _COUNTS + ROWS
+_SPREADS = _TOTALS + ROWS * _SLOTS
+SIZE = _SPREADS + ROWS * _SLOTS
+
+LOW, RANGE, DELTA, CLOCK, LENGTH_MIN, GRACE = range(6)
+
+
+def params(
+    delta: float,
+    low: float = 0.0,
+    range_: float = 0.0,
+    clock: int = 32,
+    length_min: int = 5,
+    grace: int = 10,
+) -> Floats:
+    """Parameters as the kernel reads them; values are scaled from `[low, low + range_]` to [0, 1]
+    and clipped, or taken as they are where `range_` is 0.
+    """
+    return np.array([low, range_, delta, clock, length_min, grace], np.float64)
+
+
+def empty() -> Floats:
+    """A window without values."""
+    return np.zeros(SIZE)
+
+
+def dump(state: Floats) -> bytes:
+    """The state as bytes: the rows in use only."""
+    used = int(state[USED])
+    buckets = _SLOTS * used
+    parts = [
+        state[: _COUNTS + used],
+        state[_TOTALS : _TOTALS + buckets],
+        state[_SPREADS : _SPREADS + buckets],
+    ]
+    return np.concatenate(parts).astype("<f8").tobytes()
+
+
+def load(data: bytes) -> Floats:
+    """The state that was dumped."""
+    values, state = np.frombuffer(data, "<f8"), empty()
+    used = int(values[USED])
+    counts, buckets = _COUNTS + used, _SLOTS * used
+    state[:counts] = values[:counts]
+    state[_TOTALS : _TOTALS + buckets] = values[counts : counts + buckets]
+    state[_SPREADS : _SPREADS + buckets] = values[counts + buckets :]
+    return state
+
+
+@jit
+def update(values: NDArray[np.floating], start: int, params: Floats, state: Floats) -> int:
+    """Feed `values[start:]` up to the next change: its index, or -1 when all are fed.
+
+    Values that are not finite are passed over. After a change `state[BEFORE]` and `state[AFTER]`
+    are the means, as scaled, of what the window dropped and kept; the next call begins anew, as
+    river does.
+    """
+    low, range_ = params[LOW], params[RANGE]
+    clock, grace = params[CLOCK], params[GRACE]
+    if state[OVER] > 0.0:
+        _clear(state)
+    width, total, spread, tick = state[WIDTH], state[TOTAL], state[SPREAD], state[TICK]
+    changed = -1
+    for at in range(start, len(values)):
+        value = float(values[at])
+        if not math.isfinite(value):
+            continue
+        if range_ > 0.0:
+            value = min(max((value - low) / range_, 0.0), 1.0)
+        width += 1.0
+        if width > 1.0:
+            away = value - total / (width - 1.0)
+            spread += (width - 1.0) * away * away / width
+        total += value
+        slot = int(state[_COUNTS])
+        state[_TOTALS + slot] = value
+        state[_SPREADS + slot] = 0.0
+        state[_COUNTS] = slot + 1.0
+        if slot == ROW_MAX:
+            _compress(state)
+        elif state[USED] == 0.0:
+            state[USED] = 1.0
+        tick += 1.0
+        if tick >= clock:
+            tick = 0.0
+            if width > grace:
+                state[WIDTH], state[TOTAL], state[SPREAD] = width, total, spread
+                if _shrink(params, state):
+                    state[OVER] = 1.0
+                    kept = state[WIDTH]
+                    state[BEFORE] = (total - state[TOTAL]) / max(width - kept, 1.0)
+                    state[AFTER] = state[TOTAL] / max(kept, 1.0)
+                    changed = at
+                width, total, spread = state[WIDTH], state[TOTAL], state[SPREAD]
+                if changed >= 0:
+                    break
+    state[WIDTH], state[TOTAL], state[SPREAD], state[TICK] = width, total, spread, tick
+    return changed
+
+
+@jit
+def _clear(state: Floats) -> None:
+    for at in range(_TOTALS):
+        state[at] = 0.0
+
+
+@jit
+def _compress(state: Floats) -> None:
+    """Merge the two oldest buckets of each row that is too long into one of the next."""
+    size = 1.0
+    for row in range(ROWS - 1):
+        n = int(state[_COUNTS + row])
+        if n <= ROW_MAX:
+            break
+        first, after = row * _SLOTS, (row + 1) * _SLOTS
+        left, right = state[_TOTALS + first], state[_TOTALS + first + 1]
+        apart = left / size - right / size
+        slot = after + int(state[_COUNTS + row + 1])
+        state[_TOTALS + slot] = left + right
+        state[_SPREADS + slot] = (
+            state[_SPREADS + first]
+            + state[_SPREADS + first + 1]
+            + size * size * apart * apart / (size + size)
+        )
+        state[_COUNTS + row + 1] += 1.0
+        for place in range(first, first + n - 2):
+            state[_TOTALS + place] = state[_TOTALS + place + 2]
+            state[_SPREADS + place] = state[_SPREADS + place + 2]
+        state[_COUNTS + row] = n - 2.0
+        state[USED] = max(state[USED], row + 2.0)
+        size *= 2.0
+
+
+@jit
+def _shrink(params: Floats, state: Floats) -> bool:
+    """Drop the oldest bucket for as long as two parts of the window differ in mean."""
+    changed = False
+    while _cut(params, state):
+        _drop_oldest(state)
+        changed = True
+    return changed
+
+
+@jit
+def _cut(params: Floats, state: Floats) -> bool:
+    """Whether some split, from the oldest bucket on, shows a change."""
+    least = params[LENGTH_MIN]
+    width, total = state[WIDTH], state[TOTAL]
+    if width < 2.0:
+        return False
+    ln = math.log(2.0 * math.log(width) / params[DELTA])
+    variance = state[SPREAD] / width
+    reach = width - 2.0 * least + 2.0
+    bound, root = 2.0 / 3.0 * ln * reach, 2.0 * variance * ln * reach
+    slack = 1e-11 * abs(total)
+    n0, u0 = 0.0, 0.0
+    u1 = total
+    row = int(state[USED]) - 1
+    size = 2.0**row
+    while row >= 0:
+        for slot in range(int(state[_COUNTS + row])):
+            bucket = state[_TOTALS + row * _SLOTS + slot]
+            n0 += size
+            u0 += bucket
+            u1 -= bucket
+            n1 = width - n0
+            if n1 < least or n1 <= 0.0:
+                return False
+            if n0 < least:
+                continue
+            product, both = (n0 - least + 1.0) * (n1 - least + 1.0), n0 * n1
+            excess = (abs(u0 * width - total * n0) + slack * width) * product - bound * both
+            if excess <= 0.0 or excess * excess * (1.0 + 1e-9) < root * product * both * both:
+                continue
+            m = 1.0 / (n0 - least + 1.0) + 1.0 / (n1 - least + 1.0)
+            epsilon = math.sqrt(2.0 * m * variance * ln) + 2.0 / 3.0 * ln * m
+            if abs(u0 / n0 - u1 / n1) > epsilon:
+                return True
+        row -= 1
+        size *= 0.5
+    return False
+
+
+@jit
+def _drop_oldest(state: Floats) -> None:
+    row = int(state[USED]) - 1
+    first, n, size = row * _SLOTS, int(state[_COUNTS + row]), 2.0**row
+    total, spread = state[_TOTALS + first], state[_SPREADS + first]
+    width = state[WIDTH] - size
+    rest = state[TOTAL] - total
+    apart = total / size - rest / width
+    state[WIDTH], state[TOTAL] = width, rest
+    state[SPREAD] -= spread + size * width * apart * apart / (size + width)
+    for place in range(first, first + n - 1):
+        state[_TOTALS + place] = state[_TOTALS + place + 1]
+        state[_SPREADS + place] = state[_SPREADS + place + 1]
+    state[_COUNTS + row] = n - 1.0
+    if n == 1:
+        state[USED] = float(row)

@@ -1,0 +1,116 @@
+"""Counting: on the bins of a reference, and on log-spaced bins."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.kernels.jit import jit
+
+SHIFT = 18
+"""Bits of a float32 that a log bin ignores: 32 bins an octave."""
+CELLS = 256
+_KEYS = 1 << (31 - SHIFT)
+
+
+@jit
+def cell_of(value: float, low: float, cells_per_unit: float) -> int:
+    """Which of `CELLS` equal parts of a column's range holds `value`; the outer two are open."""
+    return int(min(max((value - low) * cells_per_unit, 0.0), CELLS - 1.0))
+
+
+@jit
+def cell_starts(
+    edges: NDArray[np.float32], firsts: NDArray[np.int64], scales: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Where among its edges each column's cells begin: int64[G, CELLS + 1].
+
+    `scales` float64[G, 2] are each column's lowest edge and the cells in one unit of its values.
+    As `cell_of` never falls with its value, a value of cell c lies above all edges before
+    `starts[g, c]` and not above those from `starts[g, c + 1]` on.
+    """
+    starts = np.zeros((len(firsts) - 1, CELLS + 1), np.int64)
+    for column in range(len(firsts) - 1):
+        for edge in range(firsts[column], firsts[column + 1]):
+            low, cells_per_unit = scales[column]
+            starts[column, cell_of(float(edges[edge]), low, cells_per_unit) + 1] += 1
+        starts[column] = firsts[column] + np.cumsum(starts[column])
+    return starts
+
+
+@jit
+def count_bins(
+    block: NDArray[np.floating],
+    edges: NDArray[np.float32],
+    firsts: NDArray[np.int64],
+    scales: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Count rows of `block` float[F, n] by bin: bin i of a column is (e[i−1], e[i]].
+
+    `edges` holds the ascending edges of all G columns of the grid end to end, those of column g
+    from `firsts[g]` on; its bins lie in `counts` from `firsts[g] + 2·g` on, last the one for what
+    is not finite. `columns[g]` is the row of `block` to count, -1 for one it lacks; `scales` and
+    `starts` as in `cell_starts`.
+    """
+    n = block.shape[1]
+    for place in range(len(columns)):
+        first, last = firsts[place], firsts[place + 1]
+        start, missing = first + 2 * place, last + 2 * place + 1
+        low, cells_per_unit = scales[place]
+        if columns[place] < 0:
+            counts[missing] += n
+            continue
+        values = block[columns[place]]
+        for at in range(n):
+            if not math.isfinite(values[at]):
+                counts[missing] += 1
+                continue
+            value = np.float32(values[at])
+            cell = cell_of(float(value), low, cells_per_unit)
+            left, right = starts[place, cell], starts[place, cell + 1]
+            while left < right:  # the first edge that is not below the value
+                middle = (left + right) // 2
+                if edges[middle] < value:
+                    left = middle + 1
+                else:
+                    right = middle
+            counts[start + left - first] += 1
+
+
+@jit
+def count_logs(
+    values: NDArray[np.floating], keys: NDArray[np.int32], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
+    """Count `values` by the upper bits of their float32: the histogram, then how many are missing.
+
+    `keys` ascend in the order of the values; the arrays given are changed in place, unless there
+    are new keys.
+    """
+    table = np.zeros(2 * _KEYS, np.int64)
+    narrow = np.empty(len(values), np.float32)
+    missing, most = 0, np.float32(3.4028234663852886e38)
+    for at in range(len(values)):
+        value = values[at]
+        if math.isfinite(value):
+            narrow[at - missing] = min(max(np.float32(value), -most), most)
+        else:
+            missing += 1
+    bits = narrow[: len(values) - missing].view(np.int32)
+    for at in range(len(bits)):
+        size = (bits[at] & 0x7FFFFFFF) >> SHIFT
+        table[_KEYS + (-size - 1 if bits[at] < 0 else size)] += 1
+    known = 0
+    for at in range(len(keys)):
+        place = _KEYS + keys[at]
+        counts[at] += table[place]
+        known += table[place]
+        table[place] = 0
+    if known == len(bits):
+        return keys, counts, missing
+    for at in range(len(keys)):
+        table[_KEYS + keys[at]] = counts[at]
+    used = np.flatnonzero(table)
+    return (used - _KEYS).astype(np.int32), table[used], missing

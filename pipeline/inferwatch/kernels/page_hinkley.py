@@ -1,0 +1,111 @@
+"""Page–Hinkley over a block of one column: Page 1954, with river's decisions.
+
+Decisions are those of `river.drift.PageHinkley` 0.26 (BSD-3), bit for bit; written anew. Beside
+them the state keeps count and sum of the values since each of the two turning points, from which
+the levels before and after a change follow.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.kernels.jit import jit
+
+Floats = NDArray[np.float64]
+
+N, MEAN, RISE, FALL, LOWEST, HIGHEST, RISE_N, RISE_TOTAL, FALL_N, FALL_TOTAL, OVER = range(11)
+SIZE = 11
+DELTA, THRESHOLD, ALPHA, ROWS_MIN, UP, DOWN, LOW, HIGH, CENTRE, SCALE = range(10)
+
+
+def params(
+    delta: float,
+    threshold: float,
+    alpha: float = 1.0,
+    rows_min: int = 30,
+    *,
+    up: bool = True,
+    down: bool = True,
+    low: float = -math.inf,
+    high: float = math.inf,
+    centre: float = 0.0,
+    scale: float = 1.0,
+) -> Floats:
+    """Parameters as the kernel reads them; values are clipped to `[low, high]`, then standardised
+    by `centre` and `scale`.
+    """
+    return np.array(
+        [delta, threshold, alpha, rows_min, up, down, low, high, centre, scale], np.float64
+    )
+
+
+def empty() -> Floats:
+    """The state before the first value."""
+    state = np.zeros(SIZE)
+    state[LOWEST], state[HIGHEST] = math.inf, -1.0  # river's own start
+    return state
+
+
+@jit
+def update(values: NDArray[np.floating], start: int, params: Floats, state: Floats) -> int:
+    """Feed `values[start:]` up to the next change: its index, or -1 when all are fed.
+
+    Values that are not finite are passed over. The next call after a change begins anew.
+    """
+    delta, threshold, alpha = params[DELTA], params[THRESHOLD], params[ALPHA]
+    low, high, centre, scale = params[LOW], params[HIGH], params[CENTRE], params[SCALE]
+    if state[OVER] > 0.0:
+        for slot in range(SIZE):
+            state[slot] = 0.0
+        state[LOWEST], state[HIGHEST] = math.inf, -1.0
+    n, mean = state[N], state[MEAN]
+    rise, lowest, rise_n, rise_total = state[RISE], state[LOWEST], state[RISE_N], state[RISE_TOTAL]
+    fall, highest, fall_n, fall_total = (
+        state[FALL],
+        state[HIGHEST],
+        state[FALL_N],
+        state[FALL_TOTAL],
+    )
+    changed = -1
+    for at in range(start, len(values)):
+        value = float(values[at])
+        if not math.isfinite(value):
+            continue
+        value = (min(max(value, low), high) - centre) / scale
+        n += 1.0
+        mean += (value - mean) / n
+        away = value - mean
+        rise = alpha * rise + away - delta
+        fall = alpha * fall + away + delta
+        rise_n, rise_total = rise_n + 1.0, rise_total + value
+        fall_n, fall_total = fall_n + 1.0, fall_total + value
+        if rise < lowest:
+            lowest, rise_n, rise_total = rise, 0.0, 0.0
+        if fall > highest:
+            highest, fall_n, fall_total = fall, 0.0, 0.0
+        if n >= params[ROWS_MIN] and (
+            (params[UP] > 0.0 and rise - lowest > threshold)
+            or (params[DOWN] > 0.0 and highest - fall > threshold)
+        ):
+            state[OVER] = 1.0
+            changed = at
+            break
+    state[N], state[MEAN] = n, mean
+    state[RISE], state[LOWEST], state[RISE_N], state[RISE_TOTAL] = rise, lowest, rise_n, rise_total
+    state[FALL], state[HIGHEST], state[FALL_N], state[FALL_TOTAL] = (
+        fall,
+        highest,
+        fall_n,
+        fall_total,
+    )
+    return changed
+
+
+def levels(state: Floats) -> tuple[float, float]:
+    """Means of the standardised values before and after the turning point of the larger sum."""
+    n, total = state[RISE_N], state[RISE_TOTAL]
+    if state[HIGHEST] - state[FALL] > state[RISE] - state[LOWEST]:
+        n, total = state[FALL_N], state[FALL_TOTAL]
+    before = (state[MEAN] * state[N] - total) / max(state[N] - n, 1.0)
+    return float(before), float(total / max(n, 1.0))
