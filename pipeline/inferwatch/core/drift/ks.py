@@ -1,13 +1,17 @@
 """Kolmogorov–Smirnov: the largest distance between two distribution functions, D = sup |F − G|.
 
-The p-value is asymptotic with the effective size nm/(n + m) (A. Kolmogorov 1933, N. Smirnov 1948);
-it ranks features and never alarms alone. From bins D is a lower bound that loses at most the share
-of the reference in its fullest bin: for 128 quantile bins 0.0078, in practice 0.001.
+The p-value is Kolmogorov's limit for √(nm/(n + m))·D (A. Kolmogorov 1933, N. Smirnov 1948), at the
+same cost for any size. Where the exact one is at most 0.05 it errs to the quiet side: too large by
+up to 0.02 from 20 rows a side, 0.004 from 200. It ranks features and never alarms alone. From bins
+D is a lower bound that loses at most the reference's share of its fullest bin: for 128 quantile
+bins 0.0078, in practice 0.001.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kstwo
+from scipy.special import kolmogorov
 
 from inferwatch.core.figure import Figure
 
@@ -15,8 +19,7 @@ Result = tuple[Figure, float | None]
 
 
 def _p_value(statistic: float, n: int, m: int) -> float:
-    size = max(n, m) * (min(n, m) / (n + m))
-    return float(np.clip(kstwo.sf(statistic, max(1, round(size))), 0.0, 1.0))
+    return float(kolmogorov(math.sqrt(n * m / (n + m)) * statistic))
 
 
 def ks_rows(reference: NDArray[np.floating], current: NDArray[np.floating]) -> Result:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, kstwobign
 
 from inferwatch.core.drift.ks import ks_bins, ks_rows
 from inferwatch.core.sketches import binned
@@ -16,12 +16,34 @@ samples = st.lists(numbers, min_size=2, max_size=80).map(np.array)
 @settings(deadline=None)
 @given(samples, samples)
 def test_from_rows_it_is_scipys(reference, current):
-    """Any two samples with any ties: statistic and asymptotic p-value."""
-    expected = ks_2samp(reference, current, method="asymp")
+    """Any two samples with any ties: the statistic, and the p-value of Kolmogorov's limit."""
+    expected = ks_2samp(reference, current, method="asymp").statistic
     found, p_value = ks_rows(np.sort(reference), current)
-    assert found.value == pytest.approx(expected.statistic, abs=1e-12)
-    assert p_value == pytest.approx(expected.pvalue, abs=1e-12)
-    assert found.n == len(current)
+    assert found.value == pytest.approx(expected, abs=1e-12)
+    n, m = len(reference), len(current)
+    limit = kstwobign.sf(np.sqrt(n * m / (n + m)) * expected)
+    assert p_value == pytest.approx(limit, abs=1e-9)
+    assert found.n == m
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "off"),
+    [(20, 20, 0.002), (20, 31, 0.02), (50, 50, 0.001), (100, 100, 0.0003), (200, 999, 0.005)],
+)
+def test_small_p_values_err_to_the_quiet_side(n, m, off):
+    """Shifts whose exact p is at most .05: ours is no smaller, and larger by `off` at most."""
+    reference, current = np.arange(float(n)), np.arange(float(m)) * (n / m) + 0.5 / m
+    judged = 0
+    for shift in np.linspace(0, 0.6 * n, 60):
+        exact = ks_2samp(reference, current + shift, method="exact").pvalue
+        if exact > 0.05:
+            continue
+        if exact < 1e-12:
+            break
+        judged += 1
+        over = ks_rows(reference, current + shift)[1] - exact
+        assert -1e-12 <= over <= off
+    assert judged > 5
 
 
 def test_the_figure_worked_out_on_paper():
