@@ -14,7 +14,7 @@ demo: $(INSTALLED)  ## real data through Kafka, a drift, a kill and a proof, in 
 	@$(BIN)/inferwatch demo
 
 test: $(INSTALLED)  ## every test that needs no real broker and no patience
-	@$(BIN)/python -m pytest -m "not kafka and not slow"
+	@$(BIN)/python -m pytest -m "not kafka and not slow" -n 2 --dist loadfile
 	@echo "not run here: slow tests and those on a real Kafka; \`bash .ci/run\` runs them, with Java and Maven"
 
 check: $(INSTALLED)  ## formatter, linter, types, direction of imports, generated files
@@ -39,4 +39,5 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/inferwatch warmup
 	@touch $@

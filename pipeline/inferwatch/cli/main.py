@@ -22,6 +22,7 @@ COMMANDS = {
     "dlq": "what could not be folded: list, show, requeue",
     "topics": "what topics there should be: plan, apply",
     "broker": "the embedded broker, alone",
+    "warmup": "compile the kernels now instead of at the first start",
     "simulate": "delivery under seeded faults, in memory",
 }
 

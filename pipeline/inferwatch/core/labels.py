@@ -182,7 +182,7 @@ class Join:
         Gives those whose label was here already.
         """
         slots = self.index.setdefault(block.version, {})
-        self.state.collisions += sum(id_ in slots for id_ in block.ids)
+        before = len(slots)
         key, base = self._append(
             Slab(
                 version=block.version,
@@ -197,6 +197,7 @@ class Join:
                 newest_ms=int(block.time_ms.max()),
             )
         )
+        self.state.collisions += len(block.ids) - (len(slots) - before)
         return self._meet(block, key << ROW_BITS | base)
 
     def _append(self, rows: Slab) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from inferwatch.config import monitors as monitor_files
 from inferwatch.errors import Exit
+from inferwatch.kernels.warm import warm
 from inferwatch.runtime import app as apps
 from inferwatch.runtime import denied, health, watchdog
 from inferwatch.runtime.delivery import Delivery
@@ -58,6 +59,7 @@ def make(settings: WorkerSettings) -> faust.App:
     )
     address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
+    warm()  # or the first rows would wait for the compiler
     log.info("worker on %s, health on http://%s", settings.connection.bootstrap_servers, address)
     return app
 

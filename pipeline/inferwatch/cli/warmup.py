@@ -1,0 +1,18 @@
+"""`inferwatch warmup`"""
+
+import argparse
+import time
+
+from inferwatch.kernels.warm import warm
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It has none: `NUMBA_CACHE_DIR` says where compiled code goes."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compile every kernel; quick where that was done before."""
+    began_s = time.monotonic()
+    warm()
+    print(f"kernels are compiled ({time.monotonic() - began_s:.1f} s)")
+    return 0

@@ -1,0 +1,29 @@
+"""What was warmed is all that the fold calls: nothing is compiled while rows wait."""
+
+import subprocess
+import sys
+
+CODE = """
+from inferwatch.core.fold import Partition
+from inferwatch.kernels import adwin, histograms, moments, page_hinkley
+from inferwatch.kernels.warm import warm
+from inferwatch.testing import folding, streams
+
+kernels = [
+    adwin.update, page_hinkley.update, moments.update,
+    histograms.count_bins, histograms.count_logs, histograms.cell_starts,
+]
+warm()
+before = [len(kernel.signatures) for kernel in kernels]
+raw = streams.placed(streams.stream(2, records=150))
+outputs = folding.fold(Partition(0), raw, streams.definition)
+print(len(outputs) > 100, [len(kernel.signatures) for kernel in kernels] == before)
+"""
+
+
+def test_the_fold_compiles_nothing_after_the_warm_up():
+    """A stream with every kind of record and check calls kernels with no new types of input."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, timeout=170
+    )
+    assert done.stdout.split() == ["True", "True"]
