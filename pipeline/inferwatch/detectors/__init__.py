@@ -4,8 +4,12 @@ One file a method. `update_many` takes the next values and gives the zero-based 
 over all that the detector was ever fed, at which it found something; how the values were cut into
 calls never shows. Values that are not finite are counted and passed over. A snapshot cut anywhere
 and restored into a detector of the same parameters goes on as if nothing had happened.
+
+`inferwatch.testing.check_detector` holds a detector of your own to all of that.
 """
 
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -15,6 +19,8 @@ from numpy.typing import NDArray
 from inferwatch.errors import ConfigError
 
 Values = NDArray[np.floating]
+GROUP = "inferwatch.detectors"
+"""Entry points under which packages offer detectors of their own."""
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +63,37 @@ class Detector(Protocol):
 
 
 def methods() -> dict[str, type[Detector]]:
-    """Every detector that comes with this package, by name. Imported here, for numba takes time."""
+    """Every detector by name: ours, and those that installed packages offer.
+
+    A package offers one under the entry-point group `inferwatch.detectors`. Kernels are imported
+    here, for numba takes time.
+
+    :raises ConfigError: a package offers a name that is taken, or a class that cannot be loaded.
+    """
     from inferwatch.detectors.adwin import Adwin
     from inferwatch.detectors.page_hinkley import PageHinkley
 
-    found: list[type[Detector]] = [
+    ours: list[type[Detector]] = [
         Adwin,
         PageHinkley,
     ]
-    return {one.METHOD.name: one for one in found}
+    found = {one.METHOD.name: one for one in ours}
+    for point in _offered():
+        if point.name in found:
+            fix = f"uninstall the package of {point.value}, or rename it there"
+            raise ConfigError(f"the name {point.name} is taken", key=GROUP, fix=fix)
+        try:
+            found[point.name] = point.load()
+        except (ImportError, AttributeError) as error:
+            fix = f"mend or uninstall the package of {point.value}"
+            raise ConfigError(f"{point.name}: {error}", key=GROUP, fix=fix) from None
+    return found
+
+
+@cache
+def _offered() -> tuple[EntryPoint, ...]:
+    """Looked up once a process, for it reads the metadata of every installed package."""
+    return tuple(entry_points(group=GROUP))
 
 
 def make(name: str, **params: float | str) -> Detector:
