@@ -16,7 +16,7 @@ from inferwatch.core.fold import Output, Partition
 from inferwatch.core.output import ERROR_HEADERS
 from inferwatch.errors import Reason
 from inferwatch.records.decode import decode
-from inferwatch.records.events import Deploy, MonitorChange, Resource, Skip, Verdict
+from inferwatch.records.events import Deploy, Gap, MonitorChange, Resource, Skip, Verdict
 from inferwatch.records.raw import JSON, MSGPACK, RawRecord, headers
 from inferwatch.testing import fuzz, mutations, streams
 from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels, raw_tick
@@ -70,6 +70,7 @@ def good() -> dict[str, RawRecord]:
             MonitorChange(model=MODEL, definition=streams.definition("binary/m0"))
         ),
         "skip": raw_event(Skip(offset=3, why="ended 3 processes")),
+        "gap": raw_event(Gap(from_offset=3, to_offset=9, why="retention")),
     }
     for name, raw in found.items():
         assert not decode(raw).rejects, name
@@ -95,7 +96,7 @@ def crafted() -> Iterator[Bad]:
             yield f"{name}: {what}", msgspec.structs.replace(raw, value=value), reasons
         for what, described, reasons in _kinds(raw):
             yield f"{name}: {what}", msgspec.structs.replace(raw, headers=described), reasons
-        if name != "skip":
+        if name not in ("skip", "gap"):
             for what, key in (("no key", None), ("another's key", b"team/other")):
                 changed = msgspec.structs.replace(raw, key=key)
                 yield f"{name}: {what}", changed, {Reason.KEY_MISMATCH}

@@ -126,6 +126,8 @@ def _tell(summary: driver.Summary, out: Path) -> None:
     print(f"{summary.windows} windows, {summary.alerts} alert transitions")
     for transition, count in summary.transitions.items():
         print(f"  {count:4}  {transition}")
+    if summary.gaps:
+        print(f"the workers passed over {summary.gaps} lost stretches: live figures are others")
     print(f"digest {summary.digest}")
     print(f"written to {out}")
 

@@ -21,7 +21,7 @@ from inferwatch.core.output import (
 from inferwatch.core.reference import Values
 from inferwatch.errors import Reason
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import MonitorChange, Skip, Tick
+from inferwatch.records.events import Gap, MonitorChange, Skip, Tick
 from inferwatch.records.raw import SKIPPED, Decoded, RawRecord, Reject
 
 __all__ = ["Counts", "Output", "Partition"]
@@ -128,6 +128,9 @@ class Partition:
             return outputs + self._tick(decoded.record, at)
         if isinstance(decoded.record, Skip):
             self._skipped.add(decoded.record.offset)
+            self.counts.ok += rest
+            return outputs
+        if isinstance(decoded.record, Gap):
             self.counts.ok += rest
             return outputs
         if self._home(decoded) != self.number:

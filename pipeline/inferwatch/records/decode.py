@@ -16,7 +16,7 @@ from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds, single
 from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.columns import Categories, Float32Block, Float64Block, Numbers, Texts
-from inferwatch.records.events import Deploy, MonitorChange, Resource, Skip, Tick, Verdict
+from inferwatch.records.events import Deploy, Gap, MonitorChange, Resource, Skip, Tick, Verdict
 from inferwatch.records.raw import (
     COLUMNS_MAX,
     EARLIEST_MS,
@@ -43,6 +43,7 @@ EVENTS: dict[str, Any] = {
     "verdict": Verdict,
     "monitor": MonitorChange,
     "skip": Skip,
+    "gap": Gap,
 }
 Fault = tuple[Reason, str, NDArray[np.bool_]]
 
@@ -202,7 +203,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms"),
         ids=_texts(batch.ids, n, "ids"),
         numeric_names=names,
-        numeric=numeric.astype(np.float32, copy=False),
+        numeric=numeric.astype(np.float32),  # a copy: aligned, so that one kernel fits all
         categories={name: _words(column, n, name) for name, column in batch.categories.items()},
         prediction=_answer(batch.prediction, n, "prediction"),
         score_names=scored,

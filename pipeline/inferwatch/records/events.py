@@ -1,7 +1,7 @@
 """The small records of `events.v1`: JSON documents about a model, and the tick.
 
-All but `Tick` and `Skip` are keyed by their model. They exist so that the fold need not ask anyone:
-what it cannot compute from its arguments is one of these in the log.
+All but `Tick`, `Skip` and `Gap` are keyed by their model. They exist so that the fold need not ask
+anyone: what it cannot compute from its arguments is one of these in the log.
 """
 
 from typing import Literal
@@ -71,6 +71,18 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     why: str = ""
 
 
+class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Offsets `[from_offset, to_offset)` of this partition that the workers passed over: the log or
+    their state had lost them, and an operator said `--accept-state-loss`.
+
+    Windows that reach into it are not whole, and what a replay makes of it is not what was live.
+    """
+
+    from_offset: int
+    to_offset: int
+    why: str = ""
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time passed. The body is empty: the tick's own record time is all it says.
 
@@ -80,4 +92,4 @@ class Tick(msgspec.Struct, frozen=True):
     closing: bool = False
 
 
-Event = Resource | Deploy | Verdict | MonitorChange | Skip
+Event = Resource | Deploy | Verdict | MonitorChange | Skip | Gap

@@ -71,4 +71,4 @@ class Truths(msgspec.Struct, frozen=True, kw_only=True):
     scores: Floats | None = None
 
 
-Record = Any  # Rows | Truths | Resource | Deploy | Verdict | MonitorChange | Skip | Tick
+Record = Any  # Rows | Truths | Resource | Deploy | Verdict | MonitorChange | Skip | Gap | Tick

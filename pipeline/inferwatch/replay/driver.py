@@ -17,6 +17,7 @@ from inferwatch.core.fold import Counts, Output, Partition
 from inferwatch.core.reference import Values
 from inferwatch.errors import UsageError
 from inferwatch.records.definition import Definition
+from inferwatch.records.events import Gap
 from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.replay.digest import Digest
 
@@ -24,7 +25,10 @@ DefinitionOf = Callable[[str], Definition]
 
 
 class Summary(msgspec.Struct, kw_only=True):
-    """What a replay read and what came of it, in rows unless said otherwise."""
+    """What a replay read and what came of it, in rows unless said otherwise.
+
+    `gaps` counts stretches that the workers passed over: behind one, live figures are others.
+    """
 
     records: int
     rows: int
@@ -35,6 +39,7 @@ class Summary(msgspec.Struct, kw_only=True):
     alerts: int
     transitions: dict[str, int]
     dead: int
+    gaps: int
     digest: str
     seconds: float
 
@@ -102,6 +107,7 @@ def run(
     partitions: dict[int, Partition] = {}
     digest, kinds, transitions = Digest(), Counter[str](), Counter[str]()
     read = 0
+    gaps: set[tuple[int, int, int]] = set()  # a restore that was superseded writes one twice
     for raw, decoded in records:
         read += 1
         partition = partitions.get(raw.partition)
@@ -112,6 +118,8 @@ def run(
             for number, offset in skipped:
                 if number == raw.partition:
                     partition.skip(offset)
+        if isinstance(decoded.record, Gap):
+            gaps.add((raw.partition, decoded.record.from_offset, decoded.record.to_offset))
         name = partition.undefined(decoded)
         if name is not None:
             partition.define(name, definition_of(name), raw.offset)
@@ -132,6 +140,7 @@ def run(
         alerts=kinds["alert"],
         transitions=dict(sorted(transitions.items())),
         dead=kinds["dead"],
+        gaps=len(gaps),
         digest=digest.hex(),
         seconds=round(time.monotonic() - started, 3),
     )

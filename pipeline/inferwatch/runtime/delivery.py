@@ -27,10 +27,10 @@ from inferwatch.core.fold import Output, Partition
 from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import MonitorChange, Skip
+from inferwatch.records.events import Gap, MonitorChange, Skip
 from inferwatch.records.raw import JSON, SKIPPED, Decoded, RawRecord, headers
 from inferwatch.runtime import checkpoint as checkpoints
-from inferwatch.runtime import embedded, letters
+from inferwatch.runtime import continuity, embedded, letters
 from inferwatch.runtime.checkpoint import Attempt, BrokenStateError, Record
 from inferwatch.runtime.owned import Owned
 from inferwatch.runtime.ports import Link, Observer, Rules
@@ -72,6 +72,7 @@ class Delivery:
         """Take over the partitions of a new assignment; the flow is stopped meanwhile."""
         generation = self.link.generation()
         self.observer.restoring, self.observer.assigned = True, False
+        await self._check_partitions()
         async with self.lock:
             self.owned.clear()
             owned = {number: await self._take_over(number) for number in partitions}
@@ -97,49 +98,44 @@ class Delivery:
         records, end = await self.link.state(number, 0)
         _, log_end, _ = await self.link.bounds(number)
         self.link.reach("C14")
+        partitions, bounds = self.link.partitions(), (head, log_end, committed)
         try:
             found = checkpoints.gather(records)
-            partition = Partition(number, self.rules.values(), self.link.partitions())
+            continuity.check_placement(number, [*found.states, *found.definitions], partitions)
+            partition = Partition(number, self.rules.values(), partitions)
             for state in found.states.values():
                 partition.restore(state)
-            partition.offset = found.offset
-            owned = Owned(partition, found, end)
-            self._check_log(owned, head, log_end, committed)
+            gap = continuity.check_log(
+                number, found.offset, bounds, accept_loss=self.accept_state_loss
+            )
         except ConfigError as error:
             self.link.die(Exit.CONFIG, str(error))
         except (BrokenStateError, ValueError) as error:
             self.link.die(Exit.STORAGE, f"the state of partition {number}: {error}")
+        partition.offset = found.offset if gap is None else gap.to_offset - 1
+        owned = Owned(partition, found, end)
         await self._note_start(owned, found.attempt)
+        if gap is not None:
+            await self._pass_over(number, gap)
         for offset in owned.skips:
             partition.skip(offset)
         return owned
 
-    def _check_log(self, owned: Owned, head: int, end: int, committed: int) -> None:
-        """The log must still hold what comes after the state, and the state what was committed."""
-        partition = owned.partition
-        if partition.offset + 1 > end:
-            raise ConfigError(
-                f"partition {partition.number} ends at {end}, its state at {partition.offset}: the "
-                "topic was made anew or has lost its tail",
-                key="events.v1",
-                fix="restore it, or make state.v1 anew too and start from nothing",
-            )
-        lost = committed > partition.offset + 1
-        if not lost and head <= partition.offset + 1:
-            return
-        if not self.accept_state_loss:
-            raise ConfigError(
-                f"the group has folded partition {partition.number} up to {committed - 1}, its "
-                f"state only up to {partition.offset}"
-                if lost
-                else f"partition {partition.number} begins at {head}, its state ends at "
-                f"{partition.offset}",
-                key="--accept-state-loss",
-                fix="restore the topic, or start once with that option",
-            )
-        start = max(head, committed)
-        log.warning("state of partition %d is lost, starting at %d", partition.number, start)
-        partition.offset = owned.saved_offset = start - 1
+    async def _pass_over(self, number: int, gap: Gap) -> None:
+        """Records that are lost: told to every reader of the log."""
+        log.warning("offsets %d to %d are lost: %s", gap.from_offset, gap.to_offset - 1, gap.why)
+        described = _described("gap", f"{number}-{gap.from_offset}-{gap.to_offset}")
+        sent = await self.link.send("events.v1", None, msgspec.json.encode(gap), described, number)
+        await sent
+        self.observer.passed_over(number)
+
+    async def _check_partitions(self) -> None:
+        """Placement counts with the partitions that the topic had at the start."""
+        now = await self.link.partitions_now()
+        try:
+            continuity.check_growth(self.link.partitions(), now)
+        except ConfigError as error:
+            self.link.die(Exit.CONFIG, str(error))
 
     async def hand_over(self, point: str = "C13") -> None:
         """One last checkpoint while still a member, then let go of the state."""
@@ -313,6 +309,8 @@ class Delivery:
         """Count starts without progress; skip the record that has ended three of them."""
         attempt = checkpoints.next_attempt(owned.partition.offset, before)
         owned.attempt = attempt
+        if before is not None and before.trying > owned.partition.offset:
+            self.observer.ended_by_record(owned.partition.number)
         await self._write(owned, [checkpoints.attempt_record(attempt, self.link.writer)])
         if attempt.deaths >= DEATHS_MAX and attempt.suspect not in owned.skips:
             await self._skip(owned, attempt.suspect)
@@ -336,7 +334,9 @@ class Delivery:
     # ── timers ───────────────────────────────────────────────────────────────────────────────────
 
     async def tick(self) -> None:
-        """Write the passing of time into every partition owned."""
+        """Write the passing of time into every partition owned, unless the topic has grown."""
+        if self.owned:
+            await self._check_partitions()
         async with self.lock:
             if self.closing or self.link.rebalancing():
                 return

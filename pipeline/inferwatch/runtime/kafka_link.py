@@ -1,6 +1,7 @@
 """The real brokers as `delivery.Link`: an idempotent producer and own readers, by aiokafka."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
@@ -17,8 +18,10 @@ from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.runtime import faust_private
 from inferwatch.runtime.checkpoint import Record
+from inferwatch.runtime.continuity import CHOSEN_ONCE
 
 REQUEST_MAX_BYTES = 1 << 20
+LOOK_S = 5.0
 CRASH_VARIABLE = "INFERWATCH_CRASH_AT"
 
 
@@ -66,7 +69,7 @@ class KafkaLink:
         if held != self._partitions:
             raise ConfigError(
                 f"{self._state} has {held} partitions, {self._events} {self._partitions}",
-                fix="a model's state lies in the partition of its records: make both alike",
+                fix=f"a model's state lies in the partition of its records; {CHOSEN_ONCE}",
             )
 
     async def _count(self, topic: str) -> int:
@@ -142,6 +145,16 @@ class KafkaLink:
     def partitions(self) -> int:
         """Partitions of the events topic when this process started."""
         return self._partitions
+
+    async def partitions_now(self) -> int:
+        """Partitions of the events topic by a new look; those of the start where no broker
+        answers within some seconds.
+        """
+        assert self._producer is not None
+        client = self._producer.client
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(client.force_metadata_update(), LOOK_S)
+        return len(client.cluster.partitions_for_topic(self._events) or ()) or self._partitions
 
     def generation(self) -> int | None:
         """Generation of the group that this member is in."""

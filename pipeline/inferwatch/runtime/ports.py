@@ -40,7 +40,10 @@ class Link(Protocol):
         """Records of the state partition from `start` to today's end, and that end."""
 
     def partitions(self) -> int:
-        """Partitions of the events topic."""
+        """Partitions of the events topic when this process began."""
+
+    async def partitions_now(self) -> int:
+        """The same by a new look; what was known before where no broker answers."""
 
     def generation(self) -> int | None:
         """Generation of the group that this member is in."""
@@ -87,6 +90,12 @@ class Observer(Protocol):
 
     def committed(self, partition: int, *, accepted: bool) -> None:
         """What the group said to a commit."""
+
+    def passed_over(self, partition: int) -> None:
+        """Records that are lost are folded by nobody, because an operator said so."""
+
+    def ended_by_record(self, partition: int) -> None:
+        """The process before this one ended while it folded a record."""
 
     def watched(self, model: Model) -> None:
         """A model as its checkpoint has it."""

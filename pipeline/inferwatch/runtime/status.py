@@ -141,6 +141,14 @@ class Status:
         else:
             self.metrics.fenced.inc()
 
+    def passed_over(self, partition: int) -> None:
+        """Records that are lost are folded by nobody."""
+        self.metrics.gaps.inc()
+
+    def ended_by_record(self, partition: int) -> None:
+        """Told by the successor: who dies is not scraped any more."""
+        self.metrics.fold_errors.inc()
+
     def watched(self, model: Model) -> None:
         """A model as its checkpoint has it."""
         metrics, state = self.metrics, model.state

@@ -50,6 +50,10 @@ class Metrics:
             for kind in kinds:
                 getattr(self, name).labels(kind)
         self.fenced = Counter("fenced", "Commits that the group refused", **within)
+        self.gaps = Counter("gap", "Stretches of the log that were lost and passed over", **within)
+        self.fold_errors = Counter(
+            "fold_errors", "Records that ended a process, as its successor found", **within
+        )
         self.state_written = Counter(
             "state_written_bytes", "Bytes of state written by checkpoints", **within
         )

@@ -97,7 +97,7 @@ def raw_labels(
 def raw_event(
     event: Any, *, offset: int = 0, partition: int = 0, time_ms: int = TIME_MS
 ) -> RawRecord:
-    """A small event: Resource, Deploy, Verdict, MonitorChange or Skip."""
+    """A small event: Resource, Deploy, Verdict, MonitorChange, Skip or Gap."""
     words = {"MonitorChange": "monitor"}
     word = words.get(type(event).__name__, type(event).__name__.lower())
     body = msgspec.json.encode(event)

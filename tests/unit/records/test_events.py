@@ -7,7 +7,7 @@ import pytest
 
 from inferwatch.records.decode import EVENTS, decode
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import Deploy, MonitorChange, Resource, Skip, Tick, Verdict
+from inferwatch.records.events import Deploy, Gap, MonitorChange, Resource, Skip, Tick, Verdict
 from inferwatch.records.raw import JSON, RawRecord, headers
 
 AT = {"model": "m", "time_ms": 1_700_000_000_000}
@@ -17,6 +17,7 @@ SMALLEST = {
     "verdict": Verdict(**AT, fingerprint="f", verdict="ack"),
     "monitor": MonitorChange(model="m", definition=Definition()),
     "skip": Skip(offset=7),
+    "gap": Gap(from_offset=3, to_offset=9),
 }
 FULL = {
     "resource": msgspec.structs.replace(
@@ -34,6 +35,7 @@ FULL = {
     ),
     "monitor": msgspec.structs.replace(SMALLEST["monitor"], from_offset=0),
     "skip": msgspec.structs.replace(SMALLEST["skip"], why="died"),
+    "gap": msgspec.structs.replace(SMALLEST["gap"], why="retention"),
 }
 
 

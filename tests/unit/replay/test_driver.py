@@ -12,10 +12,11 @@ from inferwatch.core.output import Output
 from inferwatch.errors import ConfigError, Reason, UsageError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
+from inferwatch.records.events import Gap
 from inferwatch.records.raw import RawRecord
 from inferwatch.replay import driver, table
 from inferwatch.replay.digest import ConflictError
-from inferwatch.testing.builders import raw_inference, raw_labels
+from inferwatch.testing.builders import raw_event, raw_inference, raw_labels
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "car-loan"
 MODELS = ["team/a", "team/b", "team/c"]
@@ -225,3 +226,16 @@ def test_an_exact_window_without_its_columns_is_refused():
     rows = table.records(table.read(EXAMPLE / "analysis.csv.gz", columns), 30_000)
     with pytest.raises(ConfigError, match="needs the columns of profile"):
         driver.run(rows, loaded.definition, {}, lambda _: None)
+
+
+def test_a_stretch_that_the_workers_passed_over_is_counted():
+    """Once each, however often it was written; it changes no window and is a row that was read."""
+    records = log("team/a")
+    last = records[-1].offset
+    one, other = Gap(from_offset=3, to_offset=5), Gap(from_offset=6, to_offset=7)
+    gaps = [raw_event(gap, offset=last + 1 + at) for at, gap in enumerate([one, one, other])]
+    summary, written = run([*records, *gaps])
+    without, as_before = run(records)
+    assert (summary.gaps, without.gaps) == (2, 0)
+    assert (summary.digest, written) == (without.digest, as_before)
+    assert summary.ok == without.ok + 3

@@ -237,6 +237,7 @@ class Link:
 
     def __init__(self, process: Process) -> None:
         self._process, self._broker = process, process.broker
+        self._partitions = process.broker.partitions
         self.writer = f"{process.chance.getrandbits(32):08x}"
         self.trying: RawRecord | None = None
         self.fail_commit = ""
@@ -297,7 +298,12 @@ class Link:
         return found, end
 
     def partitions(self) -> int:
-        """Partitions of the events topic."""
+        """Partitions of the events topic when the process began."""
+        return self._partitions
+
+    async def partitions_now(self) -> int:
+        """What the brokers say."""
+        await self._process.alive()
         return self._broker.partitions
 
     def generation(self) -> int | None:
@@ -352,6 +358,12 @@ class Quiet:
         """Heard."""
 
     def committed(self, partition: int, *, accepted: bool) -> None:
+        """Heard."""
+
+    def passed_over(self, partition: int) -> None:
+        """Heard."""
+
+    def ended_by_record(self, partition: int) -> None:
         """Heard."""
 
     def watched(self, model: Model) -> None:
