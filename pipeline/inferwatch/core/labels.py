@@ -6,13 +6,13 @@ hash, the same on both sides, and `sampled` says which share that is.
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.columns import Block
+from inferwatch.core.sample import kept
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.rows import Codes, Floats
 
@@ -169,12 +169,7 @@ class Join:
         """Mask of the rows that take part; None while all do."""
         if not self.state.shift:
             return None
-        bound = _bound(self.state.shift)
-        return np.array([id_hash(id_) < bound for id_ in block.ids], np.bool_)
-
-    def keeps(self, id_: str) -> bool:
-        """Whether the sample holds this id."""
-        return not self.state.shift or id_hash(id_) < _bound(self.state.shift)
+        return kept(block.ids, self.state.shift)
 
     def predict(self, block: Block, late: NDArray[np.uint16], *, values: bool) -> list[Joined]:
         """Remember the predictions of `block`, of which the sample keeps every row (`sample`).
@@ -260,9 +255,10 @@ class Join:
         versions = sorted(self.index) if version is None else [version]
         added: dict[str, list[int]] = {}
         removed: dict[str, list[tuple[int, int, float]]] = {}
-        rows = zip(ids, label.tolist(), truth.tolist(), time_ms.tolist(), strict=True)
-        for id_, code, value, at_ms in rows:
-            if not self.keeps(id_):
+        mine = kept(ids, self.state.shift)
+        columns = (label.tolist(), truth.tolist(), time_ms.tolist(), mine.tolist())
+        for id_, code, value, at_ms, keeps in zip(ids, *columns, strict=True):
+            if not keeps:
                 continue
             found = False
             for name in versions:
@@ -436,11 +432,13 @@ class Join:
         left: list[tuple[Joined, Joined]] = []
         while self.state.bytes + 100 * len(self.state.early) > most_bytes and self.state.shift < 32:
             self.state.shift += 1
-            bound = _bound(self.state.shift)
-            for id_ in [id_ for id_ in self.state.early if not self.keeps(id_)]:
-                del self.state.early[id_]
+            shift = self.state.shift
+            early = list(self.state.early)
+            for place in np.flatnonzero(~kept(early, shift)).tolist():
+                del self.state.early[early[place]]
             for version, slots in sorted(self.index.items()):
-                gone = sorted(slot for id_, slot in slots.items() if id_hash(id_) >= bound)
+                places = np.array(list(slots.values()), np.int64)
+                gone = np.sort(places[~kept(list(slots), shift)]).tolist()
                 if gone:
                     rows = self.gather(version, gone, -1)
                     known = [slot for slot in gone if self._is_labelled(slot)]
@@ -454,11 +452,11 @@ class Join:
     def _compact(self) -> None:
         """Cut everything anew out of the rows that the sample still keeps."""
         state = self.state
-        slabs, known, bound = state.slabs, self.known, _bound(state.shift)
+        slabs, known = state.slabs, self.known
         state.slabs, state.open, state.answers, state.answered = {}, {}, {}, []
         state.bytes, self.index, self.known = 0, {}, {}
         for key, slab in slabs.items():
-            keep = np.array([id_hash(id_) < bound for id_ in slab.ids], np.bool_)
+            keep = kept(slab.ids, state.shift)
             if not keep.any():
                 continue
             at, base = self._append(_take(slab, keep))
@@ -516,16 +514,6 @@ def _take(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
         value=slab.value[kept] if len(slab.value) else slab.value,
         newest_ms=slab.newest_ms,
     )
-
-
-def id_hash(id_: str) -> bytes:
-    """64 bits that every process gets from the same id."""
-    return blake2b(id_.encode(), digest_size=8).digest()
-
-
-def _bound(shift: int) -> bytes:
-    """Hashes below it begin with `shift` zeros."""
-    return (1 << (64 - shift)).to_bytes(8, "big")
 
 
 def slab_bytes(slab: Slab) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels import adwin, histograms, moments, page_hinkley
+from inferwatch.kernels import adwin, hashing, histograms, moments, page_hinkley
 
 
 def warm() -> None:
@@ -13,6 +13,7 @@ def warm() -> None:
     """
     for kind in (np.float32, np.float64):
         _warm(np.zeros((1, 1), kind))
+    hashing.hashes(np.zeros(1, np.uint8), np.ones(1, np.int64))
 
 
 def _warm(block: NDArray[np.floating]) -> None:

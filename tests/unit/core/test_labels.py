@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from inferwatch.core import columns, labels
-from inferwatch.core.labels import NONE_MS, SLAB_ROWS, Join, Pending, id_hash
+from inferwatch.core.labels import NONE_MS, SLAB_ROWS, Join, Pending
+from inferwatch.core.sample import kept
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Window
@@ -271,18 +272,18 @@ def test_above_the_memory_cap_one_hash_sample_serves_both_sides():
     label(join, ids[:2_000], 1)
     left = join.shrink(join.state.bytes // 3)
     assert join.sampled() == 0.25
-    kept = [id_ for id_ in ids if int.from_bytes(id_hash(id_), "big") >> 62 == 0]
-    assert list(join.index["1"]) == kept
-    assert 850 < len(kept) < 1_150
+    mine = kept(ids, 2)
+    assert list(join.index["1"]) == [id_ for id_, keeps in zip(ids, mine, strict=True) if keeps]
+    assert 850 < mine.sum() < 1_150
     gone, labelled = (sum(len(part.row) for part in parts) for parts in zip(*left, strict=True))
-    assert gone == 4_000 - len(kept)
-    assert labelled == 2_000 - sum(join.keeps(id_) for id_ in ids[:2_000])
+    assert gone == 4_000 - mine.sum()
+    assert labelled == 2_000 - mine[:2_000].sum()
     assert sum((known.at_ms != NONE_MS).sum() for known in join.known.values()) == 2_000 - labelled
-    outside = next(id_ for id_ in ids[2_000:] if id_ not in kept)
+    outside = ids[2_000 + int(np.argmin(mine[2_000:]))]
     assert label(join, [outside], 1) == []
     assert outside not in join.state.early
-    mask = join.sample(block_of(["x1", "x2", "x3"]))
-    assert mask.tolist() == [join.keeps(id_) for id_ in ("x1", "x2", "x3")]
+    others = [f"x{row}" for row in range(50)]
+    assert join.sample(block_of(others)).tolist() == kept(others, 2).tolist()
 
 
 def test_a_sampled_window_says_so_and_keeps_its_coverage_right():
@@ -302,9 +303,9 @@ def test_a_sampled_window_says_so_and_keeps_its_coverage_right():
     log.tick(100_000)
     (record,) = log.windows("fast")
     model = log.partition.models["team/model"]
-    kept = [row for row, id_ in enumerate(ids) if model.join.keeps(id_)]
+    mine = np.flatnonzero(kept(ids, model.state.pending.shift)).tolist()
     assert record.sampled == model.join.sampled() == 0.25
-    assert (record.rows, record.labels, record.coverage) == (2_000, len(kept), 1.0)
-    accuracy = sum(row % 4 > 0 for row in kept) / len(kept)
+    assert (record.rows, record.labels, record.coverage) == (2_000, len(mine), 1.0)
+    accuracy = sum(row % 4 > 0 for row in mine) / len(mine)
     assert record.metrics["accuracy"] == pytest.approx(accuracy)
     assert record.metrics["sampled"] == 0.25
