@@ -71,10 +71,24 @@ def methods() -> dict[str, type[Detector]]:
     :raises ConfigError: a package offers a name that is taken, or a class that cannot be loaded.
     """
     from inferwatch.detectors.adwin import Adwin
+    from inferwatch.detectors.cusum import CUSUM
+    from inferwatch.detectors.ddm import DDM
+    from inferwatch.detectors.eddm import EDDM
+    from inferwatch.detectors.ewma import EWMA
+    from inferwatch.detectors.hddm_a import HDDMA
+    from inferwatch.detectors.hddm_w import HDDMW
+    from inferwatch.detectors.kswin import KSWIN
     from inferwatch.detectors.page_hinkley import PageHinkley
 
     ours: list[type[Detector]] = [
         Adwin,
+        CUSUM,
+        DDM,
+        EDDM,
+        EWMA,
+        HDDMA,
+        HDDMW,
+        KSWIN,
         PageHinkley,
     ]
     found = {one.METHOD.name: one for one in ours}

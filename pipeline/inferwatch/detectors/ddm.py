@@ -1,0 +1,65 @@
+"""DDM: an error rate that rises above its lowest so far by several of its standard deviations.
+
+Decisions are those of `river.drift.binary.DDM` 0.26; its warnings are left out. Values are errors:
+1 wrong, 0 right, or a loss in [0, 1]; what lies outside is clipped.
+
+Finds rises only: a rate that falls is the new lowest. The trap: a model without an error in the
+first `warm_start` values has a lowest rate and deviation of 0, and **its first error alarms**, one
+in 31 or one in a million. The rate is that since the last alarm, so the longer a stream was calm,
+the later a change is found. Cost: the class's METHOD.
+
+Reference: J. Gama, P. Medas, G. Castillo, P. Rodrigues, "Learning with Drift Detection", SBIA 2004.
+"""
+
+from typing import ClassVar
+
+from inferwatch.detectors import Method, Values
+from inferwatch.detectors.limits import whole, within
+from inferwatch.detectors.run import Run
+from inferwatch.kernels import ddm as kernel
+
+
+class DDM:
+    """Detector of one stream.
+
+    :param warm_start: values before the first look, at least 1.
+    :param drift_threshold: distance from the lowest rate, in its standard deviations, above 0.
+    :raises ConfigError: a parameter out of its range.
+    """
+
+    METHOD: ClassVar[Method] = Method(
+        name="ddm",
+        kind="drift",
+        purpose="a rising error rate",
+        source="Gama et al. 2004",
+        rows_min=31,
+        cost_ns=9,
+        state_bytes=110,
+    )
+
+    def __init__(
+        self,
+        *,
+        warm_start: int = 30,
+        drift_threshold: float = 3.0,
+    ) -> None:
+        warm_start = whole("warm_start", warm_start, 1, 10**9)
+        within("drift_threshold", drift_threshold, 0.0, open_ends=True)
+        named = {"warm_start": warm_start, "drift_threshold": float(drift_threshold)}
+        params = kernel.params(warm_start, drift_threshold)
+        self._run = Run("ddm", named, kernel.update, params, kernel.empty())
+
+    def update_many(self, values: Values) -> list[int]:
+        """Feed the next values; indices of those at which a drift was found."""
+        return self._run.update_many(values)
+
+    def snapshot(self) -> bytes:
+        """The whole state."""
+        return self._run.snapshot()
+
+    def restore(self, sealed: bytes) -> None:
+        """Go on from a snapshot.
+
+        :raises ValueError: it is damaged, of another method, or of other parameters.
+        """
+        self._run.restore(sealed)

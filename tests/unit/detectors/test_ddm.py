@@ -1,0 +1,77 @@
+"""DDM by name decides as river's, whatever the parameters and the blocks."""
+
+import numpy as np
+import pytest
+from river.drift.binary import DDM
+
+from inferwatch.detectors import make
+from inferwatch.errors import ConfigError
+from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses
+
+
+def params(seed):
+    """River's defaults, or others."""
+    generator = np.random.default_rng(seed)
+    if seed < 30:
+        return {}
+    return {
+        "warm_start": int(generator.choice([1, 10, 30, 200])),
+        "drift_threshold": float(generator.choice([1.0, 2.0, 3.0, 5.0])),
+    }
+
+
+def rivers(values, **named):
+    """Indices at which river's detector says so."""
+    detector, found = DDM(**named), []
+    for row, value in enumerate(values.tolist()):
+        detector.update(value)
+        if detector.drift_detected:
+            found.append(row)
+    return found
+
+
+@pytest.mark.parametrize("kind", [errors, losses])
+@pytest.mark.parametrize("seed", range(60))
+def test_decisions_are_rivers(seed, kind):
+    """Errors and losses, any parameters, any blocks: the same indices."""
+    values, named = kind(seed), params(seed)
+    made = make("ddm", **named)
+    found = fed_in_blocks(made.update_many, values, BLOCKS[seed % len(BLOCKS)])
+    assert found == rivers(values, **named)
+
+
+def test_there_was_something_to_decide():
+    """On the streams above river finds drifts, in most of them and in some dozens of times."""
+    found = [len(rivers(errors(seed), **params(seed))) for seed in range(0, 60, 3)]
+    assert sum(n > 0 for n in found) > 8 and max(found) > 5
+
+
+def test_the_first_error_after_a_perfect_start_alarms():
+    """The trap that the docstring names: after 1,000 right answers the first wrong one alarms."""
+    values = np.zeros(1_200)
+    values[1_000] = 1.0
+    assert make("ddm").update_many(values) == [1_000] == rivers(values)
+
+
+def test_a_falling_rate_is_no_drift():
+    """One direction only, as documented."""
+    generator = np.random.default_rng(3)
+    values = np.concatenate([generator.random(2_000) < 0.4, generator.random(2_000) < 0.05])
+    assert make("ddm").update_many(values.astype(np.float64)) == []
+
+
+def test_values_outside_are_clipped():
+    """2 is an error as 1 is, −1 none, so a square root is never taken of less than nothing."""
+    values = errors(10)
+    wild = np.where(values == 1.0, 2.0, -1.0)
+    assert make("ddm").update_many(wild) == make("ddm").update_many(values) != []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("warm_start", 0), ("warm_start", 2.5), ("drift_threshold", 0)]
+)
+def test_a_parameter_out_of_range_is_named(key, value):
+    """Key and fix are in the error."""
+    with pytest.raises(ConfigError) as caught:
+        make("ddm", **{key: value})
+    assert caught.value.key == key and caught.value.fix
