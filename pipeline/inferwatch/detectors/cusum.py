@@ -5,9 +5,9 @@ Best for a shift of 2k standard deviations.
 
 Run lengths of independent normal values, target and sd given: k 0.5, h 4: 168 values between false
 alarms, 8.4 to find one standard deviation; h 5, the default and the textbook's: 465 and 10.4; h 8:
-about 10,000 and 16; **h 10: about 70,000 and 20, the least for a long stream**. A level learnt from
-100 values is off by a tenth of a deviation, which divides the run length by 2 to 5; heavy tails and
-neighbours that correlate shorten it more. Learning goes on while all values are equal.
+9,500 and 16; **h 10: 70,000 and 20, the least for a long stream**. A level learnt from 100 values
+is off by a tenth of a deviation: half of the runs end within 240 values instead of 320. Heavy tails
+and neighbours that correlate shorten them more. Learning goes on while all values are equal.
 
 What was given stays; what was learnt is learnt anew after an alarm, so each lasting shift is one
 alarm. With a given target a shift that stays alarms again and again, as charts do.

@@ -7,7 +7,8 @@ samples depends on their largest difference of ranks alone, so it is a limit on 
 beforehand.
 
 Finds changes of shape, spread and level. A test at each value is many tests: at the defaults it
-alarms about twice in 1,000 values without a change, and `clock` or a smaller `alpha` is the remedy.
+alarms 1.3 times in 1,000 values without a change, as river's does; with `clock` 10 it is 0.2 times,
+with an `alpha` of 10⁻⁴ too 0.03 times.
 Cost: a test is two sorts of `stat_size` values; a `clock` of k looks only at each k-th value, which
 divides the cost by k and delays a finding by up to k − 1.
 
