@@ -44,6 +44,7 @@ class Reason(enum.StrEnum):
     BAD_TIME = "bad_time"
     LABEL_INVALID = "label_invalid"
     KEY_MISMATCH = "key_mismatch"
+    TOO_MANY_MODELS = "too_many_models"
     FATAL = "fatal"
 
 

@@ -29,6 +29,7 @@ from inferwatch.testing.alerts import alert_record
 from inferwatch.testing.receiver import Answer, Receiver
 from inferwatch.testing.simulation import run
 from inferwatch.testing.simulation.process import Process
+from inferwatch.testing.simulation.run import FULL
 
 SEEDS = 60
 pytestmark = pytest.mark.slow
@@ -168,6 +169,17 @@ def repeats_forgotten(patch):
     patch.setattr(emitters, "accept", lambda *_: True)
 
 
+def a_full_partition_forgotten(patch):
+    """17: a restored partition counts only the models that it has met since."""
+    restore = Partition.restore
+
+    def planted(self, pieces):
+        self.models_max += 1
+        return restore(self, pieces)
+
+    patch.setattr(Partition, "restore", planted)
+
+
 def outputs_out_of_order(patch):
     """14: a later transition overtakes an earlier one."""
     emit = Delivery._emit
@@ -192,6 +204,7 @@ BUGS: dict[Patch, tuple[str, ...]] = {
     commit_of_the_largest_offset: ("kill",),
     watermark_outside_the_state: ("kill",),
     repeats_forgotten: (),
+    a_full_partition_forgotten: (FULL, "kill"),
     outputs_out_of_order: (),
 }
 """Each with the faults under which it shows, so that few seeds find it."""

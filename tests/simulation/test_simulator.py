@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from inferwatch.testing.simulation import POINTS, run
+from inferwatch.testing.simulation.run import FULL
 
 SEEDS = range(16)
 
@@ -20,6 +21,17 @@ def test_faults_leave_no_trace(seed):
     assert result.failures == []
     assert result.rows > 2_000
     assert sum(result.faults.values()) >= 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_workers_and_replay_agree_on_which_models_are_taken(seed):
+    """Partitions that take one model, of five: whatever restarts and moves, the first in the log
+    are folded, and the records of all others are dead letters.
+    """
+    result = run(seed, (FULL,))
+    assert result.failures == []
+    assert result.faults[FULL] >= 1
+    assert sum(result.exits.values()) >= 1
 
 
 def test_a_seed_repeats_itself():

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from inferwatch.cli.amounts import count
 from inferwatch.cli.table import table
 from inferwatch.config import estimate, monitors
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.estimate import Estimate, Load
+from inferwatch.core.fold import MODELS_MAX
 from inferwatch.errors import Exit, UsageError
 from inferwatch.records.definition import Definition
 
@@ -25,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", type=int, default=20, metavar="N", help="of one model")
     parser.add_argument("--segments", type=int, default=10, metavar="N", help="values, all columns")
     parser.add_argument("--versions", type=int, default=2, metavar="N", help="that serve at a time")
+    parser.add_argument(
+        "--models-max",
+        type=count,
+        default=MODELS_MAX,
+        metavar="N",
+        help=f"that a worker takes of a partition; {MODELS_MAX}",
+    )
     parser.add_argument("--format", choices=["table", "json"], default="table")
 
 
@@ -48,6 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     heads = ["MATCH", "OPEN PANES", "WAIT FOR LABELS", "JOIN", "REFERENCE", "DETECTORS", "A MODEL"]
     print(table(heads, [_row(match, one) for match, one in found]), end="\n\n")
     _tell(found, arguments.models)
+    models = arguments.models * len(found)
+    partitions = estimate.partitions_for(models, arguments.models_max)
+    print(
+        f"models: {models:,}; a partition takes {arguments.models_max:,} (--models-max): "
+        f"{partitions:,} partitions or more"
+    )
     return Exit.DONE
 
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from inferwatch.cli.amounts import count
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.config import mapping, monitors, profiles
 from inferwatch.config.monitors import Monitors
+from inferwatch.core.fold import MODELS_MAX
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError, Exit, UsageError
 from inferwatch.replay import driver, table, topic
@@ -56,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since", type=_time_ms, metavar="TIME", help="record time of a topic, ISO 8601"
     )
     parser.add_argument("--until", type=_time_ms, metavar="TIME")
+    parser.add_argument(
+        "--models-max",
+        type=count,
+        default=MODELS_MAX,
+        metavar="N",
+        help=f"of a partition of a topic, {MODELS_MAX}: what its workers were told",
+    )
     add_connection(parser)
 
 
@@ -100,7 +109,9 @@ def _topic(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
     rows: Iterator[Any] = topic.records(there, found, recorded_rules=recorded)
     rules = found.definition if recorded else loaded.definition
     values = loaded.values() | _values(arguments.profile)
-    return lambda write: driver.run(rows, rules, values, write, found.skipped, len(found.spans))
+    return lambda write: driver.run(
+        rows, rules, values, write, found.skipped, len(found.spans), arguments.models_max
+    )
 
 
 def _values(paths: Sequence[Path]) -> dict[str, Values]:
@@ -124,8 +135,8 @@ def _tell(summary: driver.Summary, out: Path) -> None:
         f"{sum(summary.duplicate.values())} repeated · {summary.seconds:.1f} s"
     )
     print(f"{summary.windows} windows, {summary.alerts} alert transitions")
-    for transition, count in summary.transitions.items():
-        print(f"  {count:4}  {transition}")
+    for transition, times in summary.transitions.items():
+        print(f"  {times:4}  {transition}")
     if summary.gaps:
         print(f"the workers passed over {summary.gaps} lost stretches: live figures are others")
     print(f"digest {summary.digest}")

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from inferwatch.cli.amounts import seconds
+from inferwatch.cli.amounts import count, seconds
 from inferwatch.cli.connect import add_connection, connection
+from inferwatch.core.fold import MODELS_MAX
 from inferwatch.runtime import worker
 from inferwatch.runtime.settings import WorkerSettings
 
@@ -41,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="after which a dead worker's partitions move; 10, embedded 3",
     )
     parser.add_argument(
+        "--models-max",
+        type=count,
+        default=MODELS_MAX,
+        metavar="N",
+        help=f"of a partition, {MODELS_MAX}; records of one more model are dead letters",
+    )
+    parser.add_argument(
         "--accept-state-loss",
         action="store_true",
         help="start although the state of a partition is gone",
@@ -60,5 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
             session_timeout_s=arguments.session_timeout or (3.0 if embedded else 10.0),
             http_listen=arguments.http_listen,
             accept_state_loss=arguments.accept_state_loss,
+            models_max=arguments.models_max,
         )
     )

@@ -4,6 +4,8 @@ Bytes were measured on checkpoints of 500-row panes; memory is about the same. T
 upper bound for steady traffic: fewer segments, versions or labels take less.
 """
 
+import math
+
 import msgspec
 
 from inferwatch.core import plan as plans
@@ -87,6 +89,18 @@ def of(definition: Definition, load: Load) -> Estimate:
         * sum(_closings_a_second(one, load) * 3_600 for one in plan.windows),
         series=SERIES_A_MODEL + len(definition.checks),
     )
+
+
+def partitions_for(models: int, models_max: int) -> int:
+    """Partitions among which so many models find a place when each takes `models_max`.
+
+    Names are placed by a hash, so some partitions get more than their share: the mean and four
+    standard deviations of a Poisson count must fit. At least 1; both numbers are positive.
+    """
+    if models <= models_max:
+        return 1
+    share = (math.sqrt(4 + models_max) - 2) ** 2
+    return math.ceil(models / share)
 
 
 def check(definition: Definition) -> None:

@@ -24,7 +24,8 @@ from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap, MonitorChange, Skip, Tick
 from inferwatch.records.raw import SKIPPED, Decoded, RawRecord, Reject
 
-__all__ = ["Counts", "Output", "Partition"]
+__all__ = ["MODELS_MAX", "Counts", "Output", "Partition"]
+MODELS_MAX = 500
 
 
 class Counts(msgspec.Struct):
@@ -47,13 +48,19 @@ class Partition:
     :param values: reference columns by digest, for windows that compare exactly.
     :param partitions: of the topic; a record whose key belongs to another one is sent on to it. 0
         where records come from no topic.
+    :param models_max: of a partition, 0 for no cap: the first in the log are taken, the records of
+        any other are dead letters.
     """
 
     def __init__(
-        self, number: int, values: Mapping[str, Values] | None = None, partitions: int = 0
+        self,
+        number: int,
+        values: Mapping[str, Values] | None = None,
+        partitions: int = 0,
+        models_max: int = 0,
     ) -> None:
         self.number = number
-        self.partitions = partitions
+        self.partitions, self.models_max = partitions, models_max
         self.offset = -1
         self.models: dict[str, Model] = {}
         self.counts = Counts()
@@ -67,7 +74,27 @@ class Partition:
         if self._home(decoded) != self.number:
             return None
         name = getattr(decoded.record, "model", None)
-        return None if name is None or name in self.models else name
+        known = name is None or name in self.models or not self._takes(name)
+        return None if known else name
+
+    def _takes(self, name: str) -> bool:
+        """Whether the model is here, or finds a place.
+
+        A restored partition decides as one that folds the log from its beginning: models that came
+        before a record are in a state, or their first records are folded again before it.
+        """
+        return not self.models_max or name in self.models or len(self.models) < self.models_max
+
+    def _admitted(self, decoded: Decoded) -> Decoded:
+        """A record of one model too many is a reject, whole."""
+        name = getattr(decoded.record, "model", None)
+        if name is None or self._home(decoded) != self.number or self._takes(name):
+            return decoded
+        detail = f"partition {self.number} takes {self.models_max} models"
+        reject = Reject(
+            reason=Reason.TOO_MANY_MODELS, detail=detail, stage="fold", rows=decoded.rows_in
+        )
+        return Decoded(None, (reject,), decoded.rows_in)
 
     def _home(self, decoded: Decoded) -> int:
         """The partition that the record's model belongs to."""
@@ -112,7 +139,7 @@ class Partition:
     def fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
         """Outputs of one record. A record that its model has folded before gives none."""
         self.offset = max(self.offset, raw.offset)
-        decoded = SKIPPED if raw.offset in self._skipped else _validated(decoded)
+        decoded = SKIPPED if raw.offset in self._skipped else self._admitted(_validated(decoded))
         self.counts.in_ += decoded.rows_in
         outputs = dead_outputs(raw, decoded.rejects)
         rejected = 0

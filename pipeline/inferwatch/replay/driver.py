@@ -95,10 +95,11 @@ def run(
     write: Callable[[Output], None],
     skipped: Collection[tuple[int, int]] = (),
     partition_count: int = 0,
+    models_max: int = 0,
 ) -> Summary:
     """Fold every record but those `skipped` (partition, offset); `write` gets each unique output
     once. `partition_count` is that of a recorded topic, whose misplaced records count where they
-    were sent on to.
+    were sent on to; `models_max` what its workers took of models in a partition, 0 for no cap.
 
     :raises ConflictError: one id came with two contents.
     :raises ConfigError: an exact window needs reference columns that `values` lacks.
@@ -113,7 +114,7 @@ def run(
         partition = partitions.get(raw.partition)
         if partition is None:
             partition = partitions[raw.partition] = Partition(
-                raw.partition, values, partition_count
+                raw.partition, values, partition_count, models_max
             )
             for number, offset in skipped:
                 if number == raw.partition:

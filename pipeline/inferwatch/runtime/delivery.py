@@ -23,7 +23,7 @@ from typing import TypeVar
 import msgspec
 
 from inferwatch.core import snapshot
-from inferwatch.core.fold import Output, Partition
+from inferwatch.core.fold import MODELS_MAX, Output, Partition
 from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
@@ -55,11 +55,12 @@ class Delivery:
         *,
         on_embedded: bool = False,
         accept_state_loss: bool = False,
+        models_max: int = MODELS_MAX,
         pace_bytes_s: float = PACE_BYTES_S,
     ) -> None:
         self.link, self.rules, self.observer = link, rules, observer
         self.embedded, self.accept_state_loss = on_embedded, accept_state_loss
-        self.pace_bytes_s = pace_bytes_s
+        self.models_max, self.pace_bytes_s = models_max, pace_bytes_s
         self.owned: dict[int, Owned] = {}
         self.lock = asyncio.Lock()
         self.quota = letters.Quota()
@@ -102,7 +103,7 @@ class Delivery:
         try:
             found = checkpoints.gather(records)
             continuity.check_placement(number, [*found.states, *found.definitions], partitions)
-            partition = Partition(number, self.rules.values(), partitions)
+            partition = Partition(number, self.rules.values(), partitions, self.models_max)
             for state in found.states.values():
                 partition.restore(state)
             gap = continuity.check_log(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferwatch.connection import Connection
+from inferwatch.core.fold import MODELS_MAX
 from inferwatch.errors import ConfigError
 
 
@@ -23,6 +24,7 @@ class WorkerSettings:
     session_timeout_s: float = 10.0
     http_listen: str = "127.0.0.1:0"
     accept_state_loss: bool = False
+    models_max: int = MODELS_MAX
 
     @property
     def group(self) -> str:
@@ -33,7 +35,7 @@ class WorkerSettings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "WorkerSettings":
         """What `INFERWATCH_*` says.
 
-        :raises ConfigError: no broker is named.
+        :raises ConfigError: no broker is named, or a number is none.
         """
         connection = Connection.from_environment(environment)
         if connection is None:
@@ -50,7 +52,19 @@ class WorkerSettings:
             embedded=embedded,
             session_timeout_s=3.0 if embedded else 10.0,
             http_listen=environment.get("INFERWATCH_HTTP_LISTEN", "127.0.0.1:0"),
+            models_max=_models_max(environment),
         )
+
+
+def _models_max(environment: Mapping[str, str]) -> int:
+    said = environment.get("INFERWATCH_MODELS_MAX", str(MODELS_MAX))
+    if not said.isdecimal() or int(said) < 1:
+        raise ConfigError(
+            f"'{said}' is no number of models",
+            key="INFERWATCH_MODELS_MAX",
+            fix=f"leave it out for {MODELS_MAX}, or name a positive number",
+        )
+    return int(said)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ where nothing moves although something should, or what was folded is not made sa
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,9 +18,11 @@ import msgspec
 from inferwatch.core.fold import Counts, Output, Partition
 from inferwatch.core.model import Model
 from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
+from inferwatch.errors import Reason
 from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
 
+log = logging.getLogger("inferwatch.worker")
 READY_S = 30.0
 STALLED_S = 60.0
 UNSAVED_S = 120.0
@@ -115,6 +118,10 @@ class Status:
         before = self._counted.get(partition.number) or Counts()
         metrics.in_rows.inc(now.in_ - before.in_)
         metrics.ok.inc(now.ok - before.ok)
+        full = Reason.TOO_MANY_MODELS
+        if full in now.rejected and full not in before.rejected:
+            said = "partition %d takes no more models: records of others become dead letters"
+            log.warning(said, partition.number)
         for reason, rows in now.rejected.items():
             metrics.rejected.labels(reason.value).inc(rows - before.rejected.get(reason, 0))
         for kind, rows in now.duplicate.items():

@@ -50,6 +50,7 @@ def make(settings: WorkerSettings) -> faust.App:
         status,
         on_embedded=settings.embedded,
         accept_state_loss=settings.accept_state_loss,
+        models_max=settings.models_max,
     )
     attach(
         app,

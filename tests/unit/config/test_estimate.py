@@ -1,5 +1,7 @@
 """The estimate is an upper bound that is not far off, and what no worker could hold is refused."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from inferwatch.config import estimate, monitors
 from inferwatch.config.estimate import Load
 from inferwatch.core import snapshot
 from inferwatch.core.fold import Partition
+from inferwatch.core.placement import partition_of
 from inferwatch.errors import ConfigError, Exit
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
@@ -109,3 +112,28 @@ def test_plan_prints_what_to_expect(capsys):
     assert "(default checks)" in told
     assert "workers or more" in told
     assert main(["plan", "--rows-per-s", "0"]) == Exit.USAGE
+
+
+@pytest.mark.parametrize("models_max", [50, 200, 500])
+@pytest.mark.parametrize("models", [100, 1_000, 12_000])
+def test_models_find_a_place_among_the_partitions_named(models, models_max):
+    """Placed as Kafka places them, no partition gets more than it takes; half as many would not
+    do.
+    """
+    partitions = estimate.partitions_for(models, models_max)
+
+    def fullest(among: int) -> int:
+        places = Counter(partition_of(f"team/model-{number}", among) for number in range(models))
+        return max(places.values())
+
+    assert fullest(partitions) <= models_max
+    assert partitions == 1 or fullest(max(1, partitions // 2)) > models_max
+    assert (partitions == 1) == (models <= models_max)
+
+
+def test_plan_says_how_many_partitions_the_models_need(capsys):
+    """By the cap that a worker has, or would be given."""
+    assert main(["plan", "--models", "500"]) == Exit.DONE
+    assert "a partition takes 500 (--models-max): 1 partitions or more" in capsys.readouterr().out
+    assert main(["plan", "--models", "500", "--models-max", "100"]) == Exit.DONE
+    assert f"{estimate.partitions_for(500, 100)} partitions or more" in capsys.readouterr().out

@@ -166,3 +166,58 @@ def test_models_are_placed_as_kafka_places_keys(key, expected):
     signed = placement.murmur2(key.encode())
     assert (signed - (1 << 32) if signed >= 1 << 31 else signed) == expected
     assert placement.partition_of(key, 24) == (expected & 0x7FFFFFFF) % 24
+
+
+def test_a_full_partition_takes_no_more_models():
+    """The first in the log are folded; every record of another one is a dead letter, whole, and
+    none of it is lost from the count.
+    """
+    partition = Partition(0, models_max=2)
+    last = batch(6, model="c", time_ms=[TIME_MS, 5, TIME_MS])
+    outputs = fold(
+        partition,
+        *(batch(offset, model=name) for offset, name in enumerate("abcaba")),
+        last,
+        raw_event(Deploy(model="c", version="2", time_ms=TIME_MS), offset=7),
+    )
+    assert list(partition.models) == ["a", "b"]
+    assert (partition.counts.ok, partition.counts.rejected) == (15, {Reason.TOO_MANY_MODELS: 7})
+    assert partition.counts.conserved()
+    assert [(one.kind, one.id) for one in outputs] == [
+        ("dead", f"events.v1-0-{offset}") for offset in (2, 6, 7)
+    ]
+    assert outputs[1].value == last.value
+    assert partition.undefined(decode(batch(8, model="c"))) is None
+    assert partition.undefined(decode(batch(8, model="a"))) is None
+
+
+def test_a_restored_partition_refuses_whom_the_first_one_refused():
+    """Whatever part of the states a checkpoint has, and from wherever the log is read again."""
+    names = "abacbdcadb"
+    records = [batch(offset, model=name) for offset, name in enumerate(names)]
+    whole = Partition(0, models_max=2)
+    letters = {output.id for output in fold(whole, *records)}
+    assert len(letters) == sum(name in "cd" for name in names)
+    for end in range(len(records) + 1):
+        first = Partition(0, models_max=2)
+        fold(first, *records[:end])
+        for saved in ([], ["a"], ["b"], ["a", "b"]):
+            again = Partition(0, models_max=2)
+            kept = [name for name in saved if name in first.models]
+            for name in kept:
+                again.restore(snapshot.cut(first.models[name]))
+            unsaved = [names.index(name) for name in first.models if name not in kept]
+            start = min([end, *unsaved])
+            found = {output.id for output in fold(again, *records[start:])}
+            assert found == {id_ for id_ in letters if int(id_.rpartition("-")[2]) >= start}
+            assert {name: snapshot.cut(one) for name, one in again.models.items()} == {
+                name: snapshot.cut(one) for name, one in whole.models.items()
+            }
+
+
+def test_a_model_of_another_partition_takes_no_place():
+    """Its record is sent on; the cap is that of the partition where it belongs."""
+    home = placement.partition_of("team/model", 8)
+    partition = Partition((home + 1) % 8, partitions=8, models_max=1)
+    (sent,) = fold(partition, batch(0, partition=partition.number))
+    assert (sent.kind, partition.counts.rejected) == ("forward", {})

@@ -4,6 +4,7 @@ import json
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from inferwatch.config import mapping, monitors
@@ -239,3 +240,17 @@ def test_a_stretch_that_the_workers_passed_over_is_counted():
     assert (summary.gaps, without.gaps) == (2, 0)
     assert (summary.digest, written) == (without.digest, as_before)
     assert summary.ok == without.ok + 3
+
+
+def test_a_replay_takes_the_models_that_the_workers_took():
+    """Partition by partition the first in the log; the rest is rejected with the same reason."""
+    records = [record for model in MODELS for record in log(model)]
+    placed = [
+        msgspec.structs.replace(record, offset=offset) for offset, record in enumerate(records)
+    ]
+    summary, written = run(placed, models_max=2)
+    without, _ = run(placed)
+    assert summary.rejected == {"too_many_models": without.rows // 3}
+    assert summary.rows == without.rows == summary.ok + without.rows // 3
+    models = {json.loads(output.value)["model"] for output in written if output.kind == "window"}
+    assert models == set(MODELS[:2])

@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, Request
 
 from inferwatch.connection import Connection
 from inferwatch.errors import TransientError
+from inferwatch.runtime import kafka_link
 from inferwatch.runtime.kafka_link import KafkaLink
 
 
@@ -41,3 +42,33 @@ def test_brokers_that_are_away_are_no_bug(error, meaning):
 
     with pytest.raises(meaning):
         asyncio.run(write())
+
+
+class Known:
+    """What a client knows of the cluster; a new look finds `now`, or nobody answers."""
+
+    def __init__(self, now: int | None) -> None:
+        self.now, self.found = now, 4
+        self.client = self.cluster = self
+
+    def force_metadata_update(self):
+        """A new look."""
+        answer = asyncio.get_running_loop().create_future()
+        if self.now is not None:
+            self.found = self.now
+            answer.set_result(True)
+        return answer
+
+    def partitions_for_topic(self, topic):
+        """None for a topic that is not there."""
+        return set(range(self.found)) or None
+
+
+@pytest.mark.parametrize(("now", "wanted"), [(4, 4), (8, 8), (None, 4), (0, 4)])
+def test_partitions_are_looked_up_anew(now, wanted, monkeypatch):
+    """Those of the moment; those of the start where no broker answers or the topic is gone."""
+    monkeypatch.setattr(kafka_link, "LOOK_S", 0.01)
+    link = KafkaLink(None, Connection("127.0.0.1:1"), "group", None)
+    link._producer, link._partitions = Known(now), 4
+    assert asyncio.run(link.partitions_now()) == wanted
+    assert link.partitions() == 4

@@ -36,6 +36,7 @@ def test_every_variable_is_read():
         "INFERWATCH_HTTP_LISTEN": "0.0.0.0:80",
         "INFERWATCH_CHANNELS": "c.yaml",
         "INFERWATCH_EMBEDDED": "1",
+        "INFERWATCH_MODELS_MAX": "7",
     }
     worker = WorkerSettings.from_environment(environment)
     assert worker == WorkerSettings(
@@ -44,6 +45,7 @@ def test_every_variable_is_read():
         embedded=True,
         session_timeout_s=3.0,
         http_listen="0.0.0.0:80",
+        models_max=7,
     )
     notifier = NotifierSettings.from_environment(environment)
     assert notifier == NotifierSettings(
@@ -53,6 +55,13 @@ def test_every_variable_is_read():
         session_timeout_s=3.0,
         http_listen="0.0.0.0:80",
     )
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "many", ""])
+def test_a_number_of_models_that_is_none_is_told(said):
+    """By the name of the variable: a worker that took none would lose every record."""
+    with pytest.raises(ConfigError, match="INFERWATCH_MODELS_MAX"):
+        WorkerSettings.from_environment(SERVER | {"INFERWATCH_MODELS_MAX": said})
 
 
 def test_each_set_of_topics_has_groups_of_its_own():

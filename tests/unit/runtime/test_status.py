@@ -11,10 +11,12 @@ import pytest
 from inferwatch.core.fold import Partition
 from inferwatch.errors import Exit
 from inferwatch.records.decode import decode
+from inferwatch.records.definition import Definition
 from inferwatch.runtime import health, status, watchdog
 from inferwatch.runtime.status import Status
 from inferwatch.telemetry.metrics import MODELS_MAX, OTHER, Metrics
 from inferwatch.testing import streams
+from inferwatch.testing.builders import raw_inference
 
 
 class Clock:
@@ -214,3 +216,26 @@ def test_the_watchdog_ends_what_is_stalled(found, clock):
     watchdog.start(found, lambda: False, die)
     assert told.wait(10)
     assert ended == [(Exit.STALLED, "no progress for 60 s")]
+
+
+def test_a_full_partition_is_told_once_and_counted(found, caplog):
+    """Rows of models too many by their reason; the log says it once, not for every record."""
+    partition = Partition(0, models_max=1)
+    with caplog.at_level("WARNING", "inferwatch.worker"):
+        for offset, model in enumerate(["a", "b", "b", "c"]):
+            raw = raw_inference(model=model, n=3, offset=offset)
+            decoded = decode(raw)
+            if name := partition.undefined(decoded):
+                partition.define(name, Definition(), offset)
+            found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+    assert caplog.text.count("takes no more models") == 1
+    sample = found.metrics.rejected.labels("too_many_models")
+    assert sample._value.get() == 9
+
+
+def test_what_is_lost_is_counted(found):
+    """A stretch that was passed over, and a death that a record was to blame for."""
+    found.passed_over(0)
+    found.ended_by_record(0)
+    found.ended_by_record(1)
+    assert (found.metrics.gaps._value.get(), found.metrics.fold_errors._value.get()) == (1, 2)

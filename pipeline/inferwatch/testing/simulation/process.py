@@ -62,11 +62,14 @@ class Process:
         chance: Random,
         faults: Counter[str],
         pace_bytes_s: float,
+        models_max: int = 0,
     ) -> None:
         self.name = name
         self.broker, self.points, self.chance, self.faults = broker, points, chance, faults
         self.link = Link(self)
-        self.delivery = Delivery(self.link, rules, Quiet(), pace_bytes_s=pace_bytes_s)
+        self.delivery = Delivery(
+            self.link, rules, Quiet(), pace_bytes_s=pace_bytes_s, models_max=models_max
+        )
         self.outbox = Outbox(broker)
         self.generation: int | None = None
         self.rejoining = True
