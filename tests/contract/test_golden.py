@@ -20,6 +20,7 @@ from inferwatch.records.batch import SCHEMA, InferenceBatch, LabelBatch, encode
 from inferwatch.records.decode import EVENTS, OUTPUTS, decode
 from inferwatch.records.outputs import AlertRecord, WindowRecord, canonical
 from inferwatch.records.raw import MSGPACK, PREFIX, RawRecord, headers
+from inferwatch.records.ids import Ids
 from inferwatch.records.rows import Rows, Truths, Words
 
 SCHEMAS = Path(__file__).parent.parent.parent / "schemas"
@@ -120,6 +121,8 @@ def _column(value):
         return [None if code < 0 else value.words[code] for code in value.codes.tolist()]
     if isinstance(value, dict):
         return {name: _column(item) for name, item in value.items()}
+    if isinstance(value, Ids):
+        return list(value)
     return value.tolist() if hasattr(value, "tolist") else value
 
 

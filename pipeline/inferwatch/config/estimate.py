@@ -22,7 +22,7 @@ CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_000
 REFERENCE_FEATURE_BYTES = 1_700
 DETECTOR_BYTES = 2_000
-ROW_BYTES = 62  # an id of 20 characters and the columns of the join
+ROW_BYTES = 68  # an id of 20 characters and the columns of the join
 CLOSED_MAX = 50_000
 SERIES_A_MODEL = 4
 

@@ -8,7 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core import sample
+from inferwatch.core.sample import Hashes
 from inferwatch.records.definition import ModelFacts, Task
+from inferwatch.records.ids import Ids
 from inferwatch.records.rows import Codes, Floats, Rows, Words
 
 FEATURES_MAX = 5_000
@@ -42,7 +45,8 @@ class Block(msgspec.Struct):
     """
 
     version: str
-    ids: list[str]
+    ids: Ids
+    hashes: Hashes
     time_ms: NDArray[np.int64]
     before_ms: NDArray[np.int64]
     row: NDArray[np.int64]
@@ -58,10 +62,10 @@ class Block(msgspec.Struct):
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
         """The rows that `keep` picks."""
-        ids = self.ids[keep] if isinstance(keep, slice) else _pick(self.ids, keep)
         return Block(
             version=self.version,
-            ids=ids,
+            ids=self.ids.take(keep),
+            hashes=self.hashes[keep],
             time_ms=self.time_ms[keep],
             before_ms=self.before_ms[keep],
             row=self.row[keep],
@@ -78,10 +82,6 @@ class Block(msgspec.Struct):
             segments={name: codes[keep] for name, codes in self.segments.items()},
             offset=self.offset,
         )
-
-
-def _pick(values: list[str], keep: NDArray[np.bool_]) -> list[str]:
-    return [value for value, kept in zip(values, keep.tolist(), strict=True) if kept]
 
 
 def align(
@@ -101,6 +101,7 @@ def align(
     return Block(
         version=rows.version,
         ids=rows.ids,
+        hashes=sample.hashes(rows.ids),
         time_ms=time_ms,
         before_ms=before_ms,
         row=np.arange(first_row, first_row + rows.n, dtype=np.int64),

@@ -11,14 +11,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core import sample
 from inferwatch.core.columns import Block
-from inferwatch.core.sample import kept
+from inferwatch.core.id_index import IdIndex
 from inferwatch.core.watermark import UNSET
+from inferwatch.records.ids import Ids, concat, pack
 from inferwatch.records.rows import Codes, Floats
 
 ROW_BITS = 20
 ROW_MASK = (1 << ROW_BITS) - 1
-ROW_BYTES = 30
+ROW_BYTES = 34
 ANSWER_BYTES = 20
 SLAB_ROWS = 1_024
 NONE_MS = -1
@@ -32,7 +34,7 @@ class Slab(msgspec.Struct):
     """
 
     version: str
-    ids: list[str]
+    ids: Ids
     row: NDArray[np.int64]
     time_ms: NDArray[np.int64]
     predicted: Codes
@@ -143,10 +145,10 @@ class Join:
 
     def __init__(self, state: Pending) -> None:
         self.state = state
-        self.index: dict[str, dict[str, int]] = {}
+        self.index: dict[str, IdIndex] = {}
         self.known: dict[int, Known] = {}
         for key, slab in state.slabs.items():
-            self._index(key, 0, slab.version, slab.ids)
+            self._index(slab.version).put(sample.hashes(slab.ids), key << ROW_BITS)
             self.known[key] = _unknown(len(slab.ids), len(slab.value))
         for piece in state.answers.values():
             truth = piece.truth if len(piece.truth) else np.full(len(piece.slot), np.nan)
@@ -156,10 +158,11 @@ class Join:
         for answer in state.answered:
             self._learn(*answer)
 
-    def _index(self, key: int, base: int, version: str, ids: list[str]) -> None:
-        first = key << ROW_BITS | base
-        slots = self.index.setdefault(version, {})
-        slots.update(zip(ids, range(first, first + len(ids)), strict=True))
+    def _index(self, version: str) -> IdIndex:
+        found = self.index.get(version)
+        if found is None:
+            found = self.index[version] = IdIndex()
+        return found
 
     def sampled(self) -> float:
         """Share of ids that take part."""
@@ -169,15 +172,13 @@ class Join:
         """Mask of the rows that take part; None while all do."""
         if not self.state.shift:
             return None
-        return kept(block.ids, self.state.shift)
+        return sample.kept(block.hashes, self.state.shift)
 
     def predict(self, block: Block, late: NDArray[np.uint16], *, values: bool) -> list[Joined]:
         """Remember the predictions of `block`, of which the sample keeps every row (`sample`).
 
         Gives those whose label was here already.
         """
-        slots = self.index.setdefault(block.version, {})
-        before = len(slots)
         key, base = self._append(
             Slab(
                 version=block.version,
@@ -192,8 +193,9 @@ class Join:
                 newest_ms=int(block.time_ms.max()),
             )
         )
-        self.state.collisions += len(block.ids) - (len(slots) - before)
-        return self._meet(block, key << ROW_BITS | base)
+        first = key << ROW_BITS | base
+        self.state.collisions += self._index(block.version).put(block.hashes, first)
+        return self._meet(block, first)
 
     def _append(self, rows: Slab) -> tuple[int, int]:
         """Put rows behind those of their version; gives the slab and the place of the first."""
@@ -219,7 +221,6 @@ class Join:
         if state.slabs[key].full():
             del state.open[rows.version]
         state.bytes += slab_bytes(rows)
-        self._index(key, base, rows.version, rows.ids)
         return key, base
 
     def _meet(self, block: Block, first: int) -> list[Joined]:
@@ -227,11 +228,12 @@ class Join:
         if not early:
             return []
         met = []
+        newest = self.index[block.version].get(block.hashes) - first
         for row, id_ in enumerate(block.ids):
             label = early.get(id_)
             if label is None or label.version not in (None, block.version):
                 continue
-            if self.index[block.version].get(id_) != first + row:
+            if newest[row] != row:
                 continue
             del early[id_]
             self._write(first + row, label.label, label.truth, label.time_ms)
@@ -240,7 +242,7 @@ class Join:
 
     def label(
         self,
-        ids: list[str],
+        ids: Ids,
         version: str | None,
         label: Codes,
         truth: Floats,
@@ -255,23 +257,30 @@ class Join:
         versions = sorted(self.index) if version is None else [version]
         added: dict[str, list[int]] = {}
         removed: dict[str, list[tuple[int, int, float]]] = {}
-        mine = kept(ids, self.state.shift)
-        columns = (label.tolist(), truth.tolist(), time_ms.tolist(), mine.tolist())
-        for id_, code, value, at_ms, keeps in zip(ids, *columns, strict=True):
-            if not keeps:
-                continue
+        hashes = sample.hashes(ids)
+        mine = np.flatnonzero(sample.kept(hashes, self.state.shift)).tolist()
+        slots = {
+            name: self.index[name].get(hashes).tolist() for name in versions if name in self.index
+        }
+        columns = (label.tolist(), truth.tolist(), time_ms.tolist())
+        for at in mine:
+            code, value, at_ms = (column[at] for column in columns)
             found = False
-            for name in versions:
-                slot = self.index.get(name, {}).get(id_)
-                if slot is None:
+            for name, places in slots.items():
+                slot = places[at]
+                if slot < 0 or not self._is(slot, ids.raw(at)):
                     continue
                 found = True
                 self._apply(name, slot, code, value, at_ms, oldest_ms, added, removed)
             if not found:
                 since_ms = at_ms if now_ms == UNSET else now_ms
-                self._hold(id_, Early(version, code, value, at_ms, since_ms))
+                self._hold(ids[at], Early(version, code, value, at_ms, since_ms))
         joined = [self._taken_back(name, old) for name, old in removed.items()]
         return joined + [self.gather(name, slots, 1) for name, slots in added.items()]
+
+    def _is(self, slot: int, id_: bytes) -> bool:
+        """Whether the prediction has this very id: two ids may share a hash."""
+        return self.state.slabs[slot >> ROW_BITS].ids.raw(slot & ROW_MASK) == id_
 
     def _apply(
         self,
@@ -419,10 +428,9 @@ class Join:
         del self.known[key]
         if self.state.open.get(slab.version) == key:
             del self.state.open[slab.version]
-        slots = self.index[slab.version]
-        for row, id_ in enumerate(slab.ids):
-            if slots.get(id_) == (key << ROW_BITS | row):
-                del slots[id_]
+        first = key << ROW_BITS
+        slots = np.arange(first, first + len(slab.ids), dtype=np.int64)
+        self.index[slab.version].remove(sample.hashes(slab.ids), slots)
         self.state.bytes -= slab_bytes(slab)
 
     def shrink(self, most_bytes: int) -> list[tuple[Joined, Joined]]:
@@ -434,11 +442,11 @@ class Join:
             self.state.shift += 1
             shift = self.state.shift
             early = list(self.state.early)
-            for place in np.flatnonzero(~kept(early, shift)).tolist():
+            for place in np.flatnonzero(~sample.kept(sample.hashes(pack(early)), shift)).tolist():
                 del self.state.early[early[place]]
-            for version, slots in sorted(self.index.items()):
-                places = np.array(list(slots.values()), np.int64)
-                gone = np.sort(places[~kept(list(slots), shift)]).tolist()
+            for version in sorted(self.index):
+                hashes, slots = self.index[version].items()
+                gone = slots[~sample.kept(hashes, shift)].tolist()
                 if gone:
                     rows = self.gather(version, gone, -1)
                     known = [slot for slot in gone if self._is_labelled(slot)]
@@ -456,10 +464,12 @@ class Join:
         state.slabs, state.open, state.answers, state.answered = {}, {}, {}, []
         state.bytes, self.index, self.known = 0, {}, {}
         for key, slab in slabs.items():
-            keep = kept(slab.ids, state.shift)
+            hashes = sample.hashes(slab.ids)
+            keep = sample.kept(hashes, state.shift)
             if not keep.any():
                 continue
             at, base = self._append(_take(slab, keep))
+            self._index(slab.version).put(hashes[keep], at << ROW_BITS | base)
             for new, row in enumerate(np.flatnonzero(keep).tolist()):
                 answer = known[key]
                 if answer.at_ms[row] != NONE_MS:
@@ -489,7 +499,7 @@ def _joined(first: Slab, then: Slab) -> Slab:
         segments[name] = np.concatenate(parts)
     return Slab(
         version=first.version,
-        ids=first.ids + then.ids,
+        ids=concat(first.ids, then.ids),
         row=np.concatenate([first.row, then.row]),
         time_ms=np.concatenate([first.time_ms, then.time_ms]),
         predicted=np.concatenate([first.predicted, then.predicted]),
@@ -504,7 +514,7 @@ def _joined(first: Slab, then: Slab) -> Slab:
 def _take(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
     return Slab(
         version=slab.version,
-        ids=[id_ for id_, keeps in zip(slab.ids, kept.tolist(), strict=True) if keeps],
+        ids=slab.ids.take(kept),
         row=slab.row[kept],
         time_ms=slab.time_ms[kept],
         predicted=slab.predicted[kept],
@@ -519,4 +529,4 @@ def _take(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
 def slab_bytes(slab: Slab) -> int:
     """Estimate of what the slab takes in a checkpoint."""
     row = ROW_BYTES + 4 * len(slab.segments) + (8 if len(slab.value) else 0)
-    return sum(map(len, slab.ids)) + row * len(slab.ids)
+    return len(slab.ids.data) + row * len(slab.ids)

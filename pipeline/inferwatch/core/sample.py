@@ -4,26 +4,22 @@ Every process gets the same hash from the same id, so predictions and labels kee
 a sample halved is part of the sample before.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.hashing import hashes
+from inferwatch.kernels import hashing
+from inferwatch.records.ids import Ids
 
-NOTHING = np.empty(0, np.uint8)
+Hashes = NDArray[np.uint64]
 
 
-def kept(ids: Sequence[str], shift: int) -> NDArray[np.bool_]:
-    """Mask of the ids that a sample of one in 2^`shift` keeps. Cost: 0.1 µs an id."""
+def hashes(ids: Ids) -> Hashes:
+    """64 bits for each id. Cost: 20 ns an id."""
+    return np.asarray(hashing.hashes(np.ascontiguousarray(ids.data), ids.sizes()))
+
+
+def kept(ids: Hashes, shift: int) -> NDArray[np.bool_]:
+    """Mask of the ids, by their hashes, that a sample of one in 2^`shift` keeps."""
     if not shift:
         return np.ones(len(ids), np.bool_)
-    return np.asarray(id_hashes(ids) >> np.uint64(64 - shift) == 0)
-
-
-def id_hashes(ids: Sequence[str]) -> NDArray[np.uint64]:
-    """64 bits for each id."""
-    encoded = [id_.encode() for id_ in ids]
-    sizes = np.fromiter(map(len, encoded), np.int64, len(encoded))
-    data = np.frombuffer(bytearray(b"".join(encoded)), np.uint8) if sizes.any() else NOTHING
-    return np.asarray(hashes(data, sizes))
+    return np.asarray(ids >> np.uint64(64 - shift) == 0)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels import adwin, hashing, histograms, moments, page_hinkley
+from inferwatch.kernels import adwin, hashing, histograms, index, moments, page_hinkley
 
 
 def warm() -> None:
@@ -13,7 +13,11 @@ def warm() -> None:
     """
     for kind in (np.float32, np.float64):
         _warm(np.zeros((1, 1), kind))
-    hashing.hashes(np.zeros(1, np.uint8), np.ones(1, np.int64))
+    found = hashing.hashes(np.zeros(1, np.uint8), np.ones(1, np.int64))
+    keys, values, numbers = np.zeros(2, np.uint64), np.full(2, index.FREE), np.zeros(1, np.int64)
+    index.put(keys, values, found, numbers)
+    index.get(keys, values, found)
+    index.remove(keys, values, found, numbers)
 
 
 def _warm(block: NDArray[np.floating]) -> None:

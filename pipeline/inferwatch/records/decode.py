@@ -17,6 +17,7 @@ from inferwatch.records import bounds, single
 from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.columns import Categories, Float32Block, Float64Block, Numbers, Texts
 from inferwatch.records.events import Deploy, Gap, MonitorChange, Resource, Skip, Tick, Verdict
+from inferwatch.records.ids import Ids, is_text
 from inferwatch.records.raw import (
     COLUMNS_MAX,
     EARLIEST_MS,
@@ -201,7 +202,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         dropped=sum(batch.dropped.values()),
         n=n,
         time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms"),
-        ids=_texts(batch.ids, n, "ids"),
+        ids=_ids(batch.ids, n),
         numeric_names=names,
         numeric=numeric.astype(np.float32),  # a copy: aligned, so that one kernel fits all
         categories={name: _words(column, n, name) for name, column in batch.categories.items()},
@@ -239,7 +240,7 @@ def _truths(batch: LabelBatch) -> Decoded:
         dropped=sum(batch.dropped.values()),
         n=n,
         time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms"),
-        ids=_texts(batch.ids, n, "ids"),
+        ids=_ids(batch.ids, n),
         label=label,
         prediction=_answer(batch.prediction, n, "prediction"),
         score_names=scored,
@@ -287,10 +288,10 @@ def _bad_times(time_ms: NDArray[np.int64]) -> Fault:
     return Reason.BAD_TIME, f"time {first} is no time in milliseconds", bad
 
 
-def _no_ids(ids: list[str]) -> list[Fault]:
-    if "" not in ids:
+def _no_ids(ids: Ids) -> list[Fault]:
+    missing = ids.sizes() == 0
+    if not missing.any():
         return []
-    missing = np.array([not id_ for id_ in ids])
     return [(Reason.MISSING_FIELD, "the prediction id is empty", missing)]
 
 
@@ -322,6 +323,8 @@ def _take(value: Any, keep: NDArray[np.bool_]) -> Any:
         return value[..., keep]
     if isinstance(value, Words):
         return Words(value.words, value.codes[keep])
+    if isinstance(value, Ids):
+        return value.take(keep)
     if isinstance(value, dict):
         return {name: _take(column, keep) for name, column in value.items()}
     if isinstance(value, list):
@@ -355,23 +358,26 @@ def _block(
     return tuple(block.names), flat.reshape(width, n)
 
 
-def _texts(texts: Texts, n: int, name: str) -> list[str]:
-    ends = _array(texts.ends, n, np.dtype("<u4"), f"{name}.ends")
-    sizes = np.diff(ends.astype(np.int64), prepend=0)
+def _ends(texts: Texts, n: int, name: str) -> NDArray[np.int64]:
+    ends = _array(texts.ends, n, np.dtype("<u4"), f"{name}.ends").astype(np.int64)
+    sizes = np.diff(ends, prepend=0)
     if (sizes < 0).any() or int(ends[-1]) != len(texts.data):
         raise DataError(Reason.COLUMN_LENGTH, f"{name}.ends do not fit its data")
     if int(sizes.max()) > TEXT_MAX_BYTES:
         raise DataError(Reason.TOO_LARGE, f"{name} holds a text above {TEXT_MAX_BYTES} bytes")
-    try:
-        whole = texts.data.decode("utf-8")
-        places = ends.tolist()
-        if len(whole) == len(texts.data):
-            return [whole[a:b] for a, b in zip([0, *places[:-1]], places, strict=True)]
-        return [
-            texts.data[a:b].decode("utf-8") for a, b in zip([0, *places[:-1]], places, strict=True)
-        ]
-    except UnicodeDecodeError:
-        raise DataError(Reason.BAD_UTF8, f"{name} is not UTF-8") from None
+    if not is_text(texts.data, ends):
+        raise DataError(Reason.BAD_UTF8, f"{name} is not UTF-8")
+    return ends
+
+
+def _ids(texts: Texts, n: int) -> Ids:
+    ends = _ends(texts, n, "ids")
+    return Ids(np.frombuffer(bytearray(texts.data + b"\0"), np.uint8)[:-1], ends.astype(np.int32))
+
+
+def _texts(texts: Texts, n: int, name: str) -> list[str]:
+    places = _ends(texts, n, name).tolist()
+    return [texts.data[a:b].decode() for a, b in zip([0, *places[:-1]], places, strict=True)]
 
 
 def _words(column: Categories, n: int, name: str) -> Words:

@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.records.ids import Ids
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
@@ -38,7 +40,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     n: int
     time_ms: NDArray[np.int64]
-    ids: list[str]
+    ids: Ids
     numeric_names: tuple[str, ...]
     numeric: NDArray[np.float32]
     categories: dict[str, Words]
@@ -64,7 +66,7 @@ class Truths(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     n: int
     time_ms: NDArray[np.int64]
-    ids: list[str]
+    ids: Ids
     label: Words | Floats
     prediction: Words | Floats | None = None
     score_names: tuple[str, ...] = ()

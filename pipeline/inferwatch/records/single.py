@@ -12,6 +12,7 @@ import numpy as np
 
 from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds
+from inferwatch.records.ids import pack
 from inferwatch.records.raw import PREFIX
 from inferwatch.records.rows import Rows, Truths, Words
 
@@ -147,7 +148,7 @@ def _rows(event: InferenceEvent) -> Rows:
         dropped=0,
         n=1,
         time_ms=np.array([time_ms(event.timestamp)], np.int64),
-        ids=[event.prediction_id],
+        ids=pack([event.prediction_id]),
         numeric_names=tuple(numeric),
         numeric=column.reshape(-1, 1),
         categories={name: _word(value) for name, value in words.items()},
@@ -176,7 +177,7 @@ def _truths(event: LabelEvent) -> Truths:
         dropped=0,
         n=1,
         time_ms=np.array([time_ms(event.timestamp)], np.int64),
-        ids=[event.prediction_id],
+        ids=pack([event.prediction_id]),
         label=label,
     )
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from inferwatch.config.mapping import Mapping
 from inferwatch.errors import UsageError
 from inferwatch.records.events import Tick
+from inferwatch.records.ids import pack
 from inferwatch.records.raw import EARLIEST_MS, LATEST_MS, Decoded, RawRecord
 from inferwatch.records.rows import Rows, Truths, Words
 
@@ -111,7 +112,7 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
         dropped=0,
         n=len(ids),
         time_ms=time_ms,
-        ids=ids,
+        ids=pack(ids),
         numeric_names=tuple(numeric),
         numeric=np.stack([_floats(path, block, name) for name in numeric]).astype(np.float32)
         if numeric
@@ -147,7 +148,7 @@ def _with_labels(path: Path, mapping: Mapping, block: Any, rows: Rows) -> Batch:
         dropped=0,
         n=int(known.sum()),
         time_ms=times,
-        ids=[id_ for id_, has_label in zip(rows.ids, known.tolist(), strict=True) if has_label],
+        ids=rows.ids.take(known),
         label=Words(answer.words, answer.codes[known])
         if isinstance(answer, Words)
         else answer[known],

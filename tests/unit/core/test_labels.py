@@ -9,10 +9,11 @@ import pytest
 
 from inferwatch.core import columns, labels
 from inferwatch.core.labels import NONE_MS, SLAB_ROWS, Join, Pending
-from inferwatch.core.sample import kept
+from inferwatch.core.sample import hashes, kept
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Window
+from inferwatch.records.ids import pack
 from inferwatch.testing.builders import TIME_MS, raw_inference
 from inferwatch.testing.folding import Log, window_records
 
@@ -41,7 +42,13 @@ def label(join, ids, code=0, *, version=None, at_ms=TIME_MS, now_ms=TIME_MS, old
     n = len(ids)
     codes, truth = np.full(n, code, np.int32), np.full(n, np.nan)
     times = np.full(n, at_ms, np.int64)
-    return join.label(ids, version, codes, truth, times, now_ms, oldest_ms)
+    return join.label(pack(ids), version, codes, truth, times, now_ms, oldest_ms)
+
+
+def indexed(join):
+    """Hashes and slots of each version that has any."""
+    items = {version: index.items() for version, index in join.index.items() if len(index)}
+    return {version: [part.tolist() for part in parts] for version, parts in items.items()}
 
 
 def told(joined):
@@ -113,7 +120,7 @@ def test_several_corrections_in_one_batch_end_in_the_last():
     join = Join(Pending())
     predict(join, ["a"])
     found = join.label(
-        ["a", "a", "a"],
+        pack(["a", "a", "a"]),
         None,
         np.array([0, 1, 2], np.int32),
         np.full(3, np.nan),
@@ -245,7 +252,7 @@ def test_what_is_not_stored_follows_from_the_state(seed, monkeypatch):
     if seed % 2:
         join.shrink(join.state.bytes // 2)
     again = Join(join.state)
-    assert again.index == {version: slots for version, slots in join.index.items() if slots}
+    assert indexed(again) == indexed(join)
     assert again.known.keys() == join.known.keys()
     for key, known in join.known.items():
         for field in ("label", "at_ms", "truth"):
@@ -272,8 +279,9 @@ def test_above_the_memory_cap_one_hash_sample_serves_both_sides():
     label(join, ids[:2_000], 1)
     left = join.shrink(join.state.bytes // 3)
     assert join.sampled() == 0.25
-    mine = kept(ids, 2)
-    assert list(join.index["1"]) == [id_ for id_, keeps in zip(ids, mine, strict=True) if keeps]
+    mine = kept(hashes(pack(ids)), 2)
+    held = [id_ for slab in join.state.slabs.values() for id_ in slab.ids]
+    assert held == [id_ for id_, keeps in zip(ids, mine, strict=True) if keeps]
     assert 850 < mine.sum() < 1_150
     gone, labelled = (sum(len(part.row) for part in parts) for parts in zip(*left, strict=True))
     assert gone == 4_000 - mine.sum()
@@ -283,7 +291,7 @@ def test_above_the_memory_cap_one_hash_sample_serves_both_sides():
     assert label(join, [outside], 1) == []
     assert outside not in join.state.early
     others = [f"x{row}" for row in range(50)]
-    assert join.sample(block_of(others)).tolist() == kept(others, 2).tolist()
+    assert join.sample(block_of(others)).tolist() == kept(hashes(pack(others)), 2).tolist()
 
 
 def test_a_sampled_window_says_so_and_keeps_its_coverage_right():
@@ -303,7 +311,7 @@ def test_a_sampled_window_says_so_and_keeps_its_coverage_right():
     log.tick(100_000)
     (record,) = log.windows("fast")
     model = log.partition.models["team/model"]
-    mine = np.flatnonzero(kept(ids, model.state.pending.shift)).tolist()
+    mine = np.flatnonzero(kept(hashes(pack(ids)), model.state.pending.shift)).tolist()
     assert record.sampled == model.join.sampled() == 0.25
     assert (record.rows, record.labels, record.coverage) == (2_000, len(mine), 1.0)
     accuracy = sum(row % 4 > 0 for row in mine) / len(mine)
