@@ -134,3 +134,52 @@ def test_kswin_finds_as_soon_as_rivers():
             theirs.append(found[0] - 110 if found else 50)
     assert 14 < np.median(ours) < 20
     assert abs(np.median(theirs) - np.median(ours)) < 5
+
+
+def errors(generator, rate, n):
+    """Zeros and ones."""
+    return (generator.random(n) < rate).astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "least", "most"),
+    [
+        ("ddm", 0.1, 5, 25),
+        ("ddm", 0.3, 0, 12),
+        ("eddm", 0.1, 300, 600),
+        ("eddm", 0.3, 150, 350),
+        ("hddm_a", 0.1, 0, 4),
+        ("hddm_a", 0.3, 1, 20),
+        ("hddm_w", 0.1, 0, 4),
+        ("hddm_w", 0.3, 250, 600),
+        ("adwin", 0.1, 0, 1),
+        ("adwin", 0.3, 0, 1),
+    ],
+)
+def test_detectors_of_errors_alarm_as_often_as_documented(name, rate, least, most):
+    """Alarms in 10⁶ errors without a change, ten streams, of the size that the page names."""
+    streams = [errors(np.random.default_rng(seed), rate, 100_000) for seed in range(10)]
+    assert least <= sum(len(make(name).update_many(stream)) for stream in streams) <= most
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "expected"),
+    [
+        ("ddm", 0.2, 0.4, 1_600),
+        ("hddm_a", 0.2, 0.4, 155),
+        ("hddm_a", 0.1, 0.15, 1_800),
+        ("hddm_w", 0.2, 0.4, 47),
+        ("hddm_w", 0.1, 0.15, 10_000),
+        ("adwin", 0.2, 0.4, 143),
+        ("adwin", 0.1, 0.15, 1_000),
+    ],
+)
+def test_detectors_of_errors_find_as_soon_as_documented(name, before, after, expected):
+    """Median of thirty streams with a rise after 10,000 errors; 10,000 stands for missed."""
+    found = []
+    for seed in range(30):
+        generator, detector = np.random.default_rng(seed), make(name)
+        detector.update_many(errors(generator, before, 10_000))
+        rows = detector.update_many(errors(generator, after, 10_000))
+        found.append(rows[0] - 10_000 if rows else 10_000)
+    assert expected / 1.3 <= np.median(found) <= expected * 1.3

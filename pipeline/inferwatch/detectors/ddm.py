@@ -32,7 +32,7 @@ class DDM:
         kind="drift",
         purpose="a rising error rate",
         source="Gama et al. 2004",
-        rows_min=31,
+        rows_min=32,
         cost_ns=9,
         state_bytes=110,
     )
