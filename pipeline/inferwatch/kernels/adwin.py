@@ -52,25 +52,28 @@ def empty() -> Floats:
 
 
 def dump(state: Floats) -> bytes:
-    """The state as bytes: the rows in use only."""
+    """The state as bytes: the buckets in use only, so that equal windows give equal bytes."""
     used = int(state[USED])
-    buckets = _SLOTS * used
-    parts = [
-        state[: _COUNTS + used],
-        state[_TOTALS : _TOTALS + buckets],
-        state[_SPREADS : _SPREADS + buckets],
-    ]
-    return np.concatenate(parts).astype("<f8").tobytes()
+    counts = state[_COUNTS : _COUNTS + used]
+    filled = np.arange(_SLOTS) < counts[:, np.newaxis]
+    totals, spreads = (
+        state[first : first + used * _SLOTS].reshape(used, _SLOTS)[filled]
+        for first in (_TOTALS, _SPREADS)
+    )
+    head = state[:_COUNTS]
+    return np.concatenate([head, counts, totals, spreads]).astype("<f8").tobytes()
 
 
 def load(data: bytes) -> Floats:
     """The state that was dumped."""
     values, state = np.frombuffer(data, "<f8"), empty()
     used = int(values[USED])
-    counts, buckets = _COUNTS + used, _SLOTS * used
-    state[:counts] = values[:counts]
-    state[_TOTALS : _TOTALS + buckets] = values[counts : counts + buckets]
-    state[_SPREADS : _SPREADS + buckets] = values[counts + buckets :]
+    counts = values[_COUNTS : _COUNTS + used]
+    state[: _COUNTS + used] = values[: _COUNTS + used]
+    filled = np.arange(_SLOTS) < counts[:, np.newaxis]
+    buckets = values[_COUNTS + used :].reshape(2, -1)
+    for first, mine in zip((_TOTALS, _SPREADS), buckets, strict=True):
+        state[first : first + used * _SLOTS].reshape(used, _SLOTS)[filled] = mine
     return state
 
 
