@@ -46,7 +46,7 @@ class KSWIN:
         purpose="a changed distribution of numbers, in shape too",
         source="Raab, Heusinger and Schleif 2020",
         rows_min=100,
-        cost_ns=2_300,
+        cost_ns=1_500,
         state_bytes=930,
     )
 

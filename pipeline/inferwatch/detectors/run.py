@@ -53,7 +53,7 @@ class Run:
             version's size; the state stays what it was.
         """
         found = unseal(self._name, self._named, sealed)
-        state = np.frombuffer(found["state"], "<f8").astype(np.float64)
+        state = np.frombuffer(found.get("state", b""), "<f8").astype(np.float64)
         if state.shape != self._state.shape:
             raise ValueError(f"a snapshot of {self._name} of {len(state)} numbers, not of ours")
         self._fed, self._state = found["fed"], state

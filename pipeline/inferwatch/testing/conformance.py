@@ -181,9 +181,9 @@ def _check_cuts(make: Callable[[], _Detector], name: str, stream: NDArray[Any]) 
             assert found + rest == expected, (
                 f"{name}: cut at {cut} it finds {(found + rest)[:5]}…, uncut {expected[:5]}…"
             )
-        assert first.snapshot() == uncut.snapshot(), (
-            f"{name}: sealed at {cut} and fed on, it ends in another state than if never sealed"
-        )
+            assert detector.snapshot() == uncut.snapshot(), (
+                f"{name}: sealed at {cut} and fed on, it ends in another state than uncut"
+            )
 
 
 def _check_scores(make: Callable[[], _Detector], name: str, stream: NDArray[Any]) -> None:

@@ -64,7 +64,7 @@ PARAMS = [
     {},
     {"seed": 7, "clock": 5},
     {"window_size": 60, "stat_size": 30, "alpha": 0.05, "seed": 3},
-    {"window_size": 150, "stat_size": 20, "alpha": 0.3, "clock": 3},
+    {"window_size": 150, "stat_size": 70, "alpha": 0.3, "clock": 3},
 ]
 
 
