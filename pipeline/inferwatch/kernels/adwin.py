@@ -7,6 +7,10 @@ does.
 
 The window is a list of rows of buckets; a bucket of row r holds the sum and the spread of 2^r
 values. All of it lies in one float64 array, so that a snapshot is its bytes.
+
+Weighted: with a block of B values, the smallest bucket holds B of them instead of one. The test is
+the same and counts values, not buckets (fed with means of B, the bound would be B times too wide);
+only the places where the window may be cut are coarser, and it is looked at after each block.
 """
 
 import math
@@ -22,14 +26,14 @@ ROW_MAX = 5
 """Buckets of a row before two of them are merged: river's `max_buckets`."""
 ROWS = 44
 """Enough for 10¹⁴ values."""
-WIDTH, TOTAL, SPREAD, TICK, USED, OVER, BEFORE, AFTER = range(8)
+WIDTH, TOTAL, SPREAD, TICK, USED, OVER, BEFORE, AFTER, PART_SUM, PART_SQUARE = range(10)
 _SLOTS = ROW_MAX + 1
-_COUNTS = 8
+_COUNTS = 10
 _TOTALS = _COUNTS + ROWS
 _SPREADS = _TOTALS + ROWS * _SLOTS
 SIZE = _SPREADS + ROWS * _SLOTS
 
-LOW, RANGE, DELTA, CLOCK, LENGTH_MIN, GRACE = range(6)
+LOW, RANGE, DELTA, CLOCK, LENGTH_MIN, GRACE, BLOCK = range(7)
 
 
 def params(
@@ -39,11 +43,13 @@ def params(
     clock: int = 32,
     length_min: int = 5,
     grace: int = 10,
+    block: int = 1,
 ) -> Floats:
     """Parameters as the kernel reads them; values are scaled from `[low, low + range_]` to [0, 1]
-    and clipped, or taken as they are where `range_` is 0.
+    and clipped, or taken as they are where `range_` is 0. With a `block` above 1 the window is
+    looked at after each block instead of each `clock` values.
     """
-    return np.array([low, range_, delta, clock, length_min, grace], np.float64)
+    return np.array([low, range_, delta, clock, length_min, grace, block], np.float64)
 
 
 def empty() -> Floats:
@@ -85,10 +91,12 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     are the means, as scaled, of what the window dropped and kept; the next call begins anew, as
     river does.
     """
-    low, range_ = params[LOW], params[RANGE]
-    clock, grace = params[CLOCK], params[GRACE]
     if state[OVER] > 0.0:
         _clear(state)
+    if params[BLOCK] > 1.0:
+        return _update_weighted(values, start, params, state)
+    low, range_ = params[LOW], params[RANGE]
+    clock, grace = params[CLOCK], params[GRACE]
     width, total, spread, tick = state[WIDTH], state[TOTAL], state[SPREAD], state[TICK]
     changed = -1
     for at in range(start, len(values)):
@@ -102,24 +110,13 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
             away = value - total / (width - 1.0)
             spread += (width - 1.0) * away * away / width
         total += value
-        slot = int(state[_COUNTS])
-        state[_TOTALS + slot] = value
-        state[_SPREADS + slot] = 0.0
-        state[_COUNTS] = slot + 1.0
-        if slot == ROW_MAX:
-            _compress(state)
-        elif state[USED] == 0.0:
-            state[USED] = 1.0
+        _insert(state, 1.0, value, 0.0)
         tick += 1.0
         if tick >= clock:
             tick = 0.0
             if width > grace:
                 state[WIDTH], state[TOTAL], state[SPREAD] = width, total, spread
                 if _shrink(params, state):
-                    state[OVER] = 1.0
-                    kept = state[WIDTH]
-                    state[BEFORE] = (total - state[TOTAL]) / max(width - kept, 1.0)
-                    state[AFTER] = state[TOTAL] / max(kept, 1.0)
                     changed = at
                 width, total, spread = state[WIDTH], state[TOTAL], state[SPREAD]
                 if changed >= 0:
@@ -129,15 +126,65 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
 
 
 @jit
+def _update_weighted(
+    values: NDArray[np.floating], start: int, params: Floats, state: Floats
+) -> int:
+    """As `update`, in blocks; `state[TICK]` values of the next block are in `PART_*`."""
+    low, range_, block = params[LOW], params[RANGE], params[BLOCK]
+    part, part_sum, part_square = state[TICK], state[PART_SUM], state[PART_SQUARE]
+    changed = -1
+    for at in range(start, len(values)):
+        value = float(values[at])
+        if not math.isfinite(value):
+            continue
+        if range_ > 0.0:
+            value = min(max((value - low) / range_, 0.0), 1.0)
+        part += 1.0
+        part_sum += value
+        part_square += value * value
+        if part < block:
+            continue
+        own, width = max(part_square - part_sum * part_sum / block, 0.0), state[WIDTH]
+        if width > 0.0:
+            apart = part_sum / block - state[TOTAL] / width
+            state[SPREAD] += own + block * width * apart * apart / (block + width)
+        else:
+            state[SPREAD] = own
+        state[WIDTH] = width + block
+        state[TOTAL] += part_sum
+        _insert(state, block, part_sum, own)
+        part, part_sum, part_square = 0.0, 0.0, 0.0
+        if state[WIDTH] > params[GRACE] and _shrink(params, state):
+            changed = at
+            break
+    state[TICK], state[PART_SUM], state[PART_SQUARE] = part, part_sum, part_square
+    return changed
+
+
+@jit
+def _insert(state: Floats, size: float, total: float, spread: float) -> None:
+    """A new bucket of the smallest kind, which holds `size` values."""
+    slot = int(state[_COUNTS])
+    state[_TOTALS + slot], state[_SPREADS + slot] = total, spread
+    state[_COUNTS] = slot + 1.0
+    if slot == ROW_MAX:
+        _compress(state, size)
+    elif state[USED] == 0.0:
+        state[USED] = 1.0
+
+
+@jit
 def _clear(state: Floats) -> None:
     for at in range(_TOTALS):
         state[at] = 0.0
 
 
 @jit
-def _compress(state: Floats) -> None:
-    """Merge the two oldest buckets of each row that is too long into one of the next."""
-    size = 1.0
+def _compress(state: Floats, size: float) -> None:
+    """Merge the two oldest buckets of each row that is too long into one of the next.
+
+    `size` is the number of values in the smallest bucket.
+    """
     for row in range(ROWS - 1):
         n = int(state[_COUNTS + row])
         if n <= ROW_MAX:
@@ -164,11 +211,16 @@ def _compress(state: Floats) -> None:
 @jit
 def _shrink(params: Floats, state: Floats) -> bool:
     """Drop the oldest bucket for as long as two parts of the window differ in mean."""
-    changed = False
+    width, total = state[WIDTH], state[TOTAL]
     while _cut(params, state):
-        _drop_oldest(state)
-        changed = True
-    return changed
+        _drop_oldest(params, state)
+    kept = state[WIDTH]
+    if kept == width:
+        return False
+    state[OVER] = 1.0
+    state[BEFORE] = (total - state[TOTAL]) / max(width - kept, 1.0)
+    state[AFTER] = state[TOTAL] / max(kept, 1.0)
+    return True
 
 
 @jit
@@ -186,7 +238,7 @@ def _cut(params: Floats, state: Floats) -> bool:
     n0, u0 = 0.0, 0.0
     u1 = total
     row = int(state[USED]) - 1
-    size = 2.0**row
+    size = params[BLOCK] * 2.0**row
     while row >= 0:
         for slot in range(int(state[_COUNTS + row])):
             bucket = state[_TOTALS + row * _SLOTS + slot]
@@ -212,9 +264,10 @@ def _cut(params: Floats, state: Floats) -> bool:
 
 
 @jit
-def _drop_oldest(state: Floats) -> None:
+def _drop_oldest(params: Floats, state: Floats) -> None:
     row = int(state[USED]) - 1
-    first, n, size = row * _SLOTS, int(state[_COUNTS + row]), 2.0**row
+    first, n = row * _SLOTS, int(state[_COUNTS + row])
+    size = params[BLOCK] * 2.0**row
     total, spread = state[_TOTALS + first], state[_SPREADS + first]
     width = state[WIDTH] - size
     rest = state[TOTAL] - total

@@ -2,7 +2,8 @@
 
 Detects any change of level of a bounded stream, in both directions, in memory logarithmic in the
 window. Inputs are scaled to [0, 1] by the reference: unscaled heavy tails alarm without a cause.
-Decisions are those of `river.drift.ADWIN` 0.26 on the scaled values. Cost: 15 ns a value.
+Decisions are those of `river.drift.ADWIN` 0.26 on the scaled values. Cost: 15 ns a value; 5 ns with
+`block` 100, which finds changes at most about that many rows later.
 
 Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptive Windowing", SDM
 2007.
@@ -26,6 +27,7 @@ class AdwinState(msgspec.Struct, tag="adwin"):
     low: float
     high: float
     delta: float
+    block: float
     window: bytes
     checksum: bytes = b""
 
@@ -34,19 +36,21 @@ class Adwin:
     """Detector of one stream; values outside `[low, high]` are clipped, NaN is passed over.
 
     :param delta: bound on the false alarm rate of one comparison.
+    :param block: rows that share a bucket from the start: 1 decides as river, 100 is a third of the
+        cost.
     """
 
-    PARAMS = {"delta": 0.002}
+    PARAMS = {"delta": 0.002, "block": 1.0}
 
-    def __init__(self, low: float, high: float, delta: float) -> None:
-        self.low, self.high, self.delta = low, high, delta
-        self._params = kernel.params(delta, low=low, range_=high - low)
+    def __init__(self, low: float, high: float, delta: float, block: float = 1.0) -> None:
+        self.low, self.high, self.delta, self.block = low, high, delta, block
+        self._params = kernel.params(delta, low=low, range_=high - low, block=int(block))
         self._window = kernel.empty()
 
     @classmethod
     def make(cls, scale: Scale, params: Mapping[str, float]) -> "Adwin":
         """A detector of values within the reference's range."""
-        return cls(scale.low, scale.high, params["delta"])
+        return cls(scale.low, scale.high, params["delta"], params["block"])
 
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change."""
@@ -62,7 +66,7 @@ class Adwin:
     def dump(self) -> AdwinState:
         """The whole state, free of pickle."""
         window = kernel.dump(self._window)
-        state = AdwinState(self.low, self.high, self.delta, window)
+        state = AdwinState(self.low, self.high, self.delta, self.block, window)
         state.checksum = checksum(state)
         return state
 
@@ -73,6 +77,6 @@ class Adwin:
         :raises ValueError: the state is damaged.
         """
         check(state)
-        detector = cls(state.low, state.high, state.delta)
+        detector = cls(state.low, state.high, state.delta, state.block)
         detector._window = kernel.load(state.window)
         return detector
