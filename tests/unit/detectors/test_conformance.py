@@ -20,6 +20,7 @@ from inferwatch.errors import ConfigError
 from inferwatch.testing import check_detector
 from inferwatch.testing.conformance import streams
 
+ROOT = Path(__file__).parents[3]
 NAMES = sorted(methods())
 VALUES = st.one_of(
     st.sampled_from([0.0, 1.0, 0.0, 1.0, np.nan, np.inf, -np.inf, -1.0, 1e308, 5e-324]),
@@ -101,7 +102,7 @@ def test_a_row_says_what_is_so(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_has_its_row(name):
     """docs/methods.md says of each what it computes, its needs, cost and source, when it lies."""
-    page = (Path(__file__).parents[3] / "docs" / "methods.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     section = page.split("\n## Detectors, value by value\n")[1].split("\n## ")[0]
     [row] = [line for line in section.splitlines() if line.startswith(f"| `{name}` |")]
     cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
@@ -145,7 +146,7 @@ def test_the_compiler_changes_no_bit():
     )
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(test_conformance.digest())"],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT / "pipeline")},
         capture_output=True,
         text=True,
     )
