@@ -11,6 +11,7 @@ from fleet import Fleet, Group
 from workers import Worker, live_digest, published_windows, replayed, running, until
 
 from inferwatch.connection import Connection
+from inferwatch.core.placement import partition_of
 from inferwatch.errors import Exit
 from inferwatch.replay.log import LogReader
 from inferwatch.runtime import topics
@@ -74,7 +75,9 @@ def refused(connection: Connection, tmp_path, code: Exit) -> str:
 def test_an_emptied_state_topic_stops_the_worker_until_an_operator_says_so(
     connection, folded, tmp_path
 ):
-    """Commits without states are exit 78; with `--accept-state-loss` it goes on behind them."""
+    """Commits without states are exit 78; with `--accept-state-loss` it goes on behind them, and
+    the log says what it passed over.
+    """
     make_anew(connection, ["state.v1"])
     assert "--accept-state-loss" in refused(connection, tmp_path, Exit.CONFIG)
     options = (*OPTIONS, "--accept-state-loss")
@@ -82,6 +85,8 @@ def test_an_emptied_state_topic_stops_the_worker_until_an_operator_says_so(
         feed(folded, 2)
         until_folded(connection, worker)
         assert worker.rows() == 2 * traffic.ROWS
+        assert worker.metrics()["inferwatch_gap_total"] == 1
+    assert replayed(connection).gaps == 1
     with running(connection, tmp_path, **QUIET):
         pass  # and from then on without it
 
@@ -125,16 +130,35 @@ def committed(client: Consumer, place: TopicPartition) -> bool:
 
 def test_more_partitions_than_the_state_topic_stop_the_worker(connection, folded, tmp_path):
     """A model's state would be looked for in the wrong place: exit 78 names both topics."""
-    admin = AdminClient(connection.librdkafka())
-    events = connection.topic("events.v1")
-    for grown in admin.create_partitions([NewPartitions(events, 3)]).values():
-        grown.result(20)
-    until(
-        lambda: len(admin.list_topics(events, timeout=10).topics[events].partitions) == 3,
-        "the topic has grown",
-    )
+    grow(connection, "events.v1", 3)
     words = refused(connection, tmp_path, Exit.CONFIG)
     assert "state.v1 has 1 partitions" in words and "events.v1 3" in words
+
+
+def test_more_partitions_under_a_running_worker_end_it(connection, folded, tmp_path):
+    """It notices within a tick, says both numbers, and what it folded until then is safe: on topics
+    that were both made larger no model is looked for in the wrong place.
+    """
+    with running(connection, tmp_path, embedded=False, monitors=traffic.MONITORS) as worker:
+        grow(connection, "events.v1", 7)
+        until(lambda: not worker.child.running(), "it notices")
+        words = worker.child.last_words().splitlines()[-1]
+        assert worker.child.process.returncode == Exit.CONFIG, words
+        assert "has 7 partitions, 1 when this worker started" in words
+    assert partition_of(MODEL, 7) != 0
+    grow(connection, "state.v1", 7)
+    assert f"the state of {MODEL} lies in partition 0" in refused(connection, tmp_path, Exit.CONFIG)
+
+
+def grow(connection: Connection, name: str, partitions: int) -> None:
+    """Make a topic larger, and wait until the broker says so."""
+    admin, topic = AdminClient(connection.librdkafka()), connection.topic(name)
+    for grown in admin.create_partitions([NewPartitions(topic, partitions)]).values():
+        grown.result(20)
+    until(
+        lambda: len(admin.list_topics(topic, timeout=10).topics[topic].partitions) == partitions,
+        "the topic has grown",
+    )
 
 
 def test_a_flipped_bit_in_a_state_stops_the_worker_and_names_the_model(
