@@ -18,9 +18,9 @@ from inferwatch.core.placement import partition_of
 from inferwatch.errors import Reason
 from inferwatch.records.batch import SCHEMA, InferenceBatch, LabelBatch, encode
 from inferwatch.records.decode import EVENTS, OUTPUTS, decode
+from inferwatch.records.ids import Ids
 from inferwatch.records.outputs import AlertRecord, WindowRecord, canonical
 from inferwatch.records.raw import MSGPACK, PREFIX, RawRecord, headers
-from inferwatch.records.ids import Ids
 from inferwatch.records.rows import Rows, Truths, Words
 
 SCHEMAS = Path(__file__).parent.parent.parent / "schemas"

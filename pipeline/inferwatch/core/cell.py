@@ -70,9 +70,9 @@ def add(cell: Cell, block: Block, reference: VersionReference) -> None:
     cell.failed += int(block.failed.sum())
     moments.update(cell.answers, np.stack([block.latency_ms, block.score, block.value]))
     log_histogram.update(cell.latency, block.latency_ms)
-    codes, counts = np.unique(block.predicted[block.predicted >= 0], return_counts=True)
-    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-        cell.classes[code] = cell.classes.get(code, 0) + count
+    for code, count in enumerate(np.bincount(block.predicted + 1)[1:].tolist()):
+        if count:
+            cell.classes[code] = cell.classes.get(code, 0) + count
     if cell.score_bins is not None and reference.score_grid is not None:
         binned.update(cell.score_bins, reference.score_grid, block.score[np.newaxis])
     _add_features(cell, block, reference)

@@ -199,6 +199,8 @@ def recode(known: list[str], column: Words, most: int) -> Codes:
     if not len(column.codes):
         return np.empty(0, np.int32)
     positions = {word: position for position, word in enumerate(known)}
+    if all(word in positions for word in column.words):
+        return np.array([*map(positions.__getitem__, column.words), -1], np.int32)[column.codes]
     table = np.full(len(column.words) + 1, -1, np.int32)
     used, first = np.unique(column.codes, return_index=True)
     for code in used[np.argsort(first)].tolist():

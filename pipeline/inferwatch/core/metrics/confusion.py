@@ -54,7 +54,9 @@ def _place(state: Confusion, word: str) -> None:
     if word in state.classes:
         return
     state.classes.append(word)
-    state.counts = np.pad(state.counts, ((0, 1), (0, 1)))
+    wider = np.zeros((len(state.classes), len(state.classes)), np.int64)
+    wider[:-1, :-1] = state.counts
+    state.counts = wider
 
 
 def merge(into: Confusion, other: Confusion) -> None:

@@ -16,6 +16,7 @@ from inferwatch.core.figure import Figure
 BINS = 256
 EPSILON = 1e-7
 _REACH = float(np.log((1 - EPSILON) / EPSILON))
+_MIDDLES = 1 / (1 + np.exp(_REACH - (np.arange(BINS) + 0.5) * (2 * _REACH / BINS)))
 
 
 class ScoreLabels(msgspec.Struct):
@@ -50,11 +51,6 @@ def merge(into: ScoreLabels, other: ScoreLabels) -> None:
     into.counts += other.counts
 
 
-def _middles() -> NDArray[np.float64]:
-    logits = (np.arange(BINS) + 0.5) * (2 * _REACH / BINS) - _REACH
-    return np.asarray(1 / (1 + np.exp(-logits)))
-
-
 def auc(state: ScoreLabels) -> Figure:
     """P(s⁺ > s⁻) + ½ P(=) over bins."""
     negative, positive = state.counts
@@ -80,7 +76,7 @@ def average_precision(state: ScoreLabels) -> Figure:
 
 def log_loss(state: ScoreLabels) -> Figure:
     """−mean ln p(y), p the middle of the bin."""
-    n, p = int(state.counts.sum()), _middles()
+    n, p = int(state.counts.sum()), _MIDDLES
     if not n:
         return Figure(None, unknown="no labels")
     loss = -(state.counts[1] * np.log(p) + state.counts[0] * np.log1p(-p)).sum()
@@ -89,7 +85,7 @@ def log_loss(state: ScoreLabels) -> Figure:
 
 def brier(state: ScoreLabels) -> Figure:
     """Mean (p − y)², p the middle of the bin."""
-    n, p = int(state.counts.sum()), _middles()
+    n, p = int(state.counts.sum()), _MIDDLES
     if not n:
         return Figure(None, unknown="no labels")
     return Figure(float((state.counts[1] * (1 - p) ** 2 + state.counts[0] * p**2).sum() / n), n)
@@ -97,7 +93,7 @@ def brier(state: ScoreLabels) -> Figure:
 
 def calibration_error(state: ScoreLabels, bins: int = 10) -> Figure:
     """Expected calibration error over `bins` groups of about equal mass; biased up for small n."""
-    n, p = int(state.counts.sum()), _middles()
+    n, p = int(state.counts.sum()), _MIDDLES
     if not n:
         return Figure(None, unknown="no labels")
     mass = state.counts.sum(axis=0)

@@ -84,7 +84,7 @@ def test_auc_is_scikit_learns_of_the_bins(drawn):
 def test_figures_are_those_of_rows_in_the_middle_of_their_bins(drawn):
     """Each score replaced by its bin's middle: the figures of the rows, to 1e-9."""
     score, truth = columns(drawn)
-    middles = score_labels._middles()[score_labels.bin_of(score)]
+    middles = score_labels._MIDDLES[score_labels.bin_of(score)]
     for name in ("average_precision", "log_loss", "brier"):
         expected, found = getattr(ranked, name)(middles, truth), getattr(score_labels, name)
         assert found(table(drawn)).unknown == expected.unknown
@@ -96,7 +96,7 @@ def test_a_higher_score_has_no_lower_bin(one, other):
     """Bins keep the order, reach from 0 to the last, and hold their own middle."""
     low, high = score_labels.bin_of(np.array(sorted([one, other]))).tolist()
     assert 0 <= low <= high < score_labels.BINS
-    middles = score_labels._middles()
+    middles = score_labels._MIDDLES
     assert np.array_equal(score_labels.bin_of(middles), np.arange(score_labels.BINS))
 
 
