@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from inferwatch.config.document import Node, suggestion
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.drift import NUMBERS_ONLY, ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.parts import PARTS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
 
 READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_METHODS)
@@ -25,17 +26,19 @@ RATIOS = frozenset(
     ]
 )
 LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
+DURATIONS = (*LATENCIES, "freshness")
 PLAIN = (
-    frozenset(["rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *LATENCIES])
+    frozenset(["rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *DURATIONS])
     | RATIOS
     | LABEL_METRICS.keys()
 )
-SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share"}  # known when a window closes
+SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share", "freshness"}  # published as it closes
 METRICS = {
     "value": PLAIN,
     "absent": ("traffic",),
     **dict.fromkeys(SERIES_METHODS, SERIES),
-    **dict.fromkeys(WINDOW_METHODS, ("score", "prediction")),
+    **dict.fromkeys(WINDOW_METHODS, ("score", "prediction", "drift_share")),
+    **dict.fromkeys(NUMBERS_ONLY, ("score", "drift_share")),
     **dict.fromkeys(ROW_METHODS, ("error", "score")),
 }
 HINTS = {
@@ -49,8 +52,12 @@ TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "prediction.sd": ("regression",),
     "error": ("binary", "multiclass"),
 }
-PARTS = ("missing", "unseen", "mean", "sd")
-PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()} | {"value": {"psi": 0.25}}
+SHARES = frozenset(name for name, part in PARTS.items() if part.share)
+PARAMS = {
+    **{name: method.PARAMS for name, method in ROW_METHODS.items()},
+    **{name: {name: limit} for name, limit in WINDOW_METHODS.items()},  # of drift_share
+    "value": {"psi": WINDOW_METHODS["psi"]},
+}
 KEYS = [
     "alert",
     "metric",
@@ -201,7 +208,7 @@ def _known(node: Node, metric: str, profile: Profile) -> None:
 
 def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
     amount = node.amount()
-    ratio = metric in RATIOS or metric.rsplit(".", 1)[-1] in ("missing", "unseen")
+    ratio = metric in RATIOS or metric.rsplit(".", 1)[-1] in SHARES
     if direction in ("drop", "rise"):
         if amount.value <= 0:
             raise node.error("a change is a positive amount", "write 5% or 5pp")
@@ -211,7 +218,7 @@ def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
             raise node.error(f"'{metric}' is no share, so it has no points", "write 5% or a number")
     elif amount.unit in ("%", "pp") and not ratio:
         raise node.error(f"'{metric}' is no share", "write a number")
-    if amount.unit == "ms" and not metric.startswith("latency."):
+    if amount.unit == "ms" and metric not in DURATIONS:
         raise node.error(f"'{metric}' is no duration", "write a number")
     return amount.value, False
 
@@ -288,7 +295,8 @@ def _words(node: Node | None) -> dict[str, str]:
 def _params(node: Node | None, method: str, metric: str) -> dict[str, float]:
     if node is None:
         return {}
-    allowed = PARAMS.get(method, {}) if method != "value" or metric == "drift_share" else {}
+    has_some = method in ROW_METHODS or metric == "drift_share"
+    allowed = PARAMS.get(method, {}) if has_some else {}
     if not allowed:
         raise node.error(f"'{metric}' by method {method} has none", "leave `params` out")
     fields = node.fields(allowed)

@@ -6,7 +6,8 @@ Plain rankings by PSI for now; every phrase is complete, so that a channel need 
 from collections.abc import Mapping, Sequence
 
 from inferwatch.core.anomaly import zscore
-from inferwatch.core.figures import PSI_DRIFTED, Drift
+from inferwatch.core.drift.columns import Drift
+from inferwatch.core.figures import PSI_DRIFTED
 from inferwatch.records.events import Deploy
 
 DEPLOY_NEAR_MS = 3_600_000

@@ -1,7 +1,7 @@
 """From what a window holds to the figures that are published and judged."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -9,31 +9,20 @@ from numpy.typing import NDArray
 
 from inferwatch.core.cell import LATENCY, SCORE, VALUE, Cell
 from inferwatch.core.columns import OTHER, Columns
-from inferwatch.core.drift import chi_square, ks, psi, share
+from inferwatch.core.drift import WINDOW_METHODS, share, together
+from inferwatch.core.drift.columns import Drift, of_numbers, of_rows, of_words
 from inferwatch.core.figure import Figure
 from inferwatch.core.metrics.intervals import wilson
 from inferwatch.core.reference import VersionReference
-from inferwatch.core.sketches import binned, log_histogram, moments
-from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile
+from inferwatch.core.sketches import log_histogram, moments
+from inferwatch.core.sketches.moments import Moments
+from inferwatch.records.definition import CategoryProfile
 from inferwatch.records.outputs import FeatureFigures
 
 QUANTILES = {"latency.p50": 0.5, "latency.p90": 0.9, "latency.p95": 0.95, "latency.p99": 0.99}
-PSI_DRIFTED = 0.25
+PSI_DRIFTED = WINDOW_METHODS["psi"]
 ROWS_MIN = 200
 LEARNING = "learning"
-
-
-class Drift(msgspec.Struct, frozen=True):
-    """How far one column is from its reference.
-
-    `statistic` is D for numbers and chi² for words, `effect` D or Cramér's V, `p_value` only ranks.
-    """
-
-    psi: Figure
-    statistic: Figure
-    effect: Figure
-    p_value: float | None
-    numeric: bool
 
 
 def rate(part: int, whole: int, why: str) -> Figure:
@@ -81,28 +70,25 @@ def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
 
 
 def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[str, Drift]:
-    """Drift of every feature, of "score" and of "prediction", against the reference."""
+    """Drift of every feature, of "score" and of "prediction", against the reference.
+
+    All columns of a kind are compared in one pass; exact windows then take KS and Wasserstein from
+    their rows, column by column. Cost: 0.2 ms for 20 features, and 3 ms for each exact column.
+    """
     profile = reference.profile
     if profile is None or predates(cell, reference):
         return {}
     found: dict[str, Drift] = {}
-    if cell.bins is not None and reference.grid is not None:
+    if cell.bins is not None and cell.numeric is not None:
+        facts = _facts(cell.numeric, reference.columns())
+        compared = together.compare_numbers(reference.numbers, cell.bins, facts)
         kept = _kept(cell, columns, reference)
-        for at, name in enumerate(reference.names):
-            counts = binned.feature_counts(cell.bins, reference.grid, at)
-            found[f"feature.{name}"] = numeric_drift(
-                profile.numeric[name], counts, kept.get(name), reference.values.get(name)
-            )
-    if cell.numeric is not None:
-        for name, column in profile.categories.items():
-            found[f"feature.{name}"] = category_drift(
-                column, cell.words.get(name, {}), cell.wordless.get(name, 0)
-            )
-    if cell.score_bins is not None and reference.score_grid is not None and profile.score:
-        counts = binned.feature_counts(cell.score_bins, reference.score_grid, 0)
-        scores = np.concatenate(cell.kept.score) if cell.kept is not None else None
-        found["score"] = numeric_drift(profile.score, counts, scores, reference.values.get("score"))
-    return found | _prediction(cell, columns, profile)
+        for name, drift in zip(reference.names, of_numbers(compared), strict=True):
+            if name in kept and name in reference.values:
+                drift = of_rows(drift, profile.numeric[name], reference.values[name], kept[name])
+            found[f"feature.{name}"] = drift
+    words, prediction = _of_words(cell, columns, reference)
+    return found | words | _of_score(cell, reference) | prediction
 
 
 def predates(cell: Cell, reference: VersionReference) -> bool:
@@ -126,59 +112,59 @@ def _kept(
     return {name: whole[at] for at, name in enumerate(columns.numeric)}
 
 
-def _prediction(cell: Cell, columns: Columns, profile: Profile) -> dict[str, Drift]:
-    if not isinstance(profile.prediction, CategoryProfile) or not cell.classes:
+def _facts(state: Moments, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Least, most and mean of the columns of `state` at `places`; NaN for -1 and without rows."""
+    facts = np.stack([state.least, state.most, moments.mean(state)], axis=1)
+    facts = np.append(facts, np.full((1, 3), np.nan), axis=0)
+    return np.ascontiguousarray(facts[np.where(places < len(facts) - 1, places, -1)])
+
+
+def _of_score(cell: Cell, reference: VersionReference) -> dict[str, Drift]:
+    if cell.score_bins is None or reference.profile is None or reference.profile.score is None:
         return {}
-    words = {columns.classes[code]: count for code, count in sorted(cell.classes.items())}
-    missing = cell.rows - sum(words.values())
-    return {"prediction": category_drift(profile.prediction, words, missing)}
+    facts = _facts(cell.answers, np.array([SCORE]))
+    (drift,) = of_numbers(together.compare_numbers(reference.scores, cell.score_bins, facts))
+    values = reference.values.get("score")
+    if cell.kept is not None and values is not None:
+        scores = np.concatenate(cell.kept.score)
+        drift = of_rows(drift, reference.profile.score, values, scores)
+    return {"score": drift}
 
 
-def numeric_drift(
-    profile: NumericProfile,
-    counts: NDArray[np.int64],
-    rows: NDArray[np.floating] | None,
-    reference_rows: NDArray[np.floating] | None,
-) -> Drift:
-    """PSI on ten reference quantiles; KS from rows where they are kept, else from the fine bins."""
-    fine = np.array(profile.counts, np.int64)
-    edges = np.array(profile.edges, np.float32)
-    groups = np.searchsorted(np.array(profile.psi_edges, np.float32), edges, side="left")
-    figure = psi.psi(_coarse(fine, groups, profile), _coarse(counts, groups, profile))
-    if rows is not None and reference_rows is not None:
-        finite = rows[np.isfinite(rows)]
-        statistic, p_value = ks.ks_rows(reference_rows, finite)
-    else:
-        statistic, p_value = ks.ks_bins(fine[:-1], counts[:-1])
-    return Drift(figure, statistic, statistic, p_value, numeric=True)
+def _of_words(
+    cell: Cell, columns: Columns, reference: VersionReference
+) -> tuple[dict[str, Drift], dict[str, Drift]]:
+    """Drift of the categories, where the segment keeps features, and of the classes predicted."""
+    profile = reference.profile
+    if profile is None:
+        return {}, {}
+    rows = [(cell.words.get(name, {}), cell.wordless.get(name, 0)) for name in profile.categories]
+    if isinstance(profile.prediction, CategoryProfile):
+        named = {columns.classes[code]: count for code, count in sorted(cell.classes.items())}
+        rows.append((named, cell.rows - sum(named.values())))
+    names = [*(f"feature.{name}" for name in profile.categories), "prediction"]
+    drifts = of_words(together.compare_words(reference.words, rows))
+    found = dict(zip(names, drifts, strict=False))
+    prediction = found.pop("prediction", None)
+    return (
+        found if cell.numeric is not None else {},
+        {"prediction": prediction} if prediction is not None and cell.classes else {},
+    )
 
 
-def _coarse(
-    counts: NDArray[np.int64], groups: NDArray[np.intp], profile: NumericProfile
-) -> NDArray[np.int64]:
-    """Fine counts summed to the PSI groups, missing last."""
-    place = np.append(groups, len(profile.psi_edges))
-    coarse = np.bincount(place, weights=counts[:-1], minlength=len(profile.psi_edges) + 1)
-    return np.append(coarse.astype(np.int64), counts[-1])
+def drift_share(
+    found: Mapping[str, Drift], method: str = "psi", limit: float | None = None
+) -> Figure:
+    """Share of features whose figure by `method` is above `limit`, by default that of the method.
 
-
-def category_drift(profile: CategoryProfile, words: Mapping[str, int], missing: int) -> Drift:
-    """PSI and chi² on the reference's words, the unseen ones together, and missing."""
-    seen = [words.get(word, 0) for word in profile.words]
-    unseen = sum(words.values()) - sum(seen)
-    reference = np.array([*profile.counts, 0, profile.missing], np.int64)
-    current = np.array([*seen, unseen, missing], np.int64)
-    statistic, p_value, effect = chi_square.chi_square(reference, current)
-    return Drift(psi.psi(reference, current), statistic, effect, p_value, numeric=False)
-
-
-def drift_share(found: Mapping[str, Drift], limit: float = PSI_DRIFTED) -> Figure:
-    """Share of features whose PSI is above `limit`."""
-    flags = {
-        name: None if drift.psi.value is None else drift.psi.value > limit
-        for name, drift in found.items()
-        if name.startswith("feature.")
-    }
+    Features that have none, as words by `wasserstein`, are not among those judged.
+    """
+    edge = WINDOW_METHODS[method] if limit is None else limit
+    flags = {}
+    for name, drift in found.items():
+        if name.startswith("feature."):
+            value = drift.by(method).value
+            flags[name] = None if value is None else value > edge
     return share.drift_share(flags)
 
 
@@ -188,40 +174,68 @@ def features(
     """What each feature looked like, with its drift."""
     if cell.numeric is None:
         return {}
-    state, profile = cell.numeric, reference.profile
-    mean, variance = moments.mean(state), moments.variance(state)
-    described = {}
-    for at, name in enumerate(columns.numeric[: len(state.count)]):
-        n = int(state.count[at])
-        described[name] = _with_drift(
-            FeatureFigures(
-                rows=n,
-                missing=int(state.missing[at]),
-                non_finite=int(state.non_finite[at]),
-                mean=float(mean[at]) if n else None,
-                sd=math.sqrt(max(float(variance[at]), 0.0)) if n > 1 else None,
-                least=float(state.least[at]) if n else None,
-                most=float(state.most[at]) if n else None,
-            ),
-            found.get(f"feature.{name}"),
-        )
+    outside = _outside(cell, reference)
+    described = {
+        name: _with_drift(figures, found.get(f"feature.{name}"))
+        for name, figures in _numeric_features(cell.numeric, columns, outside)
+    }
     for name in columns.categories:
         words = cell.words.get(name, {})
-        reference_words = profile.categories.get(name) if profile else None
-        unseen = 0
-        if reference_words is not None:
-            unseen = sum(
-                count
-                for word, count in words.items()
-                if word not in reference_words.words or word == OTHER
-            )
-        described[name] = _with_drift(
-            FeatureFigures(
-                rows=sum(words.values()), missing=cell.wordless.get(name, 0), unseen=unseen
-            ),
-            found.get(f"feature.{name}"),
+        known = reference.profile.categories.get(name) if reference.profile else None
+        figures = FeatureFigures(
+            rows=sum(words.values()),
+            missing=cell.wordless.get(name, 0),
+            unseen=_unseen(words, known),
+            empty=sum(count for word, count in words.items() if not word.strip()),
+            distinct=len(words),
         )
+        described[name] = _with_drift(figures, found.get(f"feature.{name}"))
     return described
+
+
+def _numeric_features(
+    state: Moments, columns: Columns, outside: Mapping[str, int]
+) -> Iterator[tuple[str, FeatureFigures]]:
+    rows = zip(
+        columns.numeric,
+        state.count.tolist(),
+        state.missing.tolist(),
+        state.non_finite.tolist(),
+        moments.mean(state).tolist(),
+        moments.variance(state).tolist(),
+        state.least.tolist(),
+        state.most.tolist(),
+        strict=False,
+    )
+    for name, n, missing, non_finite, mean, variance, least, most in rows:
+        figures = FeatureFigures(
+            rows=n,
+            missing=missing,
+            non_finite=non_finite,
+            mean=mean if n else None,
+            sd=math.sqrt(max(variance, 0.0)) if n > 1 else None,
+            least=least if n else None,
+            most=most if n else None,
+            out_of_range=outside.get(name),
+        )
+        yield name, figures
+
+
+def _unseen(words: Mapping[str, int], known: CategoryProfile | None) -> int:
+    """Rows with a word that the reference lacks."""
+    if known is None:
+        return 0
+    seen = dict.fromkeys(known.words)
+    return sum(count for word, count in words.items() if word not in seen or word == OTHER)
+
+
+def _outside(cell: Cell, reference: VersionReference) -> dict[str, int]:
+    """Rows beyond the reference's range, of the features whose outermost bins lie there."""
+    if cell.bins is None or reference.profile is None or predates(cell, reference):
+        return {}
+    counts = together.outside(reference.numbers, cell.bins).tolist()
+    rows = zip(reference.names, reference.numbers.open.tolist(), counts, strict=True)
+    return {name: count for name, is_open, count in rows if is_open}
 
 
 def _with_drift(figures: FeatureFigures, drift: Drift | None) -> FeatureFigures:
@@ -234,4 +248,5 @@ def _with_drift(figures: FeatureFigures, drift: Drift | None) -> FeatureFigures:
         ks=statistic if drift.numeric else None,
         chi_square=None if drift.numeric else statistic,
         p_value=drift.p_value,
+        **{name: figure.value for name, figure in drift.distances.items()},
     )

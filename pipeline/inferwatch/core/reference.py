@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.columns import Block, Columns
+from inferwatch.core.drift import together
+from inferwatch.core.drift.together import Numbers, Words
 from inferwatch.core.sketches import binned
 from inferwatch.core.sketches.binned import Grid
 from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile
@@ -44,9 +46,11 @@ class Learnt(msgspec.Struct):
 
 
 class VersionReference(msgspec.Struct):
-    """A profile made ready for counting; without one, `profile` and both grids are None.
+    """A profile made ready for counting and comparing; without one, `profile` and grids are None.
 
     `names` are the numeric features of `grid`, in its order; `values` the sorted reference columns.
+    `numbers` has the columns of `grid`, `scores` that of `score_grid`, `words` the categories and,
+    last, the classes predicted, where there are any.
     """
 
     profile: Profile | None
@@ -56,6 +60,9 @@ class VersionReference(msgspec.Struct):
     values: Values
     columns_known: Columns
     positions: NDArray[np.int64]
+    numbers: Numbers
+    scores: Numbers
+    words: Words
 
     def columns(self) -> NDArray[np.int64]:
         """Where in a block each column of `grid` is; -1 for a feature never sent."""
@@ -69,14 +76,27 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
     """Make `profile` ready; `columns` are the model's, in whose order blocks arrive."""
     grid = score_grid = None
     names: list[str] = []
+    words: list[CategoryProfile] = []
     if profile is not None:
         names = sorted(profile.numeric)
         edges = [np.array(profile.numeric[name].edges, np.float32) for name in names]
         grid = binned.make_grid(edges) if names else None
         if profile.score is not None:
             score_grid = binned.make_grid([np.array(profile.score.edges, np.float32)])
+        words = list(profile.categories.values())
+        if isinstance(profile.prediction, CategoryProfile):
+            words.append(profile.prediction)
     return VersionReference(
-        profile, names, grid, score_grid, values, columns, np.empty(0, np.int64)
+        profile=profile,
+        names=names,
+        grid=grid,
+        score_grid=score_grid,
+        values=values,
+        columns_known=columns,
+        positions=np.empty(0, np.int64),
+        numbers=together.numbers([profile.numeric[name] for name in names] if profile else []),
+        scores=together.numbers([profile.score] if profile and profile.score else []),
+        words=together.words(words),
     )
 
 
@@ -155,28 +175,48 @@ def _values(
 def numeric_profile(values: NDArray[np.floating]) -> NumericProfile:
     """Describe one column; edges are float32 because features travel so.
 
+    The outermost bins lie beyond the reference's range and are empty: what a window has there is
+    out of range.
+
     :raises ValueError: no finite value.
     """
     finite = values[np.isfinite(values)].astype(np.float64)
     if not len(finite):
         raise ValueError("a profile needs at least one finite value")
     coarse = binned.quantile_edges(finite, PSI_BINS)
-    edges = np.union1d(binned.quantile_edges(finite, FINE_BINS), coarse).astype(np.float32)
+    edges = np.union1d(binned.quantile_edges(finite, FINE_BINS), coarse)
+    edges = np.union1d(edges, _ends(finite)).astype(np.float32)
     grid = binned.make_grid([edges])
     counts = binned.empty(grid)
-    binned.update(counts, grid, values.astype(np.float32)[np.newaxis])
+    binned.update(counts, grid, _narrow(values)[np.newaxis])
     low, high = np.quantile(finite, SCALE_QUANTILES)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, sd = float(finite.mean()), float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
     return NumericProfile(
         edges=edges.tolist(),
         counts=binned.feature_counts(counts, grid, 0).tolist(),
         psi_edges=coarse.tolist(),
-        mean=float(finite.mean()),
-        sd=float(finite.std(ddof=1)) if len(finite) > 1 else 0.0,
+        mean=mean,
+        sd=sd,
         least=float(finite.min()),
         most=float(finite.max()),
         low=float(low),
         high=float(high),
     )
+
+
+def _narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """As float32; finite values beyond it count as its ends, as they do in a window's bins."""
+    limit = np.finfo(np.float32).max
+    return np.where(np.isfinite(values), np.clip(values, -limit, limit), values).astype(np.float32)
+
+
+def _ends(finite: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Edges just below the least value and at the most, where float32 has room beyond them."""
+    least, most = _narrow(np.array([finite.min(), finite.max()]))
+    with np.errstate(over="ignore", under="ignore"):
+        ends = np.array([np.nextafter(least, np.float32(-np.inf)), most])
+    return np.asarray(ends[np.abs(ends) < np.finfo(np.float32).max])
 
 
 def category_profile(words: Mapping[str, int], missing: int) -> CategoryProfile:

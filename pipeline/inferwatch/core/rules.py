@@ -7,9 +7,11 @@ import msgspec
 
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import WINDOW_METHODS
+from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
-from inferwatch.core.figures import LEARNING, Drift, drift_share
+from inferwatch.core.figures import LEARNING, drift_share
 from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
 from inferwatch.records.outputs import FeatureFigures, Span, percent
@@ -21,7 +23,9 @@ class View(msgspec.Struct):
     """One closed window of one version and segment, as checks read it.
 
     `baseline` holds the reference's own figures for this segment (empty while unknown); `learning`
-    is true until there is a reference. `series` are past figures by metric.
+    is true until there is a reference. `series` are past figures by metric. `behind_ms` is how old
+    the model's newest event was by the log's time: it depends on when rows arrived, so it is no
+    figure of the window's rows and not published with them.
     """
 
     plan: WindowPlan
@@ -41,6 +45,7 @@ class View(msgspec.Struct):
     end_ms: int
     began_ms: int
     first_offset: int
+    behind_ms: int | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -73,7 +78,7 @@ def feature_of(metric: str) -> str:
 def part_of(metric: str) -> str:
     """ "missing" of `feature.amount.missing`, "" of `feature.amount`."""
     last = metric.rsplit(".", 1)[-1]
-    return last if metric.count(".") > 1 and last in ("missing", "mean", "sd", "unseen") else ""
+    return last if metric.count(".") > 1 and last in PARTS else ""
 
 
 def read(check: Check, feature: str, view: View) -> Reading:
@@ -81,18 +86,18 @@ def read(check: Check, feature: str, view: View) -> Reading:
     blind = _blind(check, view)
     if blind:
         return Reading(None, unknown=blind)
+    if check.metric == "drift_share" and check.method not in SERIES_METHODS:
+        return _drift_share(check, view)
     if check.method in WINDOW_METHODS:
         return _drift(check, feature, view)
-    if check.metric == "drift_share":
-        if view.learning:
-            return Reading(None, unknown=LEARNING, learning=True)
-        figure = drift_share(view.drifts, check.params.get("psi", 0.25))
-        return Reading(figure.value, unknown=figure.unknown)
     if check.method in SERIES_METHODS:
         return _anomaly(check, view)
     if part_of(check.metric):
         return _feature_part(part_of(check.metric), feature, view)
-    figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
+    if check.metric == "freshness" and view.behind_ms is not None:
+        figure = Figure(float(view.behind_ms), view.rows)
+    else:
+        figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
     reference = view.baseline.get(check.metric)
     if figure.value is None:
         return Reading(None, reference, figure.unknown)
@@ -119,13 +124,21 @@ def _blind(check: Check, view: View) -> str:
     return ""
 
 
+def _drift_share(check: Check, view: View) -> Reading:
+    if view.learning:
+        return Reading(None, unknown=LEARNING, learning=True)
+    method = check.method if check.method in WINDOW_METHODS else "psi"
+    figure = drift_share(view.drifts, method, check.params.get(method))
+    return Reading(figure.value, unknown=figure.unknown)
+
+
 def _drift(check: Check, feature: str, view: View) -> Reading:
     if view.learning:
         return Reading(None, unknown=LEARNING, learning=True)
     drift = view.drifts.get(f"feature.{feature}" if feature else check.metric)
     if drift is None:
         return Reading(None, unknown="not in the reference or not sent")
-    figure = drift.psi if check.method == "psi" else drift.effect
+    figure = drift.by(check.method)
     return Reading(figure.value, unknown=figure.unknown)
 
 
@@ -141,33 +154,14 @@ def _feature_part(part: str, feature: str, view: View) -> Reading:
     seen = view.features.get(feature)
     if seen is None:
         return Reading(None, unknown="not sent")
-    total = seen.rows + seen.missing + seen.non_finite
-    if part == "unseen" and view.learning:
+    if PARTS[part].compares and view.learning:
         return Reading(None, unknown=LEARNING, learning=True)
-    values = {
-        "missing": (seen.missing + seen.non_finite) / total if total else None,
-        "unseen": seen.unseen / seen.rows if seen.rows else None,
-        "mean": seen.mean,
-        "sd": seen.sd,
-    }
-    value = values[part]
-    reference = _profile_part(part, feature, view.profile)
-    if value is None:
-        return Reading(None, reference, "no rows")
-    return Reading(value, reference)
-
-
-def _profile_part(part: str, feature: str, profile: Profile | None) -> float | None:
-    if profile is None:
-        return None
-    numeric, words = profile.numeric.get(feature), profile.categories.get(feature)
-    if part in ("mean", "sd"):
-        return getattr(numeric, part) if numeric else None
-    if part == "unseen":
-        return 0.0
-    if numeric:
-        return numeric.counts[-1] / max(sum(numeric.counts), 1)
-    return words.missing / max(sum(words.counts) + words.missing, 1) if words else None
+    profile = view.profile
+    column = None
+    if profile is not None:
+        column = profile.numeric.get(feature) or profile.categories.get(feature)
+    figure, reference = PARTS[part].read(seen, column)
+    return Reading(figure.value, reference, figure.unknown)
 
 
 def measure(limit: Limit, reading: Reading) -> float | None:

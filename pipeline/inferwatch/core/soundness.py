@@ -163,7 +163,7 @@ def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[st
         yield "has a duration that is negative, or longer than ten years"
     if not math.isfinite(check.need.coverage):
         yield "needs a share of labels that is no number"
-    known = ROW_METHODS[check.method].PARAMS if check.method in ROW_METHODS else {"psi": 0.25}
+    known = ROW_METHODS[check.method].PARAMS if check.method in ROW_METHODS else WINDOW_METHODS
     for name, value in check.params.items():
         if name not in known or not (0 < value < math.inf):
             yield f"has the parameter '{name[:80]}' {value}"

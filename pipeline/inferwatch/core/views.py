@@ -69,6 +69,7 @@ def opened_view(
         end_ms=pane.to_ms + 1 if plan.window.rows else windows.end_of(plan, start),
         began_ms=pane.from_ms if plan.window.rows else start,
         first_offset=pane.first_offset,
+        behind_ms=state.watermark.behind_ms(),
     )
 
 

@@ -29,6 +29,12 @@ class Watermark(msgspec.Struct):
             return UNSET
         return self.event_ms + max(0, self.ticked_ms - self.moved_at_ms)
 
+    def behind_ms(self) -> int:
+        """How old the newest event is by the log's own time; 0 before the first row."""
+        if self.event_ms == UNSET:
+            return 0
+        return max(self.moved_at_ms, self.ticked_ms) - self.event_ms
+
     def record_time_at(self, event_ms: int) -> int:
         """The tick time at which the watermark will reach `event_ms` if no row comes."""
         return self.moved_at_ms + max(0, event_ms - self.event_ms)

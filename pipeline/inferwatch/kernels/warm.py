@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels import adwin, hashing, histograms, index, moments, page_hinkley
+from inferwatch.kernels import adwin, distances, hashing, histograms, index, moments, page_hinkley
 
 
 def warm() -> None:
@@ -18,6 +18,18 @@ def warm() -> None:
     index.put(keys, values, found, numbers)
     index.get(keys, values, found)
     index.remove(keys, values, found, numbers)
+    _warm_distances()
+
+
+def _warm_distances() -> None:
+    counts, starts = np.ones(2, np.int64), np.array([0, 2])
+    rows, edges = distances.totals(counts, starts), np.empty(0)
+    distances.pick(counts, counts * 0, counts.copy())
+    distances.shares(counts, counts, starts, 1e-4)
+    distances.ks(counts, counts, starts, rows, rows)
+    distances.chi_square(counts, counts, starts, 5.0)
+    ends, now = np.ones((1, 4)), np.ones((1, 3))
+    distances.wasserstein(counts, counts, starts, rows, rows, edges, ends, now)
 
 
 def _warm(block: NDArray[np.floating]) -> None:

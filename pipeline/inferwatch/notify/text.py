@@ -21,6 +21,11 @@ STATISTICS = {
     "psi": "PSI",
     "ks": "KS",
     "chisquare": "chi²",
+    "jensenshannon": "Jensen–Shannon distance",
+    "hellinger": "Hellinger distance",
+    "wasserstein": "Wasserstein distance",
+    "total_variation": "total variation",
+    "l_infinity": "largest shift of a share",
     "zscore": "z-score",
     "iqr": "IQR distance",
     "adwin": "ADWIN",
@@ -123,11 +128,13 @@ def _subject(alert: AlertRecord) -> str:
         name = f"{alert.feature} {part}".rstrip()
     if alert.method == "value" or _is_shift(alert):
         return name
-    return f"{STATISTICS.get(alert.method, alert.method)} of {name}"
+    statistic = STATISTICS.get(alert.method, alert.method)
+    return f"{name} by {statistic}" if name == "drift_share" else f"{statistic} of {name}"
 
 
 def _unit(alert: AlertRecord) -> str:
-    return " ms" if alert.metric.startswith("latency.") and alert.method == "value" else ""
+    timed = alert.metric.startswith("latency.") or alert.metric == "freshness"
+    return " ms" if timed and alert.method == "value" else ""
 
 
 def _began_line(alert: AlertRecord, told_ms: int) -> str:

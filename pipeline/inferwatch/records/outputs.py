@@ -28,7 +28,12 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one feature looked like in a window; drift figures only where a reference is known."""
+    """What one feature looked like in a window; drift figures only where a reference is known.
+
+    `rows` had a usable value, `missing` none, `non_finite` ±Inf. `unseen`, `empty` and `distinct`
+    are of words: rows with a word that the reference lacks, with one of spaces only, and how many
+    words there are (counted up to 1,000). `out_of_range` are rows beyond the reference's range.
+    """
 
     rows: int
     missing: int = 0
@@ -38,10 +43,18 @@ class FeatureFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     least: float | None = None
     most: float | None = None
     unseen: int = 0
+    empty: int = 0
+    distinct: int = 0
+    out_of_range: int | None = None
     psi: float | None = None
     ks: float | None = None
     chi_square: float | None = None
     p_value: float | None = None
+    jensenshannon: float | None = None
+    hellinger: float | None = None
+    wasserstein: float | None = None
+    total_variation: float | None = None
+    l_infinity: float | None = None
 
 
 class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -31,9 +31,12 @@ EVERYWHERE = [
     *((feature, method) for feature in FEATURES for method in checks.READ_FEATURES),
     *((f"{feature}.{part}", "value") for feature in FEATURES for part in checks.PARTS),
 ]
-# a word has no mean, a number is never unseen, and row methods read numbers: they are silent there
+# a word has no mean and no range, a number is never empty, row methods and distances along the
+# line read numbers: they are silent there
 SILENT = {
-    *(("feature.word.mean", "value"), ("feature.word.sd", "value")),
+    *((f"feature.word.{part}", "value") for part in ("mean", "sd", "non_finite", "out_of_range")),
+    ("feature.x.empty", "value"),
+    *(("feature.word", method) for method in checks.NUMBERS_ONLY),
     *(("feature.word", method) for method in checks.ROW_METHODS),
 }
 

@@ -3,8 +3,8 @@
 import pytest
 
 from inferwatch.core import diagnose
+from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
-from inferwatch.core.figures import Drift
 from inferwatch.records.events import Deploy
 
 MINUTE = 60_000

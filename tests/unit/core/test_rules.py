@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from inferwatch.core import plan as plans
 from inferwatch.core import rules
+from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
-from inferwatch.core.figures import Drift
 from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.core.rules import Reading, View
 from inferwatch.records.definition import (

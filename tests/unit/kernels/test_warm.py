@@ -5,13 +5,15 @@ import sys
 
 CODE = """
 from inferwatch.core.fold import Partition
-from inferwatch.kernels import adwin, histograms, moments, page_hinkley
+from inferwatch.kernels import (
+    adwin, distances, hashing, histograms, index, moments, page_hinkley,
+)
 from inferwatch.kernels.warm import warm
 from inferwatch.testing import folding, streams
 
+modules = adwin, distances, hashing, histograms, index, moments, page_hinkley
 kernels = [
-    adwin.update, page_hinkley.update, moments.update,
-    histograms.count_bins, histograms.count_logs, histograms.cell_starts,
+    item for module in modules for item in vars(module).values() if hasattr(item, "signatures")
 ]
 warm()
 before = [len(kernel.signatures) for kernel in kernels]

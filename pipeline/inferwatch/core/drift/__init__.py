@@ -9,7 +9,21 @@ checkpoints.
 from inferwatch.core.drift.adwin import Adwin, AdwinState
 from inferwatch.core.drift.page_hinkley import PageHinkley, PageHinkleyState
 
-WINDOW_METHODS = frozenset({"psi", "ks", "chisquare"})
+WINDOW_METHODS = {
+    "psi": 0.25,
+    "ks": 0.2,
+    "chisquare": 0.1,
+    "jensenshannon": 0.2,
+    "hellinger": 0.2,
+    "wasserstein": 0.5,
+    "total_variation": 0.2,
+    "l_infinity": 0.1,
+}
+"""By name, as Evidently has them: from which size on `drift_share` counts a feature as drifted.
+
+About what a shift by half a standard deviation gives, that of 0.25 for PSI.
+"""
+NUMBERS_ONLY = frozenset({"wasserstein"})
 ROW_METHODS: dict[str, type[Adwin] | type[PageHinkley]] = {
     "adwin": Adwin,
     "page_hinkley": PageHinkley,
