@@ -105,6 +105,8 @@ def said(record):
         for name in record.__struct_fields__
         if name not in ("n", "numeric_names", "numeric", "score_names", "scores")
     }
+    if found["source_offsets"] is None:
+        del found["source_offsets"]  # samples that are older than it do not name it
     found["rows"] = record.n
     found["scores"] = _block(record.score_names, record.scores)
     if isinstance(record, Rows):

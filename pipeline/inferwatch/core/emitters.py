@@ -4,7 +4,12 @@ Exact in memory that grows with emitters, not with rows: the next sequence numbe
 holes below it that a batch out of order may still fill.
 """
 
+from typing import Any
+
 import msgspec
+
+from inferwatch.records.decode import take
+from inferwatch.records.rows import Rows, Truths
 
 HOLES_MAX = 64
 ORIGIN_HOLES_MAX = 4_096  # of a partition whose records came here by another way, in any order
@@ -12,7 +17,10 @@ EMITTERS_MAX = 10_000
 
 
 class Emitter(msgspec.Struct):
-    """`holes` are ranges `[from, to)` of numbers not seen; counters are the sender's own."""
+    """`holes` are ranges `[from, to)` of numbers not seen; counters are the sender's own.
+
+    Of a source `next_seq` is the offset behind the last row folded, and there are no holes.
+    """
 
     next_seq: int = 0
     holes: list[tuple[int, int]] = []
@@ -38,6 +46,40 @@ def accept(emitters: dict[str, Emitter], name: str, seq: int) -> bool:
         emitter.next_seq = seq + 1
         return True
     return _fill(emitter, seq)
+
+
+def repeated(emitters: dict[str, Emitter], record: Any) -> int:
+    """How many rows of a batch with source offsets were folded before; 0 for any other record."""
+    offsets = getattr(record, "source_offsets", None)
+    if offsets is None:
+        return 0
+    source = emitters.get(_source(record))
+    return 0 if source is None else int((offsets < source.next_seq).sum())
+
+
+def _source(record: Rows | Truths) -> str:
+    kind = "rows" if isinstance(record, Rows) else "truths"
+    return "\x1f".join((record.emitter, kind, record.version or ""))
+
+
+def fresh(emitters: dict[str, Emitter], record: Rows | Truths) -> Any:
+    """The rows of a batch that were not folded yet; None where there are none.
+
+    A batch with source offsets is cut behind the highest one folded of its emitter: each kind and
+    version by itself, since whoever reads a topic sends those in batches of their own. Any other
+    batch is new or a repeat as a whole.
+    """
+    offsets = record.source_offsets
+    if offsets is None:
+        return record if accept(emitters, record.emitter, record.seq) else None
+    name = _source(record)
+    source = emitters.pop(name, None) or Emitter()
+    emitters[name] = source
+    while len(emitters) > EMITTERS_MAX:
+        del emitters[next(iter(emitters))]
+    new = offsets >= source.next_seq
+    source.next_seq = max(source.next_seq, int(offsets[-1]) + 1)
+    return record if new.all() else take(record, new)
 
 
 def _fill(emitter: Emitter, seq: int) -> bool:

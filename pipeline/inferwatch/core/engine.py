@@ -37,11 +37,13 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
     outputs: list[Output] = []
     match record:
         case Rows():
-            if not emitters.accept(model.state.emitters, record.emitter, record.seq):
+            record = emitters.fresh(model.state.emitters, record)
+            if record is None:
                 return None
             outputs += _rows(model, record, at)
         case Truths():
-            if not emitters.accept(model.state.emitters, record.emitter, record.seq):
+            record = emitters.fresh(model.state.emitters, record)
+            if record is None:
                 return None
             outputs += _truths(model, record, at)
         case Tick():

@@ -163,11 +163,15 @@ class Partition:
         if self._home(decoded) != self.number:
             _count(self.counts.duplicate, "misplaced", rest)
             return [*outputs, forward_output(raw, self._home(decoded))]
-        known = self._step(decoded.record.model, decoded.record, at, raw)
+        model = self.models[decoded.record.model]
+        before = emitters.repeated(model.state.emitters, decoded.record)
+        known = self._step(model.name, decoded.record, at, raw)
         if isinstance(known, str):
             _count(self.counts.duplicate, known, rest)
             return outputs
-        self.counts.ok += rest
+        if before:
+            _count(self.counts.duplicate, "id", before)
+        self.counts.ok += rest - before
         return outputs + known
 
     def _step(

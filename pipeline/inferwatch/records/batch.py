@@ -23,7 +23,8 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     `emitter` names one process and `seq` counts its batches of both kinds from 0: together they
     find repeats. `emitted` and `dropped` are the emitter's row counters up to and including this
     batch, so that the monitor knows what it was not shown. `time_ms` is int64 a row, `latency_ms`
-    and `weight` float32 with NaN where missing.
+    and `weight` float32 with NaN where missing. `source_offsets`, int64 a row, says where rows
+    stood that were read from another topic: repeats are found by it, row by row, not by `seq`.
     """
 
     schema: str = SCHEMA
@@ -46,6 +47,7 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     weight: bytes | None = None
     entity: Texts | None = None
     instance: str = ""
+    source_offsets: bytes | None = None
 
 
 class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,6 +70,7 @@ class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     label: Numbers | Categories
     prediction: Numbers | Categories | None = None
     scores: Float64Block | None = None
+    source_offsets: bytes | None = None
 
 
 def encode(batch: InferenceBatch | LabelBatch) -> bytes:

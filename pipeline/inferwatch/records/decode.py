@@ -215,6 +215,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         weight=_floats(batch.weight, n, "weight"),
         entity=None if batch.entity is None else _texts(batch.entity, n, "entity"),
         instance=batch.instance,
+        source_offsets=_source_offsets(batch.source_offsets, n),
     )
     columns = {
         "prediction": rows.prediction,
@@ -245,6 +246,7 @@ def _truths(batch: LabelBatch) -> Decoded:
         prediction=_answer(batch.prediction, n, "prediction"),
         score_names=scored,
         scores=scores.astype(np.float64, copy=False) if scored else None,
+        source_offsets=_source_offsets(batch.source_offsets, n),
     )
     unknown = label.codes < 0 if isinstance(label, Words) else ~np.isfinite(label)
     columns = {"prediction": truths.prediction, "a score": truths.scores}
@@ -338,6 +340,17 @@ def _array(data: bytes, n: int, dtype: np.dtype[Any], name: str) -> NDArray[Any]
             Reason.COLUMN_LENGTH, f"{name} holds {len(data)} bytes, {n * dtype.itemsize} expected"
         )
     return np.frombuffer(data, dtype)
+
+
+def _source_offsets(data: bytes | None, n: int) -> NDArray[np.int64] | None:
+    if data is None:
+        return None
+    offsets = _array(data, n, np.dtype("<i8"), "source_offsets").astype(np.int64, copy=False)
+    if int(offsets.min()) < 0 or int(offsets.max()) >= COUNT_END:
+        raise DataError(Reason.INT_RANGE, "a source offset is not in 0 to 2^62")
+    if (np.diff(offsets) <= 0).any():
+        raise DataError(Reason.INT_RANGE, "source_offsets do not ascend")
+    return offsets
 
 
 def _floats(data: bytes | None, n: int, name: str) -> Floats | None:

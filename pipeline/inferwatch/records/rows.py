@@ -29,7 +29,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     the order of `numeric_names`. `prediction` is classes (`Words`) or values (float64[n], NaN
     missing). `scores` is float64[k, n]; a binary model sends one row named "score", others one a
     class. `latency_ms` float64[n], NaN missing. `error` holds the kind of failure, -1 where there
-    is none.
+    is none. `source_offsets` int64[n] ascends strictly, None where the rows come from no topic.
     """
 
     model: str
@@ -53,6 +53,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     weight: Floats | None = None
     entity: list[str] | None = None
     instance: str = ""
+    source_offsets: NDArray[np.int64] | None = None
 
 
 class Truths(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,7 @@ class Truths(msgspec.Struct, frozen=True, kw_only=True):
     prediction: Words | Floats | None = None
     score_names: tuple[str, ...] = ()
     scores: Floats | None = None
+    source_offsets: NDArray[np.int64] | None = None
 
 
 Record = Any  # Rows | Truths | Resource | Deploy | Verdict | MonitorChange | Skip | Gap | Tick
