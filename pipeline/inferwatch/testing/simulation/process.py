@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from random import Random
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from inferwatch.core.fold import Output
 from inferwatch.core.model import Model
@@ -88,17 +89,17 @@ class Process:
 
     def start(self) -> None:
         """Join the group and work until the end."""
-        self._spawn(self._fetch())
-        self._spawn(self._every(0.5, self.delivery.checkpoint))
-        self._spawn(self._every(1.0, self._tick))
+        self._spawn(self._fetch)
+        self._spawn(partial(self._every, 0.5, self.delivery.checkpoint))
+        self._spawn(partial(self._every, 1.0, self._tick))
         self.broker.join(self)
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.ensure_future(self._mortal(work)))
 
-    async def _mortal(self, work: Awaitable[None]) -> None:
+    async def _mortal(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except Dead:
             return
         except ConfigError as error:
@@ -144,7 +145,7 @@ class Process:
         self.resumed.set()
         await asyncio.sleep(self.chance.random() * 1.5)
         if self.exit is None and self.broker.members.get(self.name) is not self:
-            self._spawn(self._come_back())
+            self._spawn(self._come_back)
 
     async def _come_back(self) -> None:
         await self.prepare()
@@ -170,7 +171,7 @@ class Process:
 
     def assign(self, generation: int, partitions: list[int]) -> None:
         """A rebalance is over."""
-        self._spawn(self._take_over(generation, partitions))
+        self._spawn(partial(self._take_over, generation, partitions))
 
     async def _take_over(self, generation: int, partitions: list[int]) -> None:
         await self.alive()
