@@ -1,7 +1,7 @@
 """What checkpoints cost and what they give back, on a real Kafka with 50 MB of state.
 
-Many models wait for the labels of their predictions; traffic goes to one in ten of them, as fast as
-the worker folds it. It does so in turns with a checkpoint every 2 seconds and with none; measured
+Many models wait for the labels of their predictions, each up to a cap of 1 MiB; traffic goes to one
+in ten of them, as fast as the worker folds it. It does so in turns with a checkpoint every 2 seconds and with none; measured
 is the CPU time of the process, from the first batch after the state is its own until the last one
 is folded. Before that: a restart with the whole state and 60,000 rows waiting. Needs Java 17 and
 Maven, as scripts/kafka.py does.
@@ -37,7 +37,7 @@ DIRTY = 10  # one model in so many gets traffic
 MONITORS = """\
 apiVersion: inferwatch/v1
 match: {model: "bench/*"}
-model: {task: binary, positive: 1, label_delay: 7d}
+model: {task: binary, positive: 1, label_delay: 7d, pending_max: 1MiB}
 reference: {min_rows: 1000}
 windows:
   fast: {size: 1m}
@@ -171,9 +171,9 @@ def main() -> int:
     """Build the state, restart on it, fold with and without checkpoints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state-mb", type=float, default=50.0)
-    parser.add_argument("--models", type=int, default=50)
+    parser.add_argument("--models", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--batches", type=int, default=100, help="of each busy model in a turn")
+    parser.add_argument("--batches", type=int, default=600, help="of each busy model in a turn")
     arguments = parser.parse_args()
     broker = RealBroker()
     try:

@@ -111,9 +111,9 @@ def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position)
     late = np.zeros(len(block.row), np.uint16)
     _learn(model, block, sample)
     reference = model.reference(version)
-    for bit, plan in enumerate(model.plan.windows):
+    for plan in model.plan.windows:
         lost = panes.fold(plan, model.track(plan, version), block, reference, sample)
-        late |= lost.astype(np.uint16) << np.uint16(bit)
+        late |= lost.astype(np.uint16) << model.bit(plan)
     outputs = online.rows(model, block, after_ms, at)
     kept, kept_late = (block, late) if sample is None else (block.take(sample), late[sample])
     if len(kept.row):
@@ -174,15 +174,21 @@ def _truths(model: Model, truths: Truths, at: Position) -> list[Output]:
 
 def _contribute(model: Model, joined: Joined, at: Position) -> list[Output]:
     """Labelled rows, to every window that holds their predictions and to the error detectors."""
-    for bit, plan in enumerate(model.plan.windows):
+    for plan in model.plan.windows:
         if plan.reads_labels:
-            kept = joined.take((joined.late >> np.uint16(bit)) & 1 == 0)
-            _add_labels(model, plan, model.track(plan, joined.version), kept)
+            track = model.track(plan, joined.version)
+            _add_labels(model, plan, track, _counted(model, plan, track, joined))
     first = model.state.first.get(joined.version)
     if first is not None:
         plan = model.first_plan()
         _add_labels(model, plan, first, joined.take(joined.row < plan.window.rows))
     return online.errors(model, joined, at)
+
+
+def _counted(model: Model, plan: WindowPlan, track: Track, joined: Joined) -> Joined:
+    """The rows that the track's windows have counted: not late for them, nor before they began."""
+    late = (joined.late >> model.bit(plan)) & 1
+    return joined.take((late == 0) & (joined.row >= track.first_row))
 
 
 def _add_labels(model: Model, plan: WindowPlan, track: Track, joined: Joined) -> None:
@@ -266,13 +272,11 @@ def _leave(model: Model, joined: Joined) -> None:
     """Rows that the smaller sample no longer holds could not be labelled: take them out of
     coverage.
     """
-    tracks = [
-        (plan, model.track(plan, joined.version), bit)
-        for bit, plan in enumerate(model.plan.windows)
-        if plan.reads_labels
-    ]
-    for plan, track, bit in tracks:
-        kept = joined.take((joined.late >> np.uint16(bit)) & 1 == 0)
+    for plan in model.plan.windows:
+        if not plan.reads_labels:
+            continue
+        track = model.track(plan, joined.version)
+        kept = _counted(model, plan, track, joined)
         place = kept.time_ms if plan.pane_ms else kept.row
         width = plan.pane_ms or plan.window.rows
         starts = place // width * width

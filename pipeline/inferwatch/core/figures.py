@@ -64,7 +64,7 @@ def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
             cell.classes.get(code, 0), sum(cell.classes.values()), "no predictions"
         )
     for name, gauge in cell.gauges.items():
-        found[name] = Figure(gauge.total / gauge.n, gauge.n)
+        found[name] = known(gauge.total / gauge.n, gauge.n, "too large to add up")
         found[f"{name}.max"] = Figure(gauge.most, gauge.n)
     return found
 

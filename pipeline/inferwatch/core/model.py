@@ -7,6 +7,7 @@ it was taken, plus the records after that offset give the same answer.
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from inferwatch.core import drift
 from inferwatch.core import plan as plans
@@ -42,7 +43,8 @@ class ModelState(msgspec.Struct, kw_only=True):
     """Everything a checkpoint holds. `offset` is the last record folded, -1 for none.
 
     `tracks` by window and version; `first` is each version's learning span as one window of rows;
-    `row_ms` the record time of the newest inference row.
+    `row_ms` the record time of the newest inference row; `bits` says which bit of a prediction's
+    `late` speaks of which window definition.
     """
 
     format: int = FORMAT
@@ -62,6 +64,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     instances: dict[str, Instance] = {}
     detectors: dict[str, drift.DetectorState] = {}
     deploys: list[Deploy] = []
+    bits: dict[str, int] = {}
 
 
 class Model:
@@ -76,6 +79,7 @@ class Model:
         self.values = values
         self.plan = plans.make(state.definition)
         self._check_values()
+        self._give_bits()
         self.join = Join(state.pending)
         self.detectors = {key: drift.load(kept) for key, kept in state.detectors.items()}
         self._references: dict[str, VersionReference] = {}
@@ -114,6 +118,7 @@ class Model:
             if name in after
         }
         self._forget_waiting()
+        self._give_bits()
         self._references.clear()
 
     def _forget_waiting(self) -> None:
@@ -126,6 +131,18 @@ class Model:
                     for key, waiting in track.queue.items()
                     if key.split("\x1f")[0] in alerts
                 }
+
+    def _give_bits(self) -> None:
+        """Windows keep their bit for as long as they are defined; new ones get the lowest free."""
+        names = [plan.window.name for plan in self.plan.windows]
+        bits = {name: bit for name, bit in self.state.bits.items() if name in names}
+        free = [bit for bit in range(16) if bit not in bits.values()]
+        new = [name for name in names if name not in bits]
+        self.state.bits = bits | dict(zip(new, free, strict=False))
+
+    def bit(self, plan: WindowPlan) -> np.uint16:
+        """Which bit of a prediction's `late` speaks of this window definition."""
+        return np.uint16(self.state.bits[plan.window.name])
 
     def _check_values(self) -> None:
         """Exact windows compare with the profile's own columns, which do not travel in the log."""

@@ -66,11 +66,11 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
     step_ms = window.step_ms or window.size_ms
     labelled = [check for check in checks if check.metric in LABEL_METRICS]
     coverage = max((coverage_needed(check) for check in labelled), default=COVERAGE_DEFAULT)
-    facts = definition.model
+    facts, reads_labels = definition.model, bool(labelled) or longest
     return WindowPlan(
         window=window,
         pane_ms=math.gcd(window.size_ms, step_ms),
-        reads_labels=bool(labelled) or longest,
+        reads_labels=reads_labels,
         coverage=coverage,
         segment_features=any(check.segment_by and _reads_features(check) for check in checks),
         checks=tuple(checks),
@@ -85,6 +85,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
                 facts.restate_every_ms,
                 definition.reference,
                 coverage,
+                reads_labels,
             ]
         ),
     )

@@ -55,7 +55,8 @@ class Track(msgspec.Struct):
 
     Windows that end at or before `boundary_ms` are over. `queue` holds, by check and segment, the
     starts of windows that wait for their labels; `series` the past figures that anomaly checks
-    read.
+    read. `first_row` is the version's number of the first row that these windows saw: a window that
+    is defined anew knows nothing of the rows before.
     """
 
     panes: dict[int, Pane] = {}
@@ -66,6 +67,7 @@ class Track(msgspec.Struct):
     boundary_ms: int = UNSET
     rows: int = 0
     late: int = 0
+    first_row: int = 0
 
 
 def fold(
@@ -78,6 +80,8 @@ def fold(
     """Add the rows to their panes. Gives the mask of rows that came too late for any window."""
     n = len(block.time_ms)
     lost = np.zeros(n, np.bool_)
+    if not track.rows:
+        track.first_row = int(block.row[0])
     track.rows += n
     if plan.pane_ms:
         starts = block.time_ms // plan.pane_ms * plan.pane_ms

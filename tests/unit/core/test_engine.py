@@ -68,6 +68,21 @@ def test_resources_go_to_the_windows_that_are_open():
     assert "memory" not in window.metrics
 
 
+def test_samples_that_are_no_shares_are_unknown_and_end_nothing():
+    """Samples that do not add up to a number are unknown in the window, the rest is published."""
+    log = log_of()
+    log.rows(1, 10_000)
+    for at_ms in (20_000, 30_000):
+        sample = Resource(
+            model=MODEL, version="1", instance="a", time_ms=log.start_ms + at_ms, cpu=1e308
+        )
+        log.event(sample, at_ms)
+    log.tick(5 * MINUTE)
+    (window,) = log.windows()
+    assert "cpu" not in window.metrics
+    assert window.unknown["cpu"] == "too large to add up"
+
+
 def test_labels_count_in_every_window_that_holds_their_prediction():
     """Once a window: coverage and accuracy of hopping windows are those of their own rows."""
     log = log_of(SLOW, checks=[reads_labels("slow")])

@@ -237,3 +237,46 @@ def test_a_deploy_is_context_for_what_begins_within_an_hour():
     log.rows(1, 121 * MINUTE)
     firing = [alert for alert in log.alerts() if alert.condition == "firing"]
     assert [alert.context for alert in firing] == [["two minutes after deploy v3"], []]
+
+
+LOW = Check(
+    alert="Low",
+    metric="accuracy",
+    window="wide",
+    fail=Limit(direction="below", value=0.1, clear=0.1),
+)
+
+
+def test_a_window_that_is_defined_anew_takes_no_label_of_rows_before_it():
+    """A label, and a correction of one, for a row that only the old definition counted: the window
+    holds the rows since, and their labels.
+    """
+    window = Window(name="wide", size_ms=MINUTE, grace_ms=0)
+    log = Log(msgspec.structs.replace(BASE, windows=[window], checks=[LOW]))
+    log.rows(3, 0, ids=["a", "b", "c"], prediction=[1.0] * 3)
+    log.labels(["a"], [1.0], 1_000)
+    wider = msgspec.structs.replace(window, grace_ms=1)
+    change(log, msgspec.structs.replace(log.definition, windows=[wider]), 2_000)
+    log.rows(2, 3_000, ids=["d", "e"], prediction=[1.0] * 2)
+    log.labels(["a", "b", "d"], [0.0, 1.0, 1.0], 4_000)
+    log.rows(1, 2 * MINUTE, ids=["f"], prediction=[1.0])
+    first = log.windows("wide")[0]
+    assert (first.rows, first.labels, first.coverage) == (2, 1, 0.5)
+
+
+def test_what_was_late_for_a_window_that_is_gone_is_late_for_no_other():
+    """A prediction that one window missed and another counted is labelled in that other, whatever
+    becomes of the first.
+    """
+    strict = Window(name="strict", size_ms=MINUTE, grace_ms=0)
+    wide = Window(name="wide", size_ms=MINUTE, grace_ms=10 * MINUTE)
+    checks = [LOW, msgspec.structs.replace(LOW, alert="Strict", window="strict")]
+    log = Log(msgspec.structs.replace(BASE, windows=[strict, wide], checks=checks))
+    log.rows(1, 0, ids=["a"], prediction=[1.0])
+    log.rows(1, 2 * MINUTE, ids=["b"], prediction=[1.0])
+    log.rows(1, 1_000, 2 * MINUTE, ids=["late"], prediction=[1.0])
+    change(log, msgspec.structs.replace(log.definition, windows=[wide], checks=[LOW]))
+    log.labels(["a", "late"], [1.0, 1.0], 2 * MINUTE)
+    log.rows(1, 20 * MINUTE, ids=["c"], prediction=[1.0])
+    first = log.windows("wide")[0]
+    assert (first.rows, first.labels) == (2, 2)
