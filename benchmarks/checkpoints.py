@@ -1,10 +1,10 @@
 """What checkpoints cost and what they give back, on a real Kafka with 50 MB of state.
 
 Many models wait for the labels of their predictions, each up to a cap of 1 MiB; traffic goes to one
-in ten of them, as fast as the worker folds it. It does so in turns with a checkpoint every 2 seconds and with none; measured
-is the CPU time of the process, from the first batch after the state is its own until the last one
-is folded. Before that: a restart with the whole state and 60,000 rows waiting. Needs Java 17 and
-Maven, as scripts/kafka.py does.
+in ten of them, as fast as the worker folds it. It does so in turns with a checkpoint every 2
+seconds and with none; measured is the CPU time of the process, from the first batch after the state
+is its own until the last one is folded. Before that: a restart with the whole state and 60,000 rows
+waiting. Needs Java 17 and Maven, as scripts/kafka.py does.
 """
 
 import argparse
