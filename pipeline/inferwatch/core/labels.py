@@ -5,8 +5,6 @@ contribution back exactly. Above the memory cap the join runs on a sample of ids
 hash, the same on both sides, and `sampled` says which share that is.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -14,98 +12,27 @@ from numpy.typing import NDArray
 from inferwatch.core import sample
 from inferwatch.core.columns import Block
 from inferwatch.core.id_index import IdIndex
+from inferwatch.core.pending import (
+    ANSWER_BYTES,
+    NONE_MS,
+    SLAB_ROWS,
+    Answers,
+    Early,
+    Known,
+    Pending,
+    Slab,
+    slab_bytes,
+    some,
+    taken,
+    together,
+    unknown,
+)
 from inferwatch.core.watermark import UNSET
-from inferwatch.records.ids import Ids, concat, pack
+from inferwatch.records.ids import Ids, pack
 from inferwatch.records.rows import Codes, Floats
 
 ROW_BITS = 20
 ROW_MASK = (1 << ROW_BITS) - 1
-ROW_BYTES = 34
-ANSWER_BYTES = 20
-SLAB_ROWS = 1_024
-NONE_MS = -1
-
-
-class Slab(msgspec.Struct):
-    """Predictions of one version, in log order; once it is not open any more it never changes.
-
-    `row` numbers the rows of the version. `late` has bit w set where the row came too late for
-    window definition w. `value` is empty unless it is a regression.
-    """
-
-    version: str
-    ids: Ids
-    row: NDArray[np.int64]
-    time_ms: NDArray[np.int64]
-    predicted: Codes
-    score: Floats
-    segments: dict[str, Codes]
-    late: NDArray[np.uint16]
-    value: Floats
-    newest_ms: int
-
-    def full(self) -> bool:
-        """Whether the next rows go to another slab."""
-        return len(self.ids) >= SLAB_ROWS
-
-
-class Answers(msgspec.Struct):
-    """Labels in the order they came, each for a slot: a full piece, which never changes.
-
-    `truth` is empty unless it is a regression.
-    """
-
-    slot: NDArray[np.int64]
-    label: Codes
-    at_ms: NDArray[np.int64]
-    truth: Floats
-
-
-class Early(msgspec.Struct):
-    """A label whose prediction has not come yet.
-
-    `at_ms` is the watermark when it came; before the first row, when there is none, its own time.
-    """
-
-    version: str | None
-    label: int
-    truth: float
-    time_ms: int
-    at_ms: int
-
-
-class Pending(msgspec.Struct):
-    """State of the join. `shift` s keeps one id in 2^s.
-
-    `slabs` and `answers` are numbered as they are made; `open` is each version's slab that still
-    takes rows, `answered` the answers since the last full piece.
-    """
-
-    slabs: dict[int, Slab] = {}
-    open: dict[str, int] = {}
-    next_slab: int = 0
-    answers: dict[int, Answers] = {}
-    answered: list[tuple[int, int, int, float]] = []
-    next_answers: int = 0
-    early: dict[str, Early] = {}
-    bytes: int = 0
-    shift: int = 0
-    repeated: int = 0
-    conflicts: int = 0
-    collisions: int = 0
-    orphans: int = 0
-    too_late: int = 0
-
-
-class Known(msgspec.Struct):
-    """What is known of a slab's rows by now; follows from the answers. `at_ms` is NONE_MS without.
-
-    `truth` is empty unless it is a regression.
-    """
-
-    label: Codes
-    at_ms: NDArray[np.int64]
-    truth: Floats
 
 
 class Joined(msgspec.Struct):
@@ -149,7 +76,7 @@ class Join:
         self.known: dict[int, Known] = {}
         for key, slab in state.slabs.items():
             self._index(slab.version).put(sample.hashes(slab.ids), key << ROW_BITS)
-            self.known[key] = _unknown(len(slab.ids), len(slab.value))
+            self.known[key] = unknown(len(slab.ids), len(slab.value))
         for piece in state.answers.values():
             truth = piece.truth if len(piece.truth) else np.full(len(piece.slot), np.nan)
             columns = (piece.slot, piece.label, piece.at_ms, truth)
@@ -207,12 +134,12 @@ class Join:
         if key is None:
             key, state.next_slab = state.next_slab, state.next_slab + 1
             state.slabs[key], base = rows, 0
-            self.known[key] = _unknown(len(rows.ids), len(rows.value))
+            self.known[key] = unknown(len(rows.ids), len(rows.value))
             state.open[rows.version] = key
         else:
             base = len(state.slabs[key].ids)
-            state.slabs[key] = _joined(state.slabs[key], rows)
-            known, more = self.known[key], _unknown(len(rows.ids), len(rows.value))
+            state.slabs[key] = together(state.slabs[key], rows)
+            known, more = self.known[key], unknown(len(rows.ids), len(rows.value))
             self.known[key] = Known(
                 np.concatenate([known.label, more.label]),
                 np.concatenate([known.at_ms, more.at_ms]),
@@ -330,7 +257,7 @@ class Join:
                 np.array(slots, np.int64),
                 np.array(labels, np.int32),
                 np.array(times, np.int64),
-                _some(truths),
+                some(truths),
             )
             state.next_answers += 1
             state.answered = []
@@ -468,7 +395,7 @@ class Join:
             keep = sample.kept(hashes, state.shift)
             if not keep.any():
                 continue
-            at, base = self._append(_take(slab, keep))
+            at, base = self._append(taken(slab, keep))
             self._index(slab.version).put(hashes[keep], at << ROW_BITS | base)
             for new, row in enumerate(np.flatnonzero(keep).tolist()):
                 answer = known[key]
@@ -476,57 +403,3 @@ class Join:
                     truth = float(answer.truth[row]) if len(answer.truth) else float("nan")
                     slot = at << ROW_BITS | (base + new)
                     self._write(slot, int(answer.label[row]), truth, int(answer.at_ms[row]))
-
-
-def _some(values: Sequence[float]) -> Floats:
-    """The values, or nothing where none is a number: only a regression has truths."""
-    found = np.array(values, np.float64)
-    return found if np.isfinite(found).any() else np.empty(0)
-
-
-def _unknown(n: int, values: int) -> Known:
-    truth = np.full(n if values else 0, np.nan)
-    return Known(np.full(n, -1, np.int32), np.full(n, NONE_MS, np.int64), truth)
-
-
-def _joined(first: Slab, then: Slab) -> Slab:
-    """The rows of both; a segment that one lacks is missing there."""
-    segments = {}
-    for name in [*first.segments, *(name for name in then.segments if name not in first.segments)]:
-        parts = [
-            slab.segments.get(name, np.full(len(slab.ids), -1, np.int32)) for slab in (first, then)
-        ]
-        segments[name] = np.concatenate(parts)
-    return Slab(
-        version=first.version,
-        ids=concat(first.ids, then.ids),
-        row=np.concatenate([first.row, then.row]),
-        time_ms=np.concatenate([first.time_ms, then.time_ms]),
-        predicted=np.concatenate([first.predicted, then.predicted]),
-        score=np.concatenate([first.score, then.score]),
-        segments=segments,
-        late=np.concatenate([first.late, then.late]),
-        value=np.concatenate([first.value, then.value]),
-        newest_ms=max(first.newest_ms, then.newest_ms),
-    )
-
-
-def _take(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
-    return Slab(
-        version=slab.version,
-        ids=slab.ids.take(kept),
-        row=slab.row[kept],
-        time_ms=slab.time_ms[kept],
-        predicted=slab.predicted[kept],
-        score=slab.score[kept],
-        segments={name: codes[kept] for name, codes in slab.segments.items()},
-        late=slab.late[kept],
-        value=slab.value[kept] if len(slab.value) else slab.value,
-        newest_ms=slab.newest_ms,
-    )
-
-
-def slab_bytes(slab: Slab) -> int:
-    """Estimate of what the slab takes in a checkpoint."""
-    row = ROW_BYTES + 4 * len(slab.segments) + (8 if len(slab.value) else 0)
-    return len(slab.ids.data) + row * len(slab.ids)

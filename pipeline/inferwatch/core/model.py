@@ -15,8 +15,9 @@ from inferwatch.core import reference as references
 from inferwatch.core.alerts import Instance
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.emitters import Emitter
-from inferwatch.core.labels import Join, Pending
+from inferwatch.core.labels import Join
 from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
 from inferwatch.core.watermark import Watermark

@@ -15,8 +15,8 @@ import numpy as np
 from inferwatch.core.alerts import Instance
 from inferwatch.core.drift import DetectorState
 from inferwatch.core.emitters import Emitter
-from inferwatch.core.labels import Answers, Early, Slab
 from inferwatch.core.model import FORMAT, Model, ModelState
+from inferwatch.core.pending import Answers, Early, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
 from inferwatch.core.windows import Closed, Pane, Track

@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from inferwatch.core import columns, labels
-from inferwatch.core.labels import NONE_MS, SLAB_ROWS, Join, Pending
+from inferwatch.core import columns, labels, pending
+from inferwatch.core.labels import Join
+from inferwatch.core.pending import NONE_MS, SLAB_ROWS, Pending
 from inferwatch.core.sample import hashes, kept
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.decode import decode
@@ -229,7 +230,8 @@ def test_full_pieces_never_change_again():
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_not_stored_follows_from_the_state(seed, monkeypatch):
     """After any history, a join made from the state knows the same ids, labels and times."""
-    monkeypatch.setattr(labels, "SLAB_ROWS", 7)
+    for module in (labels, pending):
+        monkeypatch.setattr(module, "SLAB_ROWS", 7)
     draw, join, row = Random(seed), Join(Pending()), 0
     for step in range(60):
         kind, now = draw.random(), TIME_MS + step * 1_000
@@ -259,10 +261,10 @@ def test_what_is_not_stored_follows_from_the_state(seed, monkeypatch):
             np.testing.assert_array_equal(
                 getattr(again.known[key], field), getattr(known, field), strict=True
             )
-    sizes = sum(labels.slab_bytes(slab) for slab in join.state.slabs.values())
+    sizes = sum(pending.slab_bytes(slab) for slab in join.state.slabs.values())
     answers = sum(len(piece.slot) for piece in join.state.answers.values())
     answers += len(join.state.answered)
-    assert join.state.bytes == sizes + answers * labels.ANSWER_BYTES
+    assert join.state.bytes == sizes + answers * pending.ANSWER_BYTES
     ids = [f"i{number}" for number in range(80)]
     again = Join(copy.deepcopy(join.state))
     for most_bytes in (1 << 20, join.state.bytes // 4):
