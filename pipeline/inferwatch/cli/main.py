@@ -22,6 +22,8 @@ COMMANDS = {
     "dlq": "what could not be folded: list, show, requeue",
     "topics": "what topics there should be: plan, apply",
     "broker": "the embedded broker, alone",
+    "detect": "run a detector over a column of a file",
+    "methods": "every detector by name: what it finds, needs and costs",
     "warmup": "compile the kernels now instead of at the first start",
     "simulate": "delivery under seeded faults, in memory",
 }

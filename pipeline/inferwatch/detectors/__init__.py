@@ -28,7 +28,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind` is "drift" or "anomaly"; `cost_ns` is CPU time a value in calls of 500, `state_bytes` the
     size of a snapshot, `rows_min` how many values it wants before it finds anything; `source` the
-    paper or text that defines it.
+    paper or text that defines it. `by_place` says that a value's place matters, so that one that is
+    missing must come as NaN.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     rows_min: int
     cost_ns: float
     state_bytes: int
+    by_place: bool = False
 
 
 class Detector(Protocol):
@@ -77,8 +79,12 @@ def methods() -> dict[str, type[Detector]]:
     from inferwatch.detectors.ewma import EWMA
     from inferwatch.detectors.hddm_a import HDDMA
     from inferwatch.detectors.hddm_w import HDDMW
+    from inferwatch.detectors.iqr import IQR
     from inferwatch.detectors.kswin import KSWIN
+    from inferwatch.detectors.mad import MAD
     from inferwatch.detectors.page_hinkley import PageHinkley
+    from inferwatch.detectors.seasonal import Seasonal
+    from inferwatch.detectors.zscore import ZScore
 
     ours: list[type[Detector]] = [
         Adwin,
@@ -88,8 +94,12 @@ def methods() -> dict[str, type[Detector]]:
         EWMA,
         HDDMA,
         HDDMW,
+        IQR,
         KSWIN,
+        MAD,
         PageHinkley,
+        Seasonal,
+        ZScore,
     ]
     found = {one.METHOD.name: one for one in ours}
     for point in _offered():

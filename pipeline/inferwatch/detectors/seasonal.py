@@ -1,0 +1,97 @@
+"""Seasonal robust z: distance from the median of the same slot in the cycles before, in their MAD.
+
+Values come in slots of equal length, `period` of them a cycle: 24 for hours of a day, 168 for hours
+of a week. Nothing is said of a slot before it has been there `past_min` times. A value that is
+missing must come as NaN, or all slots after it are off by one; so are they for an hour's change of
+summer time.
+
+Reference: B. Iglewicz, D. C. Hoaglin, "How to Detect and Handle Outliers" (1993), for the score.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.detectors import Method, Values
+from inferwatch.detectors.limits import whole, within
+from inferwatch.detectors.scoring import Floats, Scoring
+from inferwatch.kernels import seasonal as kernel
+
+
+class Seasonal:
+    """Detector of one stream.
+
+    :param period: slots of a cycle, 2 to 10,080.
+    :param cycles: how many cycles are remembered, 3 to 1,000.
+    :param past_min: values that a slot must have, 3 to `cycles`.
+    :param threshold: score above which a value stands out, at least 0.
+    :param floor: least MAD as a share of the range of all values kept, 0 to 1.
+    :param debounce: a score counts only if it is the highest of so many, at least 1.
+    :raises ConfigError: a parameter out of its range.
+    """
+
+    METHOD: ClassVar[Method] = Method(
+        name="seasonal",
+        kind="anomaly",
+        purpose="a value that is unusual for its hour of the week, or another slot",
+        source="Iglewicz and Hoaglin 1993, by slot",
+        rows_min=505,
+        cost_ns=120,
+        state_bytes=12_300,
+        by_place=True,
+    )
+
+    def __init__(
+        self,
+        *,
+        period: int = 168,
+        cycles: int = 8,
+        past_min: int = 3,
+        threshold: float = 6.0,
+        floor: float = 0.01,
+        debounce: int = 1,
+    ) -> None:
+        period = whole("period", period, 2, 10_080)
+        cycles = whole("cycles", cycles, 3, 1_000)
+        past_min = whole("past_min", past_min, 3, cycles)
+        within("threshold", threshold, 0.0)
+        within("floor", floor, 0.0, 1.0)
+        debounce = whole("debounce", debounce, 1, 100_000)
+        named = {
+            "period": period,
+            "cycles": cycles,
+            "past_min": past_min,
+            "threshold": float(threshold),
+            "floor": float(floor),
+            "debounce": debounce,
+        }
+        kept, seen = np.zeros((period, cycles)), np.zeros(period, np.int64)
+        spread, slot = np.zeros(1), np.zeros(1, np.int64)
+
+        def score(values: Floats, scores: Floats) -> None:
+            slot[0] = kernel.score(
+                values, past_min, floor, kept, seen, spread, int(slot[0]), scores
+            )
+
+        arrays = {"kept": kept, "seen": seen, "range": spread, "slot": slot}
+        self._scoring = Scoring("seasonal", named, score, arrays)
+
+    def update_many(self, values: Values) -> list[int]:
+        """Feed the next values; indices of those that stand out."""
+        return self._scoring.update_many(values)
+
+    def score_many(self, values: Values) -> NDArray[np.float64]:
+        """Feed the next values; the score of each, NaN where there is none."""
+        return self._scoring.score_many(values)
+
+    def snapshot(self) -> bytes:
+        """The whole state."""
+        return self._scoring.snapshot()
+
+    def restore(self, sealed: bytes) -> None:
+        """Go on from a snapshot.
+
+        :raises ValueError: it is damaged, of another method, or of other parameters.
+        """
+        self._scoring.restore(sealed)
