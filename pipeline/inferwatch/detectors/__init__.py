@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from inferwatch.errors import ConfigError
 
 Values = NDArray[np.floating]
+DEFAULTS = {"auto-drift": "adwin"}
 GROUP = "inferwatch.detectors"
 """Entry points under which packages offer detectors of their own."""
 
@@ -73,6 +74,7 @@ def methods() -> dict[str, type[Detector]]:
     :raises ConfigError: a package offers a name that is taken, or a class that cannot be loaded.
     """
     from inferwatch.detectors.adwin import Adwin
+    from inferwatch.detectors.auto import Auto
     from inferwatch.detectors.cusum import CUSUM
     from inferwatch.detectors.ddm import DDM
     from inferwatch.detectors.eddm import EDDM
@@ -88,6 +90,7 @@ def methods() -> dict[str, type[Detector]]:
 
     ours: list[type[Detector]] = [
         Adwin,
+        Auto,
         CUSUM,
         DDM,
         EDDM,
@@ -121,11 +124,11 @@ def _offered() -> tuple[EntryPoint, ...]:
 
 
 def make(name: str, **params: float | str) -> Detector:
-    """A fresh detector.
+    """A fresh detector; "auto-drift", the default for a stream of errors, is "adwin".
 
     :raises ConfigError: no such method, no such parameter, or a value out of its range.
     """
-    known = methods()
+    known, name = methods(), DEFAULTS.get(name, name)
     if name not in known:
         raise ConfigError(
             f"no method {name}", key="method", fix=f"one of {', '.join(sorted(known))}"

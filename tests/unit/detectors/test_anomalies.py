@@ -61,6 +61,27 @@ def test_scores_are_those_of_the_definition(name, definition, seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
+def test_the_default_is_the_larger_of_two(seed):
+    """`auto` scores as `mad` on the values and on the mean of the last five known ones."""
+    values = stream(seed)
+    kept = values[np.isfinite(values)]
+    means = np.array([kept[max(0, at - 4) : at + 1].mean() for at in range(len(kept))])
+    wanted = np.full(len(values), np.nan)
+    wanted[np.isfinite(values)] = np.fmax(
+        *(expected(part, 1_000, 30, 0.1, robust) for part in (kept, means))
+    )
+    made = make("auto")
+    scores = np.concatenate([made.score_many(part) for part in np.array_split(values, 9)])
+    np.testing.assert_allclose(scores, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_the_default_for_errors_is_adwin():
+    """`auto-drift` is another name."""
+    values = np.concatenate([np.zeros(300), np.ones(300)])
+    assert make("auto-drift").update_many(values) == make("adwin").update_many(values) != []
+
+
+@pytest.mark.parametrize("seed", range(4))
 def test_a_slot_is_compared_with_itself(seed):
     """Seasonal scores are those of the same slot's values in the cycles before."""
     period, cycles = 12, 5

@@ -1,0 +1,123 @@
+"""The shipped default for a metric series: robust z of each value, and of the mean of the last few.
+
+The score is the larger of two: that of `mad` on the values, which sees a far one, and that of `mad`
+on their moving average, which sees a shift too small for a single value. Nothing is to be tuned:
+the parameters were chosen once, on the open files of the Numenta Anomaly Benchmark, and
+`benchmarks/nab.py` prints what they score there. It knows no seasons: for those there is
+`seasonal`.
+
+Reference: B. Iglewicz, D. C. Hoaglin, "How to Detect and Handle Outliers" (1993), for the score.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.detectors import Method, Values
+from inferwatch.detectors.limits import whole, within
+from inferwatch.detectors.scoring import Floats, Scoring
+from inferwatch.kernels import sliding_order as kernel
+
+WINDOW = 1_000
+PAST_MIN = 30
+FLOOR = 0.1
+
+
+class Auto:
+    """Detector of one stream.
+
+    :param threshold: score above which a value stands out, at least 0.
+    :param smooth: values that are averaged, 2 to 1,000.
+    :param debounce: a score counts only if it is the highest of so many, at least 1.
+    :raises ConfigError: a parameter out of its range.
+    """
+
+    METHOD: ClassVar[Method] = Method(
+        name="auto",
+        kind="anomaly",
+        purpose="whatever stands out in a metric series: the default",
+        source="Iglewicz and Hoaglin 1993, on values and their moving average",
+        rows_min=31,
+        cost_ns=900,
+        state_bytes=33_000,
+    )
+
+    def __init__(self, *, threshold: float = 7.5, smooth: int = 5, debounce: int = 100) -> None:
+        within("threshold", threshold, 0.0)
+        smooth = whole("smooth", smooth, 2, 1_000)
+        debounce = whole("debounce", debounce, 1, 100_000)
+        named = {"threshold": float(threshold), "smooth": smooth, "debounce": debounce}
+        self._values, self._means = _Sliding(), _Sliding()
+        self._last, self._known = np.zeros(smooth - 1), np.zeros(1, np.int64)
+        arrays = {
+            "last": self._last,
+            "known": self._known,
+            **self._values.arrays("values"),
+            **self._means.arrays("means"),
+        }
+        self._scoring = Scoring("auto", named, self._score, arrays)
+
+    def _score(self, values: Floats, scores: Floats) -> None:
+        finite = np.isfinite(values)
+        kept = values[finite]
+        scores[:] = np.nan
+        scores[finite] = np.fmax(self._values.score(kept), self._means.score(self._smoothed(kept)))
+
+    def _smoothed(self, values: Floats) -> Floats:
+        """The mean of each value and those before it, added in one order wherever calls are cut."""
+        known, most = int(self._known[0]), len(self._last)
+        joined = np.concatenate([self._last[most - known :], values])
+        total, count = np.zeros(len(values)), np.zeros(len(values))
+        place = np.arange(known, known + len(values))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for back in range(most + 1):
+                there = place >= back
+                total[there] += joined[place[there] - back]
+                count += there
+            means = total / count
+        known = min(len(joined), most)
+        self._last[most - known :] = joined[len(joined) - known :]
+        self._known[0] = known
+        return means
+
+    def update_many(self, values: Values) -> list[int]:
+        """Feed the next values; indices of those that stand out."""
+        return self._scoring.update_many(values)
+
+    def score_many(self, values: Values) -> NDArray[np.float64]:
+        """Feed the next values; the score of each, NaN where there is none."""
+        return self._scoring.score_many(values)
+
+    def snapshot(self) -> bytes:
+        """The whole state."""
+        return self._scoring.snapshot()
+
+    def restore(self, sealed: bytes) -> None:
+        """Go on from a snapshot.
+
+        :raises ValueError: it is damaged, of another method, or of other parameters.
+        """
+        self._scoring.restore(sealed)
+
+
+class _Sliding:
+    """The window of one of the two series."""
+
+    def __init__(self) -> None:
+        self._ring, self._ordered = np.zeros(WINDOW), np.zeros(WINDOW)
+        self._counts = np.zeros(2, np.int64)
+
+    def score(self, values: Floats) -> Floats:
+        scores = np.empty(len(values))
+        kernel.score(
+            values, PAST_MIN, FLOOR, False, self._ring, self._ordered, self._counts, scores
+        )
+        return scores
+
+    def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        return {
+            f"{name}.ring": self._ring,
+            f"{name}.ordered": self._ordered,
+            f"{name}.counts": self._counts,
+        }
