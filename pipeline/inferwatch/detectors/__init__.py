@@ -81,6 +81,7 @@ def methods() -> dict[str, type[Detector]]:
     from inferwatch.detectors.ewma import EWMA
     from inferwatch.detectors.hddm_a import HDDMA
     from inferwatch.detectors.hddm_w import HDDMW
+    from inferwatch.detectors.hst import HST
     from inferwatch.detectors.iqr import IQR
     from inferwatch.detectors.kswin import KSWIN
     from inferwatch.detectors.mad import MAD
@@ -97,6 +98,7 @@ def methods() -> dict[str, type[Detector]]:
         EWMA,
         HDDMA,
         HDDMW,
+        HST,
         IQR,
         KSWIN,
         MAD,

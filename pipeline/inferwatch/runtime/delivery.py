@@ -270,8 +270,8 @@ class Delivery:
         known = owned.partition.models.get(name)
         if known is not None:
             room = known.definition.model.pending_max_bytes
-        else:  # each model of the partition has a quarter of the one before
-            room = embedded.PENDING_MAX_BYTES >> 2 * len(owned.partition.models)
+        else:  # each model of the partition has an eighth of the one before
+            room = embedded.PENDING_MAX_BYTES >> 3 * len(owned.partition.models)
         most = min(definition.model.pending_max_bytes, max(room, embedded.PENDING_MIN_BYTES))
         facts = msgspec.structs.replace(definition.model, pending_max_bytes=most)
         return msgspec.structs.replace(definition, model=facts)

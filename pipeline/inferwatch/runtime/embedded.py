@@ -17,7 +17,7 @@ from inferwatch.errors import TransientError
 
 REBALANCE_DELAY_MS = 200
 PARTITION_BYTES = 5_000_000
-PENDING_MAX_BYTES = 1_000_000
+PENDING_MAX_BYTES = 1_250_000
 PENDING_MIN_BYTES = 16_000
 STATE_MAX_BYTES = 1_700_000
 REWRITE_BYTES = PARTITION_BYTES // 3  # nothing compacts: all state is written anew before it drops
