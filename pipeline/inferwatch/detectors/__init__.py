@@ -30,7 +30,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     `kind` is "drift" or "anomaly"; `cost_ns` is CPU time a value in calls of 500, `state_bytes` the
     size of a snapshot, `rows_min` how many values it wants before it finds anything; `source` the
     paper or text that defines it. `by_place` says that a value's place matters, so that one that is
-    missing must come as NaN.
+    missing must come as NaN; `by_row` that it takes rows of several columns, float[n, F], too.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     cost_ns: float
     state_bytes: int
     by_place: bool = False
+    by_row: bool = False
 
 
 class Detector(Protocol):

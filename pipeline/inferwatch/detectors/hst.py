@@ -43,6 +43,7 @@ class HST:
         rows_min=251,
         cost_ns=230,
         state_bytes=42_000,
+        by_row=True,
     )
 
     def __init__(

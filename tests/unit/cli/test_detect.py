@@ -55,6 +55,52 @@ def test_a_scale_is_for_detectors_of_shares(tmp_path, values, capsys):
     assert [one["value"] for one in found] == [values[one["row"]] for one in found]
 
 
+def test_rows_of_several_columns_are_found(tmp_path, capsys):
+    """`hst` sees the named columns in their order, each by its range; told are the file's."""
+    level = np.random.default_rng(1).random(2_000)
+    spread = np.random.default_rng(2).random((2_000, 2)) * 0.1
+    frame = pd.DataFrame({"n": 1, "high": level + spread[:, 0], "low": -9 * (level + spread[:, 1])})
+    frame.loc[1_500, ["high", "low"]] = 0.9, -0.9
+    frame.loc[1_600, "high"] = np.nan
+    rows_given = frame[["low", "high"]].to_numpy()
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    np.save(tmp_path / "a.npy", rows_given)
+    made = make("hst", height=6)
+    expected = made.update_many((rows_given - [-10.0, 0.0]) / [10.0, 1.2])
+    assert 1_500 in expected and 1_600 not in expected
+    for file in ("a.csv", "a.parquet", "a.npy"):
+        named = [] if file == "a.npy" else ["--column", "low", "--column", "high"]
+        arguments = ["detect", "hst", "--param", "height=6", "--scale=-10,0", "--scale", "0,1.2"]
+        assert main([*arguments, *named, str(tmp_path / file)]) == Exit.DONE
+        found = rows(capsys)
+        assert [one["row"] for one in found] == expected
+        assert [one["value"] for one in found] == rows_given[expected].tolist()
+
+
+@pytest.mark.parametrize("start", ["", "7", "true"])
+def test_the_first_rows_do_not_decide_what_a_column_holds(tmp_path, capsys, start):
+    """A column that starts empty, or whole, for longer than is looked at first, may go on 3.5."""
+    lines = [f"{start},{'a' * 40}\n"] * 40_000 + ["3.5,b\n", "4.5,b\n"] * 50 + ["900.5,b\n"]
+    (tmp_path / "a.csv").write_text("x,note\n" + "".join(lines))
+    arguments = ["detect", "zscore", "--column", "x", str(tmp_path / "a.csv")]
+    if start == "true":
+        assert main(arguments) == Exit.USAGE
+        assert "column 'x': In CSV column #0: Row #40002" in capsys.readouterr().err
+        return
+    assert main(arguments) == Exit.DONE
+    assert rows(capsys)[-1]["row"] == 40_100
+
+
+def test_integers_beyond_a_double_are_read(tmp_path, capsys):
+    """Nanoseconds since 1970 lose their last digits, and are no error."""
+    values = 1_700_000_000_000_000_001 + np.arange(300) % 7 * 10**9
+    values[200] += 10**15
+    pd.DataFrame({"t": values}).to_parquet(tmp_path / "a.parquet")
+    assert main(["detect", "mad", str(tmp_path / "a.parquet")]) == Exit.DONE
+    assert [one["row"] for one in rows(capsys)] == [200]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -65,13 +111,37 @@ def test_a_scale_is_for_detectors_of_shares(tmp_path, values, capsys):
         (["detect", "mad", "--scale", "3", "a.csv"], Exit.CONFIG, "MIN,MAX"),
         (["detect", "mad", "a.csv"], Exit.USAGE, "name one with --column"),
         (["detect", "mad", "--column", "z", "a.csv"], Exit.USAGE, "no column 'z'; it has x, y, w"),
-        (["detect", "mad", "--column", "w", "a.csv"], Exit.USAGE, "holds string, not numbers"),
+        (["detect", "mad", "--column", "w", "a.csv"], Exit.USAGE, "a.csv: column 'w'"),
+        (["detect", "mad", "--column", "w", "a.csv"], Exit.USAGE, "Row #2"),
+        (["detect", "mad", "--column", "w", "a.parquet"], Exit.USAGE, "string, not numbers"),
+        (["detect", "mad", "--column", "d", "d.csv"], Exit.USAGE, "several columns are called 'd'"),
+        (["detect", "mad", "--column", "x", "-"], Exit.USAGE, "leave --column out"),
+        (["detect", "hst", "--column", "x", "a.npy"], Exit.USAGE, "leave --column out"),
+        (["detect", "mad", "a.npy"], Exit.USAGE, "save one column of numbers"),
+        (["detect", "hst", "none.npy"], Exit.USAGE, "save numbers, [n] or [n, F]"),
+        (["detect", "mad", "--column", "x", "--column", "y", "a.csv"], Exit.USAGE, "one column"),
+        (["detect", "hst", "--column", "x", "--column", "x", "a.csv"], Exit.USAGE, "given twice"),
+        (
+            ["detect", "hst", *["--scale", "0,1"] * 3, "a.npy"],
+            Exit.CONFIG,
+            "3 ranges for 2 columns",
+        ),
+        (
+            ["detect", "mad", *["--scale", "0,1"] * 2, "--column", "x", "a.csv"],
+            Exit.CONFIG,
+            "1 col",
+        ),
+        (["detect", "mad", "--scale", "0,inf", "a.csv"], Exit.CONFIG, "MIN,MAX"),
     ],
 )
 def test_a_mistake_is_told(tmp_path, monkeypatch, capsys, arguments, code, said):
     """What is wrong, where, and what to do."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("x,y,w\n1,2,a\n3,4,b\n")
+    (tmp_path / "d.csv").write_text("d,d\n1,2\n")
+    pd.read_csv("a.csv").to_parquet("a.parquet")
+    np.save("a.npy", np.ones((3, 2)))
+    np.save("none.npy", np.ones((3, 0)))
     assert main(arguments) == code
     assert said in capsys.readouterr().err
 
