@@ -3,8 +3,12 @@
 The score is the larger of two: that of `mad` on the values, which sees a far one, and that of `mad`
 on their moving average, which sees a shift too small for a single value. Nothing is to be tuned:
 the parameters were chosen once, on the open files of the Numenta Anomaly Benchmark, and
-`benchmarks/nab.py` prints what they score there. It knows no seasons: for those there is
-`seasonal`.
+`benchmarks/nab.py` prints what they score there, and how much less such a choice is worth on files
+that it has not seen.
+
+The scale is at least a tenth of the range of the last 1,000 values, so one within that range scores
+6.745 at most, and above that threshold it is found only if it leaves the range, or its moving
+average leaves that of the averages. It knows no seasons: for those there is `seasonal`.
 
 Reference: B. Iglewicz, D. C. Hoaglin, "How to Detect and Handle Outliers" (1993), for the score.
 """

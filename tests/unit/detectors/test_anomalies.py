@@ -75,6 +75,27 @@ def test_the_default_is_the_larger_of_two(seed):
     np.testing.assert_allclose(scores, wanted, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_default_finds_only_what_leaves_the_range(seed):
+    """A value above 6.745 is outside the 1,000 before it, or its average outside theirs; noon's
+    value at midnight is neither.
+    """
+    generator = np.random.default_rng(seed)
+    values = np.sin(np.arange(3_000) / 24 * 2 * np.pi) + 0.02 * generator.normal(size=3_000)
+    values[1_000] = values[1_006]
+    assert make("auto").update_many(values[:2_000]) == []
+    values[2_000::200] = 40.0 * 3.0 ** np.arange(5) * generator.choice([-1, 1], 5)
+    values[2_100::200] = 0.95 * values[2_000::200]  # far out, yet not the farthest
+    means = np.array([values[max(0, at - 4) : at + 1].mean() for at in range(len(values))])
+    high = np.flatnonzero(make("auto").score_many(values) > 6.746)
+    assert set(range(2_000, 3_000, 200)) <= set(high.tolist())
+    for at in high.tolist():
+        before = slice(at - 1_000, at)
+        assert any(
+            not part[before].min() <= part[at] <= part[before].max() for part in (values, means)
+        )
+
+
 def test_the_default_for_errors_is_adwin():
     """`auto-drift` is another name."""
     values = np.concatenate([np.zeros(300), np.ones(300)])
