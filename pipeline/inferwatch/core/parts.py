@@ -102,7 +102,7 @@ def _constant(seen: FeatureFigures, column: Column) -> tuple[Figure, float | Non
     whole = sum(counts)
     fixed = max(counts, default=0) == whole
     if isinstance(column, NumericProfile):
-        fixed = column.least == column.most
+        fixed = not whole or column.least == column.most
     if fixed:
         return Figure(None, seen.rows, unknown="constant in the reference"), 1.0
     varies = seen.distinct > 1

@@ -232,6 +232,25 @@ def test_the_share_of_drifted_features_has_its_own_limit():
     assert rules.read(check_of("drift_share"), "", view_of(learning=True)).learning
 
 
+def test_the_share_of_drifted_features_counts_by_the_checks_method():
+    """By KS it is the effect, above 0.2 or `params.ks`; features without the figure do not count."""
+    drifts = {"feature.a": drift_of(9, 0.3), "feature.b": drift_of(9, 0.1)}
+    view = view_of(drifts=drifts)
+    assert rules.read(check_of("drift_share", method="ks"), "", view).value == 0.5
+    assert (
+        rules.read(check_of("drift_share", method="ks", params={"ks": 0.05}), "", view).value == 1
+    )
+    assert rules.read(check_of("drift_share", method="psi"), "", view).value == 1.0
+    absent = rules.read(check_of("drift_share", method="wasserstein"), "", view)
+    assert (absent.value, absent.unknown) == (None, "no feature could be judged")
+
+
+def test_freshness_is_the_age_of_the_newest_event():
+    """The age that the view carries; a view that was closed before knows none."""
+    assert rules.read(check_of("freshness"), "", view_of(behind_ms=250)).value == 250.0
+    assert rules.read(check_of("freshness"), "", view_of()).unknown == "not measured"
+
+
 def test_a_series_check_reads_the_size_of_its_score():
     """A z-score of −8 is as far out as one of 8; too short a past is unknown."""
     past = [float(value) for value in (9, 11) * 10]
