@@ -233,7 +233,7 @@ def test_the_share_of_drifted_features_has_its_own_limit():
 
 
 def test_the_share_of_drifted_features_counts_by_the_checks_method():
-    """By KS it is the effect, above 0.2 or `params.ks`; features without the figure do not count."""
+    """By KS it is the effect, above 0.2 or `params.ks`; those without a figure do not count."""
     drifts = {"feature.a": drift_of(9, 0.3), "feature.b": drift_of(9, 0.1)}
     view = view_of(drifts=drifts)
     assert rules.read(check_of("drift_share", method="ks"), "", view).value == 0.5
