@@ -30,7 +30,7 @@ bench: $(INSTALLED)  ## throughput beside one event a message, cost of an import
 lock: $(INSTALLED)  ## rewrite requirements.lock from pyproject.toml
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras \
-		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+		--generate-hashes --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
 
 $(INSTALLED): requirements.lock pyproject.toml

@@ -3,11 +3,16 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.csv
 
 Floats = NDArray[np.float64]
 BLOCK_ROWS = 50_000
@@ -81,6 +86,8 @@ def _table(path: Path, columns: Sequence[str]) -> Iterator[Floats]:
             for batch in pa.csv.open_csv(
                 stream,
                 read_options=pa.csv.ReadOptions(use_threads=False),  # else no row in its errors
+                # of a single column an empty line is a row without a value
+                parse_options=pa.csv.ParseOptions(ignore_empty_lines=len(schema.names) > 1),
                 convert_options=_as_numbers(schema, names),
             ):
                 yield _floats(path, batch, names)
@@ -90,9 +97,9 @@ def _table(path: Path, columns: Sequence[str]) -> Iterator[Floats]:
 
 
 def _as_numbers(
-    schema: "pyarrow.Schema",  # noqa: F821
+    schema: "pyarrow.Schema",
     names: list[str],
-) -> "pyarrow.csv.ConvertOptions":  # noqa: F821
+) -> "pyarrow.csv.ConvertOptions":
     """Read the columns as float64, whatever the first rows look like: 1, 2 or nothing, then 3.5."""
     import pyarrow as pa
     import pyarrow.csv
@@ -102,7 +109,7 @@ def _as_numbers(
     return pa.csv.ConvertOptions(include_columns=names, column_types=kinds)
 
 
-def _chosen(path: Path, schema: "pyarrow.Schema", columns: Sequence[str]) -> list[str]:  # noqa: F821
+def _chosen(path: Path, schema: "pyarrow.Schema", columns: Sequence[str]) -> list[str]:
     import pyarrow.types
 
     for column in columns:
@@ -125,7 +132,7 @@ def _chosen(path: Path, schema: "pyarrow.Schema", columns: Sequence[str]) -> lis
     return fits
 
 
-def _floats(path: Path, batch: "pyarrow.RecordBatch", names: list[str]) -> Floats:  # noqa: F821
+def _floats(path: Path, batch: "pyarrow.RecordBatch", names: list[str]) -> Floats:
     """In the order of `names`."""
     import pyarrow as pa
 

@@ -10,12 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.detectors import Values
+from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.state import seal, unseal
 from inferwatch.kernels import debounce as kernel
 
 Floats = NDArray[np.float64]
 Score = Callable[[Floats, Floats], None]
 """Writes the scores of the next values and feeds them: `(values, scores)`."""
+
+
+def sliding(
+    window: int, past_min: int, threshold: float, floor: float, debounce: int
+) -> dict[str, float]:
+    """The parameters of a detector that compares with a sliding window, checked.
+
+    :raises ConfigError: one is out of its range.
+    """
+    window = whole("window", window, 3, 100_000)
+    past_min = whole("past_min", past_min, 3, window)
+    within("threshold", threshold, 0.0)
+    within("floor", floor, 0.0, 1.0)
+    return {
+        "window": window,
+        "past_min": past_min,
+        "threshold": float(threshold),
+        "floor": float(floor),
+        "debounce": whole("debounce", debounce, 1, 100_000),
+    }
 
 
 class Scoring:

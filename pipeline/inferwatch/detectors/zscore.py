@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.detectors import Method, Values
-from inferwatch.detectors.limits import whole, within
-from inferwatch.detectors.scoring import Floats, Scoring
+from inferwatch.detectors.scoring import Floats, Scoring, sliding
 from inferwatch.kernels import sliding_moments as kernel
 
 
@@ -49,18 +48,8 @@ class ZScore:
         floor: float = 0.01,
         debounce: int = 100,
     ) -> None:
-        window = whole("window", window, 3, 100_000)
-        past_min = whole("past_min", past_min, 3, window)
-        within("threshold", threshold, 0.0)
-        within("floor", floor, 0.0, 1.0)
-        debounce = whole("debounce", debounce, 1, 100_000)
-        named = {
-            "window": window,
-            "past_min": past_min,
-            "threshold": float(threshold),
-            "floor": float(floor),
-            "debounce": debounce,
-        }
+        named = sliding(window, past_min, threshold, floor, debounce)
+        window, past_min = int(named["window"]), int(named["past_min"])
         ring, newer, counts = np.zeros(window), np.zeros(4), np.zeros(2, np.int64)
         older = np.zeros((window, 4))  # follows from the ring
 

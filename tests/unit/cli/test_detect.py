@@ -153,3 +153,14 @@ def test_methods_are_told(capsys):
     assert [line.split()[0] for line in table[1:]] == sorted(methods())
     assert main(["methods", "--format", "json"]) == Exit.DONE
     assert [one["name"] for one in rows(capsys)] == sorted(methods())
+
+
+def test_an_empty_line_of_a_single_column_is_a_row(tmp_path, values, capsys):
+    """Rows after it keep their numbers, as they do from standard input."""
+    lines = ["amount", *map(repr, values.tolist())]
+    lines[101] = ""
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    assert main(["detect", "mad", str(tmp_path / "a.csv")]) == Exit.DONE
+    missing = values.copy()
+    missing[100] = np.nan
+    assert [one["row"] for one in rows(capsys)] == make("mad").update_many(missing)
