@@ -14,6 +14,7 @@ COMMANDS = {
     "dev": "broker, worker and notifier on this machine, for your own model",
     "worker": "fold the events topic",
     "notifier": "deliver alerts",
+    "ingest": "move single JSON events from your topic to the events topic, in batches",
     "replay": "run monitors over a table or a topic that exists",
     "profile": "describe reference rows: build, show",
     "plan": "what monitor files will cost in memory, records and series",

@@ -68,8 +68,32 @@ def decode(raw: RawRecord) -> Decoded:
         return Decoded(None, (reject,), 1)
 
 
+def event(
+    described: dict[str, bytes], body: bytes | None
+) -> tuple[single.InferenceEvent | single.LabelEvent, int] | None:
+    """The one answer or label that a JSON record holds, by its headers and value, and its time.
+
+    None for a record of another kind, and for one whose time or model is none. Its key is not
+    looked at.
+
+    :raises DataError: `decode` would reject it.
+    """
+    word, content = _type(described)
+    if not body or content == MSGPACK or word == "tick":
+        return None
+    if content.startswith("application/cloudevents"):
+        word, body = single.envelope(body)
+        _check_word(word)
+    if word in EVENTS:
+        return None
+    found = single.read(word, body)
+    named = len(found.model) <= NAME_MAX and NAME.fullmatch(found.model)
+    time_ms = single.time_ms(found.timestamp)
+    return (found, time_ms) if named and EARLIEST_MS <= time_ms < LATEST_MS else None
+
+
 def _decode(raw: RawRecord) -> Decoded:
-    word, content = _type(raw)
+    word, content = _type(raw.headers)
     if word == "tick":
         return Decoded(Tick())
     if not raw.value:
@@ -92,11 +116,11 @@ def _decode(raw: RawRecord) -> Decoded:
     return decoded
 
 
-def _type(raw: RawRecord) -> tuple[str, str]:
+def _type(described: dict[str, bytes]) -> tuple[str, str]:
     """Record type and content type; without headers a JSON object is looked at."""
-    content = raw.headers.get("content-type", b"").decode("ascii", "replace").lower()
+    content = described.get("content-type", b"").decode("ascii", "replace").lower()
     content = content.split(";")[0].strip() or JSON
-    kind = raw.headers.get("ce_type")
+    kind = described.get("ce_type")
     if kind is None:
         return "", content
     word = single.word_of(kind.decode("utf-8", "replace"))

@@ -96,7 +96,18 @@ def word_of(type_: str) -> str:
 
 
 def decode(word: str, body: bytes) -> Rows | Truths:
-    """One event as a batch of one row. Without a type, an object with a `label` is a label.
+    """One event as a batch of one row.
+
+    :raises DataError: with the reason and the field.
+    """
+    event = read(word, body)
+    return _truths(event) if isinstance(event, LabelEvent) else _rows(event)
+
+
+def read(word: str, body: bytes) -> InferenceEvent | LabelEvent:
+    """One event as it was sent. Without a type, an object with a `label` is a label.
+
+    Checked but for its time, its model's name and the finiteness of a label.
 
     :raises DataError: with the reason and the field.
     """
@@ -104,10 +115,16 @@ def decode(word: str, body: bytes) -> Rows | Truths:
     if not word:
         word = _guess(bounds.parse(_peek, body))
     if word == "label":
-        return _truths(bounds.parse(_label, body))
+        label: LabelEvent = bounds.parse(_label, body)
+        _check_ids(label.model, label.version, label.prediction_id)
+        return label
     if word != "inference":
         raise DataError(Reason.TYPE_UNKNOWN, f"no event is called {word[:80]!r}")
-    return _rows(bounds.parse(_inference, body))
+    event: InferenceEvent = bounds.parse(_inference, body)
+    if len(event.features) + len(event.segments) + len(event.scores) > bounds.FIELDS_MAX:
+        raise DataError(Reason.TOO_MANY_FIELDS, f"more than {bounds.FIELDS_MAX} features")
+    _check_ids(event.model, event.version, event.prediction_id)
+    return event
 
 
 def _guess(seen: _Peek) -> str:
@@ -130,13 +147,10 @@ def _guess(seen: _Peek) -> str:
 
 
 def _rows(event: InferenceEvent) -> Rows:
-    if len(event.features) + len(event.segments) + len(event.scores) > bounds.FIELDS_MAX:
-        raise DataError(Reason.TOO_MANY_FIELDS, f"more than {bounds.FIELDS_MAX} features")
     known = {name: value for name, value in event.features.items() if value is not None}
     numeric = {name: value for name, value in known.items() if is_number(value)}
     words = {name: value for name, value in known.items() if not is_number(value)}
     scores = dict(event.scores) or ({} if event.proba is None else {"score": event.proba})
-    _check_ids(event.model, event.version, event.prediction_id)
     with np.errstate(over="ignore"):
         column = np.array(list(numeric.values()), np.float64).astype(np.float32)
     return Rows(
@@ -164,7 +178,6 @@ def _rows(event: InferenceEvent) -> Rows:
 
 
 def _truths(event: LabelEvent) -> Truths:
-    _check_ids(event.model, event.version, event.prediction_id)
     label = _answer(event.label)
     if label is None or (isinstance(label, np.ndarray) and not math.isfinite(label[0])):
         raise DataError(Reason.LABEL_INVALID, "the label is missing or not finite")

@@ -1,0 +1,27 @@
+"""`inferwatch ingest --from TOPIC`"""
+
+import argparse
+
+from inferwatch.cli.connect import add_connection, connection
+from inferwatch.ingest import bridge
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the bridge."""
+    add_connection(parser)
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="TOPIC",
+        help="full name of the topic whose single JSON events are read",
+    )
+    parser.add_argument(
+        "--group", metavar="NAME", help="consumer group; else `ingest` after the prefix"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one bridge until SIGTERM."""
+    there = connection(arguments)
+    return bridge.run(there, arguments.source, arguments.group or there.topic("ingest"))

@@ -1,0 +1,1 @@
+"""From a topic of single JSON events to batches on the events topic, each row once."""

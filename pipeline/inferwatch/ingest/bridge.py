@@ -1,0 +1,299 @@
+"""Single JSON events of another topic become batches of ours; what is none is sent on as it is.
+
+A source offset is committed when every record with rows up to it is acknowledged, so a crash loses
+nothing. What is read again after it goes out in other batches, whose rows the fold knows by their
+source offsets. Memory is bounded by what may be open, on its way and fetched ahead, about 100 MB.
+"""
+
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from inferwatch.connection import REFUSALS, Connection
+from inferwatch.errors import (
+    ConfigError,
+    DataError,
+    DeniedError,
+    Exit,
+    TransientError,
+    UsageError,
+)
+from inferwatch.ingest import columns
+from inferwatch.ingest.groups import AGE_MAX_S, Group, Source
+from inferwatch.ingest.sender import Sender
+from inferwatch.records.decode import event as read
+from inferwatch.records.raw import MSGPACK, headers
+from inferwatch.records.single import LabelEvent
+
+READ_ROWS = 500
+READ_S = 0.1
+OPEN_MAX_BYTES = 16 << 20
+COMMIT_S = 1.0
+STATUS_S = 10.0
+DRAIN_S = 20.0
+REVOKED_S = 5.0
+PATIENCE_S = 10.0
+LIMITS = {
+    "session.timeout.ms": 10_000,
+    "queued.max.messages.kbytes": 16_384,
+    "log_level": 2,
+}
+PROMISES = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "allow.auto.create.topics": False,
+}
+
+
+def run(connection: Connection, topic: str, group: str) -> int:
+    """Move rows until SIGTERM or Ctrl-C; the exit code.
+
+    :raises UsageError: `topic` is the one that is written to.
+    :raises ConfigError: a topic is not there.
+    :raises DeniedError: the brokers refuse a right.
+    :raises TransientError: no broker answers, or a record was not taken.
+    """
+    if topic == connection.topic("events.v1"):
+        raise UsageError(f"--from {topic}: workers read this topic themselves")
+    bridge = Bridge(connection, topic, group)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: bridge.stop())
+    return bridge.run()
+
+
+class Bridge:
+    """One process of the group that reads `topic`."""
+
+    def __init__(self, connection: Connection, topic: str, group: str) -> None:
+        self._connection, self._topic, self._group = connection, topic, group
+        self._sources: dict[int, Source] = {}
+        self._open_bytes = 0
+        self._stopped = False
+        self._refused: KafkaError | None = None
+        self._sender = Sender(connection)
+        self._status = Status(topic)
+        self._consumer = Consumer(
+            {
+                **LIMITS,
+                **connection.librdkafka(**{"group.id": group, **PROMISES}),
+                "error_cb": self._told,
+            }
+        )
+
+    def stop(self) -> None:
+        """Read no more, finish what is open."""
+        self._stopped = True
+
+    def run(self) -> int:
+        """Until stopped; raises as the module's `run`."""
+        for name in (self._topic, self._sender.topic):
+            self._need(name)
+        self._consumer.subscribe(
+            [self._topic],
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+        commit_s = time.monotonic()
+        while not self._stopped:
+            self._step()
+            now_s = time.monotonic()
+            if now_s - commit_s >= COMMIT_S:
+                self._commit()
+                commit_s = now_s
+            self._status.tell(now_s)
+        return self._drain()
+
+    def _step(self) -> None:
+        if self._refused is not None:
+            raise self._failure(self._refused)
+        if self._sender.full():
+            self._sender.poll(READ_S)
+            return
+        now_s = time.monotonic()
+        for message in self._consumer.consume(READ_ROWS, READ_S):
+            problem = message.error()
+            if problem is None:
+                self._take(message, now_s)
+            else:
+                self._problem(problem)
+        everything = self._open_bytes > OPEN_MAX_BYTES
+        self._close(time.monotonic() if everything else time.monotonic() - AGE_MAX_S)
+        self._sender.poll()
+
+    def _take(self, message: Any, now_s: float) -> None:
+        source, offset = self._sources.get(message.partition()), message.offset()
+        if source is None:
+            return  # taken away while it was fetched: whoever has the partition reads it
+        if offset < source.position:
+            self._status.repeated += 1
+            return
+        value, described = message.value(), message.headers()
+        try:
+            found = read({name: data or b"" for name, data in described or ()}, value)
+        except DataError:
+            found = None  # the fold says why, in the dead letter that it makes of the record
+        if found is None or not columns.fits(found[0]):
+            self._forward(source, message)
+        else:
+            event, time_ms = found
+            group, closed = source.group(event, len(value), now_s)
+            if closed is not None:
+                self._send(source, closed)
+            group.add(event, time_ms, offset, len(value))
+            self._open_bytes += len(value)
+        source.position = offset + 1
+
+    def _forward(self, source: Source, message: Any) -> None:
+        what = (message.key(), message.value(), message.headers())
+        if self._sender.send(source, message.offset(), *what):
+            self._status.forwarded += 1
+        else:
+            self._status.lose(f"{source.emitter}@{message.offset()}")
+
+    def _send(self, source: Source, group: Group) -> None:
+        first = group.events[0]
+        word = "label" if isinstance(first, LabelEvent) else "inference"
+        made = datetime.now(UTC).isoformat()
+        for body, offset in group.bodies(source.emitter):
+            id_ = f"{source.emitter}-{offset}"
+            described = headers(
+                word, id=id_, source=source.emitter, time=made, content_type=MSGPACK
+            )
+            key = first.model.encode()
+            if not self._sender.send(source, offset, key, body, list(described.items())):
+                raise AssertionError(f"a batch of {len(body)} bytes")
+            self._status.batches += 1
+        self._status.rows += len(group.events)
+        self._open_bytes -= group.size_bytes
+
+    def _close(self, before_s: float) -> None:
+        for source in self._sources.values():
+            for group in source.due(before_s):
+                self._send(source, group)
+
+    def _commit(self) -> None:
+        places = [
+            TopicPartition(self._topic, number, source.settled())
+            for number, source in self._sources.items()
+            if source.settled() > source.committed
+        ]
+        if not places:
+            return
+        try:
+            done = self._consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as error:
+            self._problem(error.args[0])  # in a rebalance: the next commit holds these too
+            return
+        for place in done:
+            if place.error is None:
+                self._sources[place.partition].committed = place.offset
+            else:
+                self._problem(place.error)
+
+    def _assigned(self, _: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            self._sources[place.partition] = Source(self._topic, place.partition)
+        self._status.partitions = len(self._sources)
+
+    def _revoked(self, _: Consumer, places: list[TopicPartition]) -> None:
+        self._close(time.monotonic())
+        self._sender.flush(REVOKED_S)
+        self._commit()
+        self._lost(self._consumer, places)
+
+    def _lost(self, _: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            source = self._sources.pop(place.partition, None)
+            for group in source.groups.values() if source else ():
+                self._open_bytes -= group.size_bytes
+        self._status.partitions = len(self._sources)
+
+    def _drain(self) -> int:
+        self._close(time.monotonic())
+        sent = self._sender.flush(DRAIN_S)
+        self._commit()
+        self._consumer.close()
+        self._status.tell(time.monotonic(), last=True)
+        return Exit.DONE if sent else Exit.DRAIN_DEADLINE
+
+    def _need(self, name: str) -> None:
+        try:
+            described = self._consumer.list_topics(name, timeout=PATIENCE_S).topics[name]
+        except KafkaException as error:
+            if self._refused is not None:
+                raise self._failure(self._refused) from None
+            servers = self._connection.bootstrap_servers
+            raise TransientError(f"no broker answers at {servers}: {error.args[0].str()}") from None
+        problem = described.error
+        if problem is not None and problem.code() in REFUSALS:
+            raise self._connection.failure(problem.code(), f"topic {name}", problem.str())
+        if problem is not None or not described.partitions:
+            key = "--from" if name == self._topic else "--prefix"
+            fix = "check the name" if name == self._topic else "see `inferwatch topics plan`"
+            raise ConfigError(f"there is no topic {name}", key=key, fix=fix)
+
+    def _told(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() in (*REFUSALS, KafkaError._AUTHENTICATION):
+            self._refused = error
+
+    def _problem(self, error: KafkaError) -> None:
+        """Raise what only the operator can change; show the rest in the status, it passes."""
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise ConfigError(
+                f"there is no topic {self._topic}", key="--from", fix="check the name"
+            )
+        if error.fatal() or error.code() in REFUSALS:
+            raise self._failure(error)
+        self._status.trouble = error.str()
+
+    def _failure(self, error: KafkaError) -> DeniedError | TransientError:
+        place = f"topic {self._topic}, group {self._group}"
+        if error.code() == KafkaError._AUTHENTICATION:
+            who = self._connection.principal()
+            return DeniedError(f"the brokers refuse {who}: {error.str()}")
+        return self._connection.failure(error.code(), place, error.str())
+
+
+class Status:
+    """What was done, as a line on standard error, at most every ten seconds and if it changed."""
+
+    def __init__(self, topic: str) -> None:
+        self.rows = self.batches = self.forwarded = self.repeated = self.partitions = 0
+        self.trouble = ""
+        self._lost, self._lost_last = 0, ""
+        self._topic = topic
+        self._told_s, self._line = time.monotonic(), ""
+
+    def lose(self, place: str) -> None:
+        """A record that no topic of ours can hold."""
+        self._lost += 1
+        self._lost_last = place
+
+    def tell(self, now_s: float, last: bool = False) -> None:
+        """Print the line if it is time."""
+        if not last and now_s - self._told_s < STATUS_S:
+            return
+        self._told_s = now_s
+        line = self._words()
+        if line != self._line:
+            print(f"inferwatch ingest: {line}", file=sys.stderr, flush=True)
+        self._line, self.trouble = line, ""
+
+    def _words(self) -> str:
+        words = [
+            f"{self.rows} rows in {self.batches} batches",
+            f"{self.forwarded} forwarded",
+            f"{self.partitions} partitions of {self._topic}",
+        ]
+        if self.repeated:
+            words.append(f"{self.repeated} read again")
+        if self._lost:
+            words.append(f"{self._lost} too large to forward, last {self._lost_last}")
+        return " · ".join([*words, *([self.trouble] if self.trouble else [])])
