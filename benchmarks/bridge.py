@@ -3,7 +3,8 @@
 Two processes read one embedded broker: `inferwatch ingest` its topic of single JSON events, and
 `obvious.py` another with such events of the same models. They take turns, each no more than the
 broker holds; a turn of the bridge is over when its offsets are committed. Measured is the CPU time
-of the process, all its threads. At the end every row must be in a batch once.
+of the process, all its threads. At the end every row of the later half, which the broker still has,
+must be in a batch once.
 """
 
 import argparse
@@ -43,7 +44,9 @@ class Bridge:
         options = ["ingest", "--from", SOURCE, *self.connection.arguments()]
         self.child = Child("bridge", "inferwatch.cli.main", options, folder)
         self._group = Consumer(
-            self.connection.librdkafka(**{"group.id": self.connection.topic("ingest")})
+            self.connection.librdkafka(
+                **{"group.id": self.connection.topic("ingest"), "log_level": 2}
+            )
         )
 
     def wait(self, sent: int) -> None:
@@ -87,11 +90,12 @@ def measure(events: int, singles: int, rounds: int, folder: Path) -> dict[str, l
                 side.wait(sent[name])
                 if turn:  # the first is warm-up
                     spent[name].append((_cpu_s(side.child) - before_s) / n * 1e6)
-        moved = bridge.moved()
-        if moved and sorted(moved) != list(range(min(moved), sent["bridge"])):
+        half = sent["bridge"] // 2
+        moved = sorted(offset for offset in bridge.moved() if offset >= half)
+        if moved != list(range(half, sent["bridge"])):
             sys.exit("the bridge did not move every row once")
-        if not moved or obvious.seen()[0] != sent["obvious"]:
-            sys.exit("rows are missing")
+        if obvious.seen()[0] != sent["obvious"]:
+            sys.exit("the obvious way has missed rows")
     return spent
 
 
