@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 BLOCK_ROWS = 50_000
+PIECE_BYTES = 1 << 16
 
 
 def blocks(file: str, columns: Sequence[str], *, rows: bool) -> Iterator[Floats]:
@@ -43,16 +44,28 @@ def blocks(file: str, columns: Sequence[str], *, rows: bool) -> Iterator[Floats]
 
 
 def _lines() -> Iterator[Floats]:
-    values: list[float] = []
-    for number, line in enumerate(sys.stdin):
+    """What standard input has so far, as it comes: a writer that waits is answered at once."""
+    number, rest = 0, b""
+    while piece := sys.stdin.buffer.read1(PIECE_BYTES):
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > PIECE_BYTES:
+            raise UsageError(f"-: line {number + len(lines) + 1} has no end")
+        if lines:
+            yield _numbers(lines, number)
+        number += len(lines)
+    if rest:
+        yield _numbers([rest], number)
+
+
+def _numbers(lines: Sequence[bytes], before: int) -> Floats:
+    values = np.empty(len(lines))
+    for at, line in enumerate(lines):
         try:
-            values.append(float(line) if line.strip() else float("nan"))
+            values[at] = float(line) if line.strip() else float("nan")
         except ValueError:
-            raise UsageError(f"-: line {number + 1} is no number: {line.strip()[:40]}") from None
-        if len(values) == BLOCK_ROWS:
-            yield np.array(values)
-            values = []
-    yield np.array(values, np.float64)
+            told = line.strip()[:40].decode(errors="replace")
+            raise UsageError(f"-: line {before + at + 1} is no number: {told}") from None
+    return values
 
 
 def _array(path: Path, *, rows: bool) -> NDArray[np.generic]:

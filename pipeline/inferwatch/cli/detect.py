@@ -40,7 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line of JSON for each finding: its zero-based row, its value, its score if any."""
+    """Print a line of JSON for each finding: its zero-based row, its value, its score if any.
+
+    :raises UsageError: whatever is wrong stands on the command line, the detector's parameters too.
+    """
+    try:
+        return _run(arguments)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+
+
+def _run(arguments: argparse.Namespace) -> int:
     params = dict(map(_param, arguments.param))
     detector, scorer = (make(arguments.method, **params) for _ in range(2))
     by_row = getattr(detector.METHOD, "by_row", False)

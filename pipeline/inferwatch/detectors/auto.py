@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.scoring import Floats, Scoring
 from inferwatch.kernels import sliding_order as kernel
@@ -28,7 +28,7 @@ PAST_MIN = 30
 FLOOR = 0.1
 
 
-class Auto:
+class Auto(Scoring):
     """Detector of one stream.
 
     :param threshold: score above which a value stands out, at least 0.
@@ -60,9 +60,9 @@ class Auto:
             **self._values.arrays("values"),
             **self._means.arrays("means"),
         }
-        self._scoring = Scoring("auto", named, self._score, arrays)
+        super().__init__("auto", named, self._scores, arrays)
 
-    def _score(self, values: Floats, scores: Floats) -> None:
+    def _scores(self, values: Floats, scores: Floats) -> None:
         finite = np.isfinite(values)
         kept = values[finite]
         scores[:] = np.nan
@@ -84,25 +84,6 @@ class Auto:
         self._last[most - known :] = joined[len(joined) - known :]
         self._known[0] = known
         return means
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those that stand out."""
-        return self._scoring.update_many(values)
-
-    def score_many(self, values: Values) -> NDArray[np.float64]:
-        """Feed the next values; the score of each, NaN where there is none."""
-        return self._scoring.score_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._scoring.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._scoring.restore(sealed)
 
 
 class _Sliding:

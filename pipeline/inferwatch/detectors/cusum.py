@@ -18,13 +18,13 @@ References: E. S. Page, "Continuous Inspection Schemes", Biometrika 41 (1954); D
 
 from typing import ClassVar
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import given, whole, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import cusum as kernel
 
 
-class CUSUM:
+class CUSUM(Run):
     """Detector of one stream.
 
     :param target: the level in control; the mean of the first `min_instances` values if left out.
@@ -62,19 +62,4 @@ class CUSUM:
         named |= {} if target is None else {"target": level}
         named |= {} if sd is None else {"sd": spread}
         params = kernel.params(min_instances, level, spread, k, h)
-        self._run = Run("cusum", named, kernel.update, params, kernel.empty(params))
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those at which a shift was found."""
-        return self._run.update_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._run.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._run.restore(sealed)
+        super().__init__("cusum", named, kernel.update, params, kernel.empty(params))

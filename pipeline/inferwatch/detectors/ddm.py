@@ -13,13 +13,13 @@ Reference: J. Gama, P. Medas, G. Castillo, P. Rodrigues, "Learning with Drift De
 
 from typing import ClassVar
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import ddm as kernel
 
 
-class DDM:
+class DDM(Run):
     """Detector of one stream.
 
     :param warm_start: values before the first look, at least 1.
@@ -47,19 +47,4 @@ class DDM:
         within("drift_threshold", drift_threshold, 0.0, open_ends=True)
         named = {"warm_start": warm_start, "drift_threshold": float(drift_threshold)}
         params = kernel.params(warm_start, drift_threshold)
-        self._run = Run("ddm", named, kernel.update, params, kernel.empty())
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those at which a drift was found."""
-        return self._run.update_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._run.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._run.restore(sealed)
+        super().__init__("ddm", named, kernel.update, params, kernel.empty())

@@ -12,13 +12,13 @@ Reference: M. Baena-García et al., "Early Drift Detection Method", IWKDDS 2006.
 
 from typing import ClassVar
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import eddm as kernel
 
 
-class EDDM:
+class EDDM(Run):
     """Detector of one stream.
 
     :param warm_start: errors before the first drift, values before the first distance, at least 1.
@@ -47,19 +47,4 @@ class EDDM:
         within("beta", beta, 0.0, 1.0, open_ends=True)
         named = {"warm_start": warm_start, "beta": float(beta)}
         params = kernel.params(warm_start, beta)
-        self._run = Run("eddm", named, kernel.update, params, kernel.empty())
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those at which a drift was found."""
-        return self._run.update_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._run.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._run.restore(sealed)
+        super().__init__("eddm", named, kernel.update, params, kernel.empty())

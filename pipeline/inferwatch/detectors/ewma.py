@@ -18,13 +18,13 @@ References: S. W. Roberts, "Control Chart Tests Based on Geometric Moving Averag
 
 from typing import ClassVar
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import given, whole, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import ewma as kernel
 
 
-class EWMA:
+class EWMA(Run):
     """Detector of one stream.
 
     :param target: the level in control; the mean of the first `min_instances` values if left out.
@@ -66,19 +66,4 @@ class EWMA:
         named |= {} if target is None else {"target": level}
         named |= {} if sd is None else {"sd": spread}
         params = kernel.params(min_instances, level, spread, lambda_val, limit)
-        self._run = Run("ewma", named, kernel.update, params, kernel.empty(params))
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those at which a shift was found."""
-        return self._run.update_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._run.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._run.restore(sealed)
+        super().__init__("ewma", named, kernel.update, params, kernel.empty(params))

@@ -17,13 +17,13 @@ Hoeffding's Bounds", IEEE TKDE 27 (2015).
 
 from typing import ClassVar
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import switch, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import hddm_w as kernel
 
 
-class HDDMW:
+class HDDMW(Run):
     """Detector of one stream.
 
     :param drift_confidence: chance of a false alarm at one test, in (0, 1).
@@ -58,19 +58,4 @@ class HDDMW:
             "two_sided_test": two_sided_test,
         }
         params = kernel.params(drift_confidence, lambda_val, two_sided=two_sided_test)
-        self._run = Run("hddm_w", named, kernel.update, params, kernel.empty())
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those at which a drift was found."""
-        return self._run.update_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._run.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._run.restore(sealed)
+        super().__init__("hddm_w", named, kernel.update, params, kernel.empty())

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.scoring import Floats, Scoring
 from inferwatch.errors import ConfigError
@@ -23,7 +23,7 @@ from inferwatch.kernels import half_space_trees as kernel
 PADDING = 0.15
 
 
-class HST:
+class HST(Scoring):
     """Detector of rows, float[n, F], or of single numbers, float[n].
 
     :param n_trees: 1 to 1,000.
@@ -75,14 +75,14 @@ class HST:
         self._counts, self._width = np.zeros(2, np.int64), np.zeros(1, np.int64)
         self._trees = _no_trees()
         arrays = {"masses": self._masses, "counts": self._counts, "width": self._width}
-        self._scoring = Scoring("hst", named, self._score, arrays, self._plant)
+        super().__init__("hst", named, self._scores, arrays, self._plant)
 
     def _plant(self) -> None:
         """The trees of rows as wide as those before."""
         width = int(self._width[0])
         self._trees = trees(*self._shape, width, self._seed) if width else _no_trees()
 
-    def _score(self, rows: Floats, scores: Floats) -> None:
+    def _scores(self, rows: Floats, scores: Floats) -> None:
         rows = rows.reshape(len(rows), -1) if len(rows) else rows.reshape(0, max(rows.ndim - 1, 1))
         if not self._width[0] and len(rows):
             self._width[0] = rows.shape[1]
@@ -96,25 +96,6 @@ class HST:
                 fix="one detector for each set of columns",
             )
         kernel.score(rows, self._window, *self._trees, self._masses, self._counts, scores)
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next rows; indices of those that stand out."""
-        return self._scoring.update_many(values)
-
-    def score_many(self, values: Values) -> NDArray[np.float64]:
-        """Feed the next rows; the score of each, NaN where there is none."""
-        return self._scoring.score_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state; trees follow from the seed."""
-        return self._scoring.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._scoring.restore(sealed)
 
 
 def _no_trees() -> tuple[NDArray[np.int32], Floats]:

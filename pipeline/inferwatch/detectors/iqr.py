@@ -9,14 +9,13 @@ Reference: J. W. Tukey, "Exploratory Data Analysis" (1977), ch. 2.
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.scoring import Floats, Scoring, sliding
 from inferwatch.kernels import sliding_order as kernel
 
 
-class IQR:
+class IQR(Scoring):
     """Detector of one stream.
 
     :param window: values before it that a value is compared with, 3 to 100,000.
@@ -56,23 +55,4 @@ class IQR:
             kernel.score(values, past_min, floor, True, ring, ordered, counts, scores)
 
         arrays = {"ring": ring, "ordered": ordered, "counts": counts}
-        self._scoring = Scoring("iqr", named, score, arrays)
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those that stand out."""
-        return self._scoring.update_many(values)
-
-    def score_many(self, values: Values) -> NDArray[np.float64]:
-        """Feed the next values; the score of each, NaN where there is none."""
-        return self._scoring.score_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._scoring.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._scoring.restore(sealed)
+        super().__init__("iqr", named, score, arrays)

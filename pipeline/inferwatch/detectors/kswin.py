@@ -19,7 +19,7 @@ Drift Streams", Neurocomputing 2020; B. Gnedenko, V. Korolyuk (1951) for the exa
 import math
 from typing import ClassVar
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.run import Run
 from inferwatch.errors import ConfigError
@@ -29,7 +29,7 @@ STAT_MAX = 2_000
 WINDOW_MAX = 100_000
 
 
-class KSWIN:
+class KSWIN(Run):
     """Detector of one stream.
 
     :param alpha: the p-value at which there is a drift, in (0, 1).
@@ -77,22 +77,7 @@ class KSWIN:
         }
         params = kernel.params(window_size, stat_size, gap, clock)
         state = kernel.empty(window_size, seed)
-        self._run = Run("kswin", named, kernel.update, params, state)
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those at which a drift was found."""
-        return self._run.update_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._run.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._run.restore(sealed)
+        super().__init__("kswin", named, kernel.update, params, state)
 
 
 def p_value(gap: int, n: int) -> float:

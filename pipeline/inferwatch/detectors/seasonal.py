@@ -11,15 +11,14 @@ Reference: B. Iglewicz, D. C. Hoaglin, "How to Detect and Handle Outliers" (1993
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.scoring import Floats, Scoring
 from inferwatch.kernels import seasonal as kernel
 
 
-class Seasonal:
+class Seasonal(Scoring):
     """Detector of one stream.
 
     :param period: slots of a cycle, 2 to 10,080.
@@ -75,23 +74,4 @@ class Seasonal:
             )
 
         arrays = {"kept": kept, "seen": seen, "range": spread, "slot": slot}
-        self._scoring = Scoring("seasonal", named, score, arrays)
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those that stand out."""
-        return self._scoring.update_many(values)
-
-    def score_many(self, values: Values) -> NDArray[np.float64]:
-        """Feed the next values; the score of each, NaN where there is none."""
-        return self._scoring.score_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._scoring.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._scoring.restore(sealed)
+        super().__init__("seasonal", named, score, arrays)

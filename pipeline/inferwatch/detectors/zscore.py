@@ -10,14 +10,13 @@ Technometrics 4 (1962).
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inferwatch.detectors import Method, Values
+from inferwatch.detectors import Method
 from inferwatch.detectors.scoring import Floats, Scoring, sliding
 from inferwatch.kernels import sliding_moments as kernel
 
 
-class ZScore:
+class ZScore(Scoring):
     """Detector of one stream.
 
     :param window: values before it that a value is compared with, 3 to 100,000.
@@ -62,23 +61,4 @@ class ZScore:
                 kernel.total(ring, int(counts[kernel.PLACE]), older)
 
         arrays = {"ring": ring, "newer": newer, "counts": counts}
-        self._scoring = Scoring("zscore", named, score, arrays, restored)
-
-    def update_many(self, values: Values) -> list[int]:
-        """Feed the next values; indices of those that stand out."""
-        return self._scoring.update_many(values)
-
-    def score_many(self, values: Values) -> NDArray[np.float64]:
-        """Feed the next values; the score of each, NaN where there is none."""
-        return self._scoring.score_many(values)
-
-    def snapshot(self) -> bytes:
-        """The whole state."""
-        return self._scoring.snapshot()
-
-    def restore(self, sealed: bytes) -> None:
-        """Go on from a snapshot.
-
-        :raises ValueError: it is damaged, of another method, or of other parameters.
-        """
-        self._scoring.restore(sealed)
+        super().__init__("zscore", named, score, arrays, restored)

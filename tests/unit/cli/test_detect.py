@@ -34,7 +34,8 @@ def test_every_kind_of_file_gives_the_same(tmp_path, values, capsys, monkeypatch
         frame.to_csv(file, index=False)
     frame.to_parquet(tmp_path / "a.parquet")
     np.save(tmp_path / "a.npy", values)
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(map(repr, values.tolist()))))
+    lines = "\n".join(map(repr, values.tolist())).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
     expected = make("mad", window=200).update_many(values)
     assert 400 in expected
     for file in ("a.csv", "a.csv.gz", "a.parquet", "a.npy", "-"):
@@ -105,10 +106,10 @@ def test_integers_beyond_a_double_are_read(tmp_path, capsys):
     ("arguments", "code", "said"),
     [
         (["detect", "mad", "no.csv"], Exit.USAGE, "no such file"),
-        (["detect", "nosuch", "a.csv"], Exit.CONFIG, "no method nosuch"),
-        (["detect", "mad", "--param", "widow=3", "a.csv"], Exit.CONFIG, "widow"),
-        (["detect", "mad", "--param", "window", "a.csv"], Exit.CONFIG, "NAME=VALUE"),
-        (["detect", "mad", "--scale", "3", "a.csv"], Exit.CONFIG, "MIN,MAX"),
+        (["detect", "nosuch", "a.csv"], Exit.USAGE, "no method nosuch"),
+        (["detect", "mad", "--param", "widow=3", "a.csv"], Exit.USAGE, "widow"),
+        (["detect", "mad", "--param", "window", "a.csv"], Exit.USAGE, "NAME=VALUE"),
+        (["detect", "mad", "--scale", "3", "a.csv"], Exit.USAGE, "MIN,MAX"),
         (["detect", "mad", "a.csv"], Exit.USAGE, "name one with --column"),
         (["detect", "mad", "--column", "z", "a.csv"], Exit.USAGE, "no column 'z'; it has x, y, w"),
         (["detect", "mad", "--column", "w", "a.csv"], Exit.USAGE, "a.csv: column 'w'"),
@@ -123,15 +124,15 @@ def test_integers_beyond_a_double_are_read(tmp_path, capsys):
         (["detect", "hst", "--column", "x", "--column", "x", "a.csv"], Exit.USAGE, "given twice"),
         (
             ["detect", "hst", *["--scale", "0,1"] * 3, "a.npy"],
-            Exit.CONFIG,
+            Exit.USAGE,
             "3 ranges for 2 columns",
         ),
         (
             ["detect", "mad", *["--scale", "0,1"] * 2, "--column", "x", "a.csv"],
-            Exit.CONFIG,
+            Exit.USAGE,
             "1 col",
         ),
-        (["detect", "mad", "--scale", "0,inf", "a.csv"], Exit.CONFIG, "MIN,MAX"),
+        (["detect", "mad", "--scale", "0,inf", "a.csv"], Exit.USAGE, "MIN,MAX"),
     ],
 )
 def test_a_mistake_is_told(tmp_path, monkeypatch, capsys, arguments, code, said):
@@ -164,3 +165,35 @@ def test_an_empty_line_of_a_single_column_is_a_row(tmp_path, values, capsys):
     missing = values.copy()
     missing[100] = np.nan
     assert [one["row"] for one in rows(capsys)] == make("mad").update_many(missing)
+
+
+class Pipe(io.RawIOBase):
+    """A writer that waits for an answer: each piece comes when all before it were looked at."""
+
+    def __init__(self, pieces):
+        self.pieces, self.given = list(pieces), 0
+
+    def readable(self):
+        """Yes."""
+        return True
+
+    def readinto(self, buffer):
+        """One piece a read, as a pipe gives what is there."""
+        if self.given == len(self.pieces):
+            return 0
+        piece = self.pieces[self.given]
+        self.given += 1
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def test_standard_input_is_answered_as_it_comes(monkeypatch):
+    """A finding is told before the next piece is read, and a line may lie in two pieces."""
+    pieces = [b"1\n2\n" * 100 + b"9", b"00\n", b"1\n\n1\n", b"-7e2"]
+    pipe = Pipe(pieces)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(pipe)))
+    told = []
+    monkeypatch.setattr("builtins.print", lambda line, **_: told.append((pipe.given, line)))
+    arguments = ["detect", "zscore", "--param", "debounce=1", "-"]
+    assert main(arguments) == Exit.DONE
+    assert [(given, json.loads(line)["row"]) for given, line in told] == [(2, 200), (4, 204)]

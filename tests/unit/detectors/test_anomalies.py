@@ -138,10 +138,20 @@ def test_one_event_is_one_finding(name):
     values = np.random.default_rng(2).normal(size=1_000)
     values[500:505] = [40, 60, 50, 45, 42]
     # to `zscore` the second is the lesser: the first has widened the deviation
-    assert make(name).update_many(values) == ([500] if name == "zscore" else [500, 501])
-    assert len(make(name, debounce=1).update_many(values)) >= 5
+    expected = [500] if name == "zscore" else [500, 501]
+    assert make(name, floor=0.01).update_many(values) == expected
+    assert len(make(name, floor=0.01, debounce=1).update_many(values)) >= 5
     values[500:505] = [60, 50, 45, 42, 41]
     assert make(name).update_many(values) == [500]
+
+
+def test_robust_z_as_it_ships_finds_only_what_leaves_the_range():
+    """Neighbours that correlate have a small MAD; the floor of a tenth of the range holds."""
+    hours = np.arange(3_000)
+    values = np.sin(hours / 24 * 2 * np.pi) ** 31  # next to nothing for most of the day
+    values[2_000] = 9.0
+    assert make("mad", debounce=1).update_many(values) == [2_000]
+    assert len(make("mad", debounce=1, floor=0.01, threshold=6.0).update_many(values)) > 100
 
 
 @pytest.mark.parametrize(
