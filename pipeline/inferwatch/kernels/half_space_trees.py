@@ -1,9 +1,11 @@
 """Half-space trees over blocks of rows: Tan, Ting and Liu 2011.
 
 Scores are those of river 0.26's `HalfSpaceTrees` (BSD-3) given the same trees, asked for a row
-before it learns it; written anew. Trees are complete: the children of node i are 2i + 1 and 2i + 2.
-One walk serves both: a score reads the masses of the window before, learning counts in the new
-one's.
+before it learns it; written anew. Trees are complete: the children of node i are 2i + 1 and 2i + 2,
+so a row's way is known by its leaf. While a window lasts only leaves are counted; when it turns,
+their counts are added up to the masses of all nodes, and the sum over each leaf's way is kept, so
+that a row costs its walk and one look-up a tree. All sums are whole numbers below 2⁵³, so their
+order does not show.
 """
 
 import math
@@ -24,6 +26,7 @@ def score(
     features: Masses,
     splits: Floats,
     masses: Masses,
+    paths: Floats,
     counts: NDArray[np.int64],
     scores: Floats,
 ) -> None:
@@ -32,27 +35,40 @@ def score(
     Rows with a value that is not finite are passed over; in the first window there is no score.
 
     :param rows: float64[n, F]; `features`, `splits`: [trees, 2^height − 1].
-    :param masses: int32[2, trees, 2^(height + 1) − 1], of the window before and of this one.
+    :param masses: int32[2, trees, 2^(height + 1) − 1], of the window before, and of this one, whose
+        inner nodes are not read.
+    :param paths: float64[trees, 2^height], what `add_up` made of the window before.
     :param counts: int64[2], rows in this window and windows before it.
     """
     trees, inner = features.shape
-    before, now = masses[0], masses[1]
-    limit = 0.1 * window
+    height = 0
+    while (1 << height) <= inner:
+        height += 1
     most = float(trees) * float(window) * float(2 * inner + 1)
     learnt, windows = int(counts[0]), int(counts[1])
+    nodes = np.zeros(trees, np.int64)
     for at in range(len(rows)):
+        row = rows[at]
         scores[at] = math.nan
-        if not _finite(rows[at]):
+        if not _finite(row):
             continue
+        nodes[:] = 0
+        for _ in range(height):  # all trees a level down: ten short waits at once, not one long one
+            for tree in range(trees):
+                node = int(nodes[tree])
+                right = int(row[features[tree, node]] >= splits[tree, node])
+                nodes[tree] = 2 * node + 1 + right
         total = 0.0
         for tree in range(trees):
-            total += _walk(rows[at], limit, features[tree], splits[tree], before[tree], now[tree])
+            leaf = int(nodes[tree])
+            total += float(paths[tree, leaf - inner])
+            masses[1, tree, leaf] += 1
         if windows > 0:
             scores[at] = 1.0 - total / most
         learnt += 1
         if learnt == window:
-            before[:] = now
-            now[:] = 0
+            _turn(masses)
+            add_up(masses, window, paths)
             learnt, windows = 0, windows + 1
     counts[0], counts[1] = learnt, windows
 
@@ -66,18 +82,33 @@ def _finite(row: Floats) -> bool:
 
 
 @jit
-def _walk(
-    row: Floats, limit: float, features: Masses, splits: Floats, before: Masses, now: Masses
-) -> float:
-    """Count the row in each node on its way; the sum of mass · 2^depth up to the first node whose
-    mass is under `limit`, that one included.
+def _turn(masses: Masses) -> None:
+    """Make this window the one before: masses of inner nodes are those of their children."""
+    trees, nodes = masses[1].shape
+    for tree in range(trees):
+        now = masses[1, tree]
+        for back in range(nodes // 2):
+            node = nodes // 2 - 1 - back
+            now[node] = now[2 * node + 1] + now[2 * node + 2]
+    masses[0] = masses[1]
+    masses[1] = 0
+
+
+@jit
+def add_up(masses: Masses, window: int, paths: Floats) -> None:
+    """Write, for each leaf, the sum of mass · 2^depth on its way from the root.
+
+    Up to the first node whose mass is under a tenth of the window, that one included.
     """
-    node, weight, total = 0, 1, 0
-    while node < len(splits):
-        mass = int(before[node])
-        now[node] += 1
-        total += mass * weight
-        weight = 2 * weight if mass >= limit else 0
-        node = 2 * node + (2 if row[features[node]] >= splits[node] else 1)
-    now[node] += 1
-    return float(total + int(before[node]) * weight)
+    trees, nodes = masses[0].shape
+    limit, inner = 0.1 * window, nodes // 2
+    sums, weights = np.zeros(nodes), np.zeros(nodes)
+    for tree in range(trees):
+        for node in range(nodes):
+            mass, above, weight = int(masses[0, tree, node]), 0.0, 1.0
+            if node > 0:
+                above, weight = float(sums[(node - 1) // 2]), float(weights[(node - 1) // 2])
+            sums[node] = above + mass * weight
+            weights[node] = 2.0 * weight if mass >= limit else 0.0
+            if node >= inner:
+                paths[tree, node - inner] = sums[node]
