@@ -357,6 +357,8 @@ def read_batch(body, is_label):
         "prediction": answers(body.get("prediction"), n),
         "scores": block(body.get("scores"), "d", n),
     }
+    if "source_offsets" in body:
+        found["source_offsets"] = array("q", body["source_offsets"], n)
     if is_label:
         return found | {"label": answers(body["label"], n)}
 

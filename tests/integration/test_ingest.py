@@ -114,8 +114,8 @@ def finished(connection, folder, name, *options):
 
 def test_kills_in_the_middle_neither_lose_nor_double_a_row(broker, connection, tmp_path):
     """Two SIGKILLs behind acknowledged batches whose offsets are not committed: a worker counts
-    each row and label once though the log holds repeats; every record that is no event has its dead
-    letter, one where no kill made the bridge read it again.
+    each row and label once though the log holds repeats, and so does who reads the dead letters with
+    every record that is no event.
     """
     broker.order("errors", OFFSET_COMMIT, *[REFUSED] * 500)
     rubbish = [*produce(connection, 0)]
@@ -131,9 +131,8 @@ def test_kills_in_the_middle_neither_lose_nor_double_a_row(broker, connection, t
         until(lambda: counted(worker) >= rows, "the rows are in checkpoints", worker)
         until(lambda: {*dead(connection)} >= {*rubbish, *last}, "the dead letters", worker)
         assert counted(worker) == rows
-    letters = dead(connection)
-    assert set(letters) == {*rubbish, *last}
-    assert all(letters.count(body) == 1 for body in last)
+    assert sorted(dead(connection)) == sorted([*rubbish, *last])
+    assert forwarded(connection) > len(rubbish) + len(last)
     summary = folded_once(connection, rows + PARTS * LABELS)
     assert sum(summary.duplicate.values()) > 0
 
@@ -149,6 +148,11 @@ def folded_once(connection, rows):
     refused = sum(summary.rejected.values()) + sum(summary.duplicate.values())
     assert summary.rows == summary.ok + refused
     return summary
+
+
+def forwarded(connection):
+    """How many records there are on the events topic that are none of ours, repeats with them."""
+    return sum(record is None for record in on_topic(connection))
 
 
 def counted(worker):

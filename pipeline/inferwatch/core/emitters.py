@@ -2,6 +2,10 @@
 
 Exact in memory that grows with emitters, not with rows: the next sequence number of each, and the
 holes below it that a batch out of order may still fill.
+
+Processes and sources are kept apart. A process that sends is another one after each start, and what
+it sent is not sent again when it is gone; a partition of another topic may be read again at any
+time. So new processes never push out what is known of a source.
 """
 
 from typing import Any
@@ -13,7 +17,7 @@ from inferwatch.records.rows import Rows, Truths
 
 HOLES_MAX = 64
 ORIGIN_HOLES_MAX = 4_096  # of a partition whose records came here by another way, in any order
-EMITTERS_MAX = 10_000
+EMITTERS_MAX = 10_000  # of a model; as many of its sources: a topic's partition, kind and version
 
 
 class Emitter(msgspec.Struct):
@@ -37,8 +41,7 @@ def accept(emitters: dict[str, Emitter], name: str, seq: int) -> bool:
         # senders count from 0, so what came before may still be on its way
         emitter = Emitter()
     emitters[name] = emitter
-    while len(emitters) > EMITTERS_MAX:
-        del emitters[next(iter(emitters))]
+    _bound(emitters)
     if seq >= emitter.next_seq:
         if seq > emitter.next_seq:
             most = ORIGIN_HOLES_MAX if name.startswith("@") else HOLES_MAX
@@ -48,12 +51,18 @@ def accept(emitters: dict[str, Emitter], name: str, seq: int) -> bool:
     return _fill(emitter, seq)
 
 
-def repeated(emitters: dict[str, Emitter], record: Any) -> int:
+def _bound(emitters: dict[str, Emitter]) -> None:
+    """The one that was silent longest leaves."""
+    while len(emitters) > EMITTERS_MAX:
+        del emitters[next(iter(emitters))]
+
+
+def repeated(sources: dict[str, Emitter], record: Any) -> int:
     """How many rows of a batch with source offsets were folded before; 0 for any other record."""
     offsets = getattr(record, "source_offsets", None)
     if offsets is None:
         return 0
-    source = emitters.get(_source(record))
+    source = sources.get(_source(record))
     return 0 if source is None else int((offsets < source.next_seq).sum())
 
 
@@ -62,7 +71,7 @@ def _source(record: Rows | Truths) -> str:
     return "\x1f".join((record.emitter, kind, record.version or ""))
 
 
-def fresh(emitters: dict[str, Emitter], record: Rows | Truths) -> Any:
+def fresh(emitters: dict[str, Emitter], sources: dict[str, Emitter], record: Rows | Truths) -> Any:
     """The rows of a batch that were not folded yet; None where there are none.
 
     A batch with source offsets is cut behind the highest one folded of its emitter: each kind and
@@ -73,10 +82,9 @@ def fresh(emitters: dict[str, Emitter], record: Rows | Truths) -> Any:
     if offsets is None:
         return record if accept(emitters, record.emitter, record.seq) else None
     name = _source(record)
-    source = emitters.pop(name, None) or Emitter()
-    emitters[name] = source
-    while len(emitters) > EMITTERS_MAX:
-        del emitters[next(iter(emitters))]
+    source = sources.pop(name, None) or Emitter()
+    sources[name] = source
+    _bound(sources)
     new = offsets >= source.next_seq
     source.next_seq = max(source.next_seq, int(offsets[-1]) + 1)
     return record if new.all() else take(record, new)

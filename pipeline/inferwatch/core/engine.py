@@ -37,12 +37,12 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
     outputs: list[Output] = []
     match record:
         case Rows():
-            record = emitters.fresh(model.state.emitters, record)
+            record = emitters.fresh(model.state.emitters, model.state.sources, record)
             if record is None:
                 return None
             outputs += _rows(model, record, at)
         case Truths():
-            record = emitters.fresh(model.state.emitters, record)
+            record = emitters.fresh(model.state.emitters, model.state.sources, record)
             if record is None:
                 return None
             outputs += _truths(model, record, at)

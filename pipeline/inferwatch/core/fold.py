@@ -164,7 +164,7 @@ class Partition:
             _count(self.counts.duplicate, "misplaced", rest)
             return [*outputs, forward_output(raw, self._home(decoded))]
         model = self.models[decoded.record.model]
-        before = emitters.repeated(model.state.emitters, decoded.record)
+        before = emitters.repeated(model.state.sources, decoded.record)
         known = self._step(model.name, decoded.record, at, raw)
         if isinstance(known, str):
             _count(self.counts.duplicate, known, rest)
@@ -183,7 +183,7 @@ class Partition:
             return "offset"
         outputs: list[Output] | None = None
         origin = raw.headers.get(FORWARDED) if raw is not None else None
-        if origin is None or emitters.accept(model.state.emitters, *forwarded_from(origin)):
+        if origin is None or emitters.accept(model.state.sources, *forwarded_from(origin)):
             outputs = engine.step(model, record, at)
         model.state.offset = at.offset
         self._changed.setdefault(name, at.offset)

@@ -62,6 +62,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     tracks: dict[str, dict[str, Track]] = {}
     pending: Pending = msgspec.field(default_factory=Pending)
     emitters: dict[str, Emitter] = {}
+    sources: dict[str, Emitter] = {}
     instances: dict[str, Instance] = {}
     detectors: dict[str, drift.DetectorState] = {}
     deploys: list[Deploy] = []

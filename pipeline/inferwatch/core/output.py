@@ -1,5 +1,6 @@
 """What the fold gives back: records for three topics, written once, here."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -23,6 +24,7 @@ BODY_ELSEWHERE = "in the record's first letter"
 LETTERS_MAX = 10
 HEADERS_MAX = 64
 HEADERS_MAX_BYTES = 16_384
+_ORIGIN = re.compile(rb"((?:[A-Za-z0-9._-]{1,249}/)?[0-9]{1,10})@([0-9]{1,18})")
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -81,9 +83,11 @@ def alert_output(record: AlertRecord) -> Output:
 def forward_output(raw: RawRecord, partition: int) -> Output:
     """A record that its producer put into the wrong partition, for the right one.
 
-    It names where it came from, so that a copy that is sent twice is folded once.
+    It names where it came from first, so that a copy that is sent twice is folded once.
     """
-    origin = f"{raw.partition}@{raw.offset}".encode()
+    origin = raw.headers.get(FORWARDED, b"")
+    if not forwarded_from(origin)[0]:
+        origin = f"{raw.partition}@{raw.offset}".encode()
     return Output(
         "forward",
         raw.key or b"",
@@ -95,11 +99,12 @@ def forward_output(raw: RawRecord, partition: int) -> Output:
 
 
 def forwarded_from(origin: bytes) -> tuple[str, int]:
-    """The `FORWARDED` header as an emitter and its number; nonsense never counts as a repeat."""
-    partition, _, offset = origin.decode(errors="replace").partition("@")
-    if not (partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
-        return "", 0
-    return f"@{partition}", int(offset[:18])
+    """The `FORWARDED` header as an emitter and its number; nonsense never counts as a repeat.
+
+    It is `partition@offset` of the events topic, or `topic/partition@offset` of another one.
+    """
+    found = _ORIGIN.fullmatch(origin)
+    return (f"@{found[1].decode()}", int(found[2])) if found else ("", 0)
 
 
 def dead_outputs(raw: RawRecord, rejects: Sequence[Reject]) -> list[Output]:
@@ -121,7 +126,8 @@ def dead_output(raw: RawRecord, reject: Reject, *, body: bool = True) -> Output:
 
     `attempts` and `first_seen` reach back over what `inferwatch dlq requeue` has sent again.
     """
-    id_ = raw.name if reject.row < 0 else f"{raw.name}-{reject.row}"
+    name = _name(raw)
+    id_ = name if reject.row < 0 else f"{name}-{reject.row}"
     facts = {
         "topic": raw.topic,
         "partition": raw.partition,
@@ -141,6 +147,15 @@ def dead_output(raw: RawRecord, reject: Reject, *, body: bool = True) -> Output:
     headers = {f"{ERROR_HEADERS}{name}": str(value).encode() for name, value in facts.items()}
     value = raw.value or b"" if body else b""
     return Output("dead", raw.key or b"", value, id_, _few(raw.headers) | headers)
+
+
+def _name(raw: RawRecord) -> str:
+    """What a record is known by in its letters: its place, or the one in the topic that a bridge
+    has read, which may bring it again; whoever sends a letter again gets another one.
+    """
+    origin = raw.headers.get(FORWARDED, b"")
+    bridged = b"/" in origin and ATTEMPTS not in raw.headers and _ORIGIN.fullmatch(origin)
+    return origin.decode() if bridged else raw.name
 
 
 def without_body(letter: Output, why: str) -> Output:

@@ -14,6 +14,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from inferwatch.connection import REFUSALS, Connection
+from inferwatch.core.output import FORWARDED
 from inferwatch.errors import (
     ConfigError,
     DataError,
@@ -151,11 +152,14 @@ class Bridge:
         source.position = offset + 1
 
     def _forward(self, source: Source, message: Any) -> None:
-        what = (message.key(), message.value(), message.headers())
+        place = f"{source.emitter}@{message.offset()}"
+        described = [header for header in message.headers() or () if header[0] != FORWARDED]
+        described.append((FORWARDED, place.encode()))  # by it a repeat is known
+        what = (message.key(), message.value(), described)
         if self._sender.send(source, message.offset(), *what):
             self._status.forwarded += 1
         else:
-            self._status.lose(f"{source.emitter}@{message.offset()}")
+            self._status.lose(place)
 
     def _send(self, source: Source, group: Group) -> None:
         first = group.events[0]

@@ -2,11 +2,15 @@
 
 from random import Random
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from inferwatch.core import emitters
 from inferwatch.core.emitters import EMITTERS_MAX, HOLES_MAX
+from inferwatch.records.decode import decode
+from inferwatch.testing.builders import raw_inference
 
 
 @settings(max_examples=60)
@@ -57,6 +61,35 @@ def test_an_emitter_that_speaks_stays():
     emitters.accept(state, "old", 1)
     emitters.accept(state, "new", 0)
     assert "old" in state and "e0" not in state
+
+
+def moved(offsets, emitter):
+    """Rows that stood at these offsets of another topic."""
+    return structs.replace(
+        decode(raw_inference(n=len(offsets))).record,
+        emitter=emitter,
+        source_offsets=np.array(offsets),
+    )
+
+
+def test_processes_never_push_out_what_is_known_of_a_source():
+    """More processes than the cap, some that carry offsets, between two readings of one source:
+    its rows are still repeats. Of the sources beyond their own cap the most silent leaves.
+    """
+    state, sources = {}, {}
+    rows = moved([3, 4, 5], "orders/0")
+    assert emitters.fresh(state, sources, rows) is rows
+    for number in range(EMITTERS_MAX + 50):
+        emitters.accept(state, f"e{number}", 0)
+    for number in range(EMITTERS_MAX - 1):
+        emitters.fresh(state, sources, moved([0], f"topic/{number}"))
+    assert emitters.repeated(sources, rows) == 3
+    assert emitters.fresh(state, sources, rows) is None
+    assert (len(state), len(sources)) == (EMITTERS_MAX, EMITTERS_MAX)
+    emitters.fresh(state, sources, moved([0], "one/more"))
+    assert len(sources) == EMITTERS_MAX
+    assert emitters.repeated(sources, moved([0], "topic/0")) == 0
+    assert emitters.repeated(sources, rows) == 3
 
 
 def test_counters_are_told_as_what_came_since():

@@ -166,9 +166,32 @@ def test_a_record_that_is_sent_on_names_where_it_came_from():
     assert output.forwarded_from(sent.headers[output.FORWARDED]) == ("@3", 7)
 
 
+def test_what_a_bridge_sent_on_keeps_its_place_in_the_source():
+    """Two copies of one record of another topic: their letters have one id, and what goes on to
+    another partition keeps its origin; sent again by hand it has a letter of its own.
+    """
+    origin = {output.FORWARDED: b"orders.scored/3@17"}
+    reject = Reject(reason=Reason.NOT_JSON, detail="no")
+    copies = [raw_of(headers=origin), raw_of(headers=origin, partition=1, offset=90)]
+    ids = [letter.id for raw in copies for letter in output.dead_outputs(raw, [reject])]
+    assert ids == ["orders.scored/3@17"] * 2
+    sent = output.forward_output(copies[1], 9)
+    assert output.forwarded_from(sent.headers[output.FORWARDED]) == ("@orders.scored/3", 17)
+    again = raw_of(headers=origin | {output.ATTEMPTS: b"1"})
+    assert [letter.id for letter in output.dead_outputs(again, [reject])] == ["events.v1-3-7"]
+
+
 @pytest.mark.parametrize(
-    "origin", [b"", b"@", b"1@", b"@1", b"x@1", b"1@x", "٣@١".encode(), b"\xff"]
+    "origin",
+    [
+        *(b"", b"@", b"1@", b"@1", b"x@1", b"1@x", "٣@١".encode(), b"\xff"),
+        *(b"/1@1", b"a/b/1@1", b"o/1@1\n", b"o" * 250 + b"/1@1", b"1@" + b"9" * 19),
+    ],
 )
 def test_an_origin_that_says_nothing_is_no_repeat(origin):
     """A header that anybody may write must not make a record count as seen."""
     assert output.forwarded_from(origin) == ("", 0)
+    (letter,) = output.dead_outputs(
+        raw_of(headers={output.FORWARDED: origin}), [Reject(reason=Reason.EMPTY, detail="no")]
+    )
+    assert letter.id == "events.v1-3-7"

@@ -8,6 +8,7 @@ import pytest
 
 from inferwatch.core import snapshot
 from inferwatch.core.fold import Partition
+from inferwatch.core.output import FORWARDED
 from inferwatch.errors import Reason
 from inferwatch.records import batch
 from inferwatch.records.columns import pack
@@ -84,7 +85,7 @@ def test_any_cut_and_any_repeat_counts_every_row_once(seed):
     assert state.rows == {"1": N, "2": N}
     assert partition.counts.ok == 3 * N and partition.counts.conserved()
     assert partition.counts.in_ == sum(len(offsets) for *_, offsets in mixed)
-    ends = {name: emitter.next_seq for name, emitter in state.emitters.items()}
+    ends = {name: emitter.next_seq for name, emitter in state.sources.items()}
     assert sorted(ends.values()) == [3 * N - 2, 3 * N - 1, 3 * N]
 
 
@@ -104,6 +105,21 @@ def test_only_the_new_rows_of_a_batch_are_folded():
     as_text = [snapshot._encoder.encode(found) for found in cells]
     assert as_text[0] == as_text[1]
     assert twice.counts.duplicate == {"id": 2}
+
+
+def test_a_record_that_a_bridge_sent_on_twice_counts_once():
+    """By its place in the source, whatever came between; one before it, sent on late, is new."""
+    sent = [3, 17, 17, 5, 3, 17]
+    raws = [
+        msgspec.structs.replace(
+            raw_inference(emitter=f"e{place}", offset=place),
+            headers=raw_inference().headers | {FORWARDED: f"orders/0@{offset}".encode()},
+        )
+        for place, offset in enumerate(sent)
+    ]
+    partition = folded(raws)
+    assert partition.counts.ok == len({*sent})
+    assert partition.counts.duplicate == {"id": len(sent) - len({*sent})}
 
 
 @pytest.mark.parametrize(
