@@ -114,8 +114,8 @@ def finished(connection, folder, name, *options):
 
 def test_kills_in_the_middle_neither_lose_nor_double_a_row(broker, connection, tmp_path):
     """Two SIGKILLs behind acknowledged batches whose offsets are not committed: a worker counts
-    each row and label once though the log holds repeats, and so does who reads the dead letters with
-    every record that is no event.
+    each row and label once though the log holds repeats, and who reads the dead letters finds each
+    record that is no event once.
     """
     broker.order("errors", OFFSET_COMMIT, *[REFUSED] * 500)
     rubbish = [*produce(connection, 0)]
