@@ -1,11 +1,14 @@
 """`inferwatch topics plan|apply`"""
 
 import argparse
+import os
 
 from inferwatch.cli.amounts import count
 from inferwatch.cli.connect import add_connection, connection
-from inferwatch.errors import Exit
-from inferwatch.runtime import topics
+from inferwatch.cli.table import table
+from inferwatch.connection import PREFIX
+from inferwatch.errors import Exit, UsageError
+from inferwatch.runtime import rights, topics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,10 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--partitions", type=count, default=topics.PARTITIONS, help="of events, windows and state"
     )
     parser.add_argument("--replication-factor", type=count, default=3)
+    parser.add_argument(
+        "--acls",
+        action="store_true",
+        help="of plan: only print the rights that each component needs; asks no broker",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, or create."""
+    """Compare, or create, or print rights."""
+    if arguments.acls:
+        return _rights(arguments)
     there = connection(arguments)
     wanted = topics.wanted(there.prefix, arguments.partitions)
     if arguments.action == "apply":
@@ -38,3 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
     if not found:
         print(f"{len(wanted)} topics are as they should be")
     return Exit.FINDINGS if found else Exit.DONE
+
+
+def _rights(arguments: argparse.Namespace) -> int:
+    if arguments.action != "plan":
+        raise UsageError("only plan takes --acls")
+    prefix = arguments.prefix or os.environ.get("INFERWATCH_PREFIX", PREFIX)
+    lines = [
+        [component, right.resource, right.name, right.pattern, ", ".join(right.operations)]
+        for component, needed in rights.rights(prefix).items()
+        for right in needed
+    ]
+    print(table(["COMPONENT", "RESOURCE", "NAME", "PATTERN", "OPERATIONS"], lines))
+    return Exit.DONE
