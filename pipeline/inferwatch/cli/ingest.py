@@ -4,6 +4,7 @@ import argparse
 
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.ingest import bridge
+from inferwatch.runtime import health
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group", metavar="NAME", help="consumer group; else `ingest` after the prefix"
     )
+    parser.add_argument(
+        "--http-listen",
+        metavar="HOST:PORT",
+        help="health and metrics; nothing listens without it",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one bridge until SIGTERM."""
     there = connection(arguments)
-    return bridge.run(there, arguments.source, arguments.group or there.topic("ingest"))
+
+    def serve(status: bridge.Status) -> None:
+        if arguments.http_listen:
+            health.serve(arguments.http_listen, status)
+
+    return bridge.run(there, arguments.source, arguments.group or there.topic("ingest"), serve)

@@ -8,6 +8,7 @@ from inferwatch.cli.connect import add_connection, connection
 from inferwatch.core.fold import MODELS_MAX
 from inferwatch.runtime import worker
 from inferwatch.runtime.settings import WorkerSettings
+from inferwatch.telemetry import catalogue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of a partition, {MODELS_MAX}; records of one more model are dead letters",
     )
     parser.add_argument(
+        "--series-models-max",
+        type=count,
+        default=catalogue.MODELS_MAX,
+        metavar="N",
+        help=f"models with metric series of their own, {catalogue.MODELS_MAX}; others share some",
+    )
+    parser.add_argument(
         "--accept-state-loss",
         action="store_true",
         help="start although the state of a partition is gone",
@@ -69,5 +77,6 @@ def run(arguments: argparse.Namespace) -> int:
             http_listen=arguments.http_listen,
             accept_state_loss=arguments.accept_state_loss,
             models_max=arguments.models_max,
+            series_models_max=arguments.series_models_max,
         )
     )

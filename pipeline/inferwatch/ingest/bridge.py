@@ -8,6 +8,7 @@ source offsets. Memory is bounded by what may be open, on its way and fetched ah
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,7 @@ from inferwatch.ingest.sender import Sender
 from inferwatch.records.decode import event as read
 from inferwatch.records.raw import MSGPACK, headers
 from inferwatch.records.single import LabelEvent
+from inferwatch.telemetry.metrics import BridgeMetrics
 
 READ_ROWS = 500
 READ_S = 0.1
@@ -38,6 +40,7 @@ STATUS_S = 10.0
 DRAIN_S = 20.0
 REVOKED_S = 5.0
 PATIENCE_S = 10.0
+STALLED_S = 60.0
 LIMITS = {
     "session.timeout.ms": 10_000,
     "queued.max.messages.kbytes": 16_384,
@@ -52,8 +55,13 @@ PROMISES = {
 }
 
 
-def run(connection: Connection, topic: str, group: str) -> int:
-    """Move rows until SIGTERM or Ctrl-C; the exit code.
+def run(
+    connection: Connection,
+    topic: str,
+    group: str,
+    serve: Callable[["Status"], object] = lambda _: None,
+) -> int:
+    """Move rows until SIGTERM or Ctrl-C; the exit code. `serve` shows how it goes, over HTTP.
 
     :raises UsageError: `topic` is the one that is written to.
     :raises ConfigError: a topic is not there.
@@ -63,6 +71,7 @@ def run(connection: Connection, topic: str, group: str) -> int:
     if topic == connection.topic("events.v1"):
         raise UsageError(f"--from {topic}: workers read this topic themselves")
     bridge = Bridge(connection, topic, group)
+    serve(bridge.status)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: bridge.stop())
     return bridge.run()
@@ -78,7 +87,7 @@ class Bridge:
         self._stopped = False
         self._refused: KafkaError | None = None
         self._sender = Sender(connection)
-        self._status = Status(topic)
+        self.status = Status(topic)
         self._consumer = Consumer(
             {
                 **LIMITS,
@@ -108,7 +117,7 @@ class Bridge:
             if now_s - commit_s >= COMMIT_S:
                 self._commit()
                 commit_s = now_s
-            self._status.tell(now_s)
+            self.status.tell(now_s)
         return self._drain()
 
     def _step(self) -> None:
@@ -133,7 +142,7 @@ class Bridge:
         if source is None:
             return  # taken away while it was fetched: whoever has the partition reads it
         if offset < source.position:
-            self._status.repeated += 1
+            self.status.repeated += 1
             return
         value, described = message.value(), message.headers()
         try:
@@ -157,9 +166,9 @@ class Bridge:
         described.append((FORWARDED, place.encode()))  # by it a repeat is known
         what = (message.key(), message.value(), described)
         if self._sender.send(source, message.offset(), *what):
-            self._status.forwarded += 1
+            self.status.forwarded += 1
         else:
-            self._status.lose(place)
+            self.status.lose(place)
 
     def _send(self, source: Source, group: Group) -> None:
         first = group.events[0]
@@ -173,8 +182,8 @@ class Bridge:
             key = first.model.encode()
             if not self._sender.send(source, offset, key, body, list(described.items())):
                 raise AssertionError(f"a batch of {len(body)} bytes")
-            self._status.batches += 1
-        self._status.rows += len(group.events)
+            self.status.batches += 1
+        self.status.rows += len(group.events)
         self._open_bytes -= group.size_bytes
 
     def _close(self, before_s: float) -> None:
@@ -204,7 +213,7 @@ class Bridge:
     def _assigned(self, _: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
             self._sources[place.partition] = Source(self._topic, place.partition)
-        self._status.partitions = len(self._sources)
+        self.status.partitions, self.status.assigned = len(self._sources), True
 
     def _revoked(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._close(time.monotonic())
@@ -217,14 +226,14 @@ class Bridge:
             source = self._sources.pop(place.partition, None)
             for group in source.groups.values() if source else ():
                 self._open_bytes -= group.size_bytes
-        self._status.partitions = len(self._sources)
+        self.status.partitions = len(self._sources)
 
     def _drain(self) -> int:
         self._close(time.monotonic())
         sent = self._sender.flush(DRAIN_S)
         self._commit()
         self._consumer.close()
-        self._status.tell(time.monotonic(), last=True)
+        self.status.tell(time.monotonic(), last=True)
         return Exit.DONE if sent else Exit.DRAIN_DEADLINE
 
     def _need(self, name: str) -> None:
@@ -255,7 +264,7 @@ class Bridge:
             )
         if error.fatal() or error.code() in REFUSALS:
             raise self._failure(error)
-        self._status.trouble = error.str()
+        self.status.trouble = error.str()
 
     def _failure(self, error: KafkaError) -> DeniedError | TransientError:
         place = f"topic {self._topic}, group {self._group}"
@@ -266,9 +275,16 @@ class Bridge:
 
 
 class Status:
-    """What was done, as a line on standard error, at most every ten seconds and if it changed."""
+    """What was done, as a line on standard error, at most every ten seconds and if it changed.
+
+    Health endpoints and metrics read it from another thread.
+    """
 
     def __init__(self, topic: str) -> None:
+        self.metrics = BridgeMetrics()
+        self.metrics.ready.set_function(self.ready)
+        self.assigned = False
+        self._beat_s = time.monotonic()
         self.rows = self.batches = self.forwarded = self.repeated = self.partitions = 0
         self.trouble = ""
         self._lost, self._lost_last = 0, ""
@@ -281,7 +297,18 @@ class Status:
         self._lost_last = place
 
     def tell(self, now_s: float, last: bool = False) -> None:
-        """Print the line if it is time."""
+        """One more step is done; print the line if it is time."""
+        self._beat_s = now_s
+        self.metrics.partitions.set(self.partitions)
+        self.metrics.count(
+            {
+                "rows": self.rows,
+                "batches": self.batches,
+                "forwarded": self.forwarded,
+                "repeated": self.repeated,
+                "lost": self._lost,
+            }
+        )
         if not last and now_s - self._told_s < STATUS_S:
             return
         self._told_s = now_s
@@ -289,6 +316,22 @@ class Status:
         if line != self._line:
             print(f"inferwatch ingest: {line}", file=sys.stderr, flush=True)
         self._line, self.trouble = line, ""
+
+    def alive(self) -> bool:
+        """False when no step was done for a minute."""
+        return time.monotonic() - self._beat_s < STALLED_S
+
+    def ready(self) -> bool:
+        """In the group, and moving or with nothing to move."""
+        return self.assigned and self.alive()
+
+    def health(self) -> dict[str, Any]:
+        """What the health paths answer."""
+        return {
+            "assigned": self.assigned,
+            "partitions": self.partitions,
+            "seconds_without_progress": round(time.monotonic() - self._beat_s, 1),
+        }
 
     def _words(self) -> str:
         words = [

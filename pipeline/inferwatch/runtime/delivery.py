@@ -450,7 +450,8 @@ class Delivery:
         self.observer.checkpointed(owned.partition.number, state_bytes, written)
         for one in cuts:
             if one.root.model in owned.partition.models:
-                self.observer.watched(owned.partition.models[one.root.model])
+                model = owned.partition.models[one.root.model]
+                self.observer.watched(owned.partition.number, model)
 
     async def _delete_garbage(self, owned: Owned) -> None:
         """Tombstones for what no root needs: the commit before this was accepted, so we own it."""

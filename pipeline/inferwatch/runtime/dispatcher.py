@@ -30,6 +30,7 @@ from inferwatch.runtime.notifiedlog import NotifiedLog
 from inferwatch.runtime.settings import NotifierSettings
 from inferwatch.runtime.shell import die, raw_of
 from inferwatch.runtime.status import Status
+from inferwatch.telemetry.families import exemplar
 from inferwatch.telemetry.metrics import NotifierMetrics
 
 log = logging.getLogger("inferwatch.notifier")
@@ -202,7 +203,8 @@ class Dispatcher:
             acknowledged = await self.log.write(record)
         await acknowledged
         await self.log.forget(self.stale.pop((alert.fingerprint, channel), []))
-        self.metrics.notifications.labels(channel, result).inc()
+        told = exemplar(alert_id=alert.id)
+        self.metrics.notifications.labels(channel, result).inc(exemplar=told)
         self.metrics.waiting.labels(channel).set(len(self.lanes[channel].queue))
 
     async def _guard(self, work: Awaitable[None]) -> None:

@@ -6,15 +6,31 @@ Served by a thread of its own, so that a blocked event loop is seen and not wait
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
-from prometheus_client.exposition import choose_encoder
-
+from inferwatch import __version__
 from inferwatch.errors import ConfigError
-from inferwatch.runtime.status import Status
+from inferwatch.telemetry.exposition import expose
+from inferwatch.telemetry.metrics import Served
 
 
-def serve(listen: str, status: Status) -> str:
+class Shown(Protocol):
+    """How a process is doing, asked from the server's thread."""
+
+    metrics: Served
+    assigned: bool
+
+    def alive(self) -> bool:
+        """False only when a restart would help."""
+
+    def ready(self) -> bool:
+        """Whether it does its work."""
+
+    def health(self) -> dict[str, Any]:
+        """The figures behind both."""
+
+
+def serve(listen: str, status: Shown) -> str:
     """Start the server; gives the address it listens on.
 
     :raises ConfigError: `listen` is no free host:port.
@@ -30,11 +46,12 @@ def serve(listen: str, status: Status) -> str:
             key="--http-listen",
             fix="choose a free port",
         ) from None
+    status.metrics.began(__version__)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return f"{host}:{server.server_address[1]}"
 
 
-def _handler(status: Status) -> type[BaseHTTPRequestHandler]:
+def _handler(status: Shown) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Answers GET on four paths."""
 
@@ -45,8 +62,7 @@ def _handler(status: Status) -> type[BaseHTTPRequestHandler]:
                 "/startupz": lambda: status.assigned,
             }
             if self.path == "/metrics":
-                encode, kind = choose_encoder(self.headers.get("Accept", ""))
-                self._answer(200, kind, encode(status.metrics.registry))
+                self._answer(200, *expose(status.metrics.registry, self.headers.get("Accept", "")))
             elif self.path in checks:
                 good = checks[self.path]()
                 body = json.dumps(status.health()).encode()

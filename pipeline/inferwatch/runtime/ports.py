@@ -97,5 +97,5 @@ class Observer(Protocol):
     def ended_by_record(self, partition: int) -> None:
         """The process before this one ended while it folded a record."""
 
-    def watched(self, model: Model) -> None:
+    def watched(self, partition: int, model: Model) -> None:
         """A model as its checkpoint has it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from inferwatch.connection import Connection
 from inferwatch.core.fold import MODELS_MAX
 from inferwatch.errors import ConfigError
+from inferwatch.telemetry import catalogue
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class WorkerSettings:
     http_listen: str = "127.0.0.1:0"
     accept_state_loss: bool = False
     models_max: int = MODELS_MAX
+    series_models_max: int = catalogue.MODELS_MAX
 
     @property
     def group(self) -> str:
@@ -52,17 +54,20 @@ class WorkerSettings:
             embedded=embedded,
             session_timeout_s=3.0 if embedded else 10.0,
             http_listen=environment.get("INFERWATCH_HTTP_LISTEN", "127.0.0.1:0"),
-            models_max=_models_max(environment),
+            models_max=_models(environment, "INFERWATCH_MODELS_MAX", MODELS_MAX),
+            series_models_max=_models(
+                environment, "INFERWATCH_SERIES_MODELS_MAX", catalogue.MODELS_MAX
+            ),
         )
 
 
-def _models_max(environment: Mapping[str, str]) -> int:
-    said = environment.get("INFERWATCH_MODELS_MAX", str(MODELS_MAX))
+def _models(environment: Mapping[str, str], name: str, default: int) -> int:
+    said = environment.get(name, str(default))
     if not said.isdecimal() or int(said) < 1:
         raise ConfigError(
             f"'{said}' is no number of models",
-            key="INFERWATCH_MODELS_MAX",
-            fix=f"leave it out for {MODELS_MAX}, or name a positive number",
+            key=name,
+            fix=f"leave it out for {default}, or name a positive number",
         )
     return int(said)
 

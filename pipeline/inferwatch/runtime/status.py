@@ -9,17 +9,22 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
+from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.model import Model
 from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
 from inferwatch.errors import Reason
+from inferwatch.records.definition import Check, Limit
+from inferwatch.records.outputs import Span
 from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.records.rows import Rows
+from inferwatch.telemetry.families import exemplar
 from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
 
 log = logging.getLogger("inferwatch.worker")
@@ -29,17 +34,48 @@ UNSAVED_S = 120.0
 RESTORE_S = 300.0
 SLOW_RECORDS = 1_000
 LOOP_REMEMBERED_S = 60.0
+# figures of a window that are told by name: what labels say, and what needs none
+QUALITY = frozenset(
+    {*LABEL_METRICS, "error_rate", "captured", "positive_rate", "drift_share", "rows"}
+)
+DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
 State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
+
+
+class _Drift(msgspec.Struct):
+    """Distances of a feature from its reference, as window records name them."""
+
+    psi: float | None = None
+    ks: float | None = None
+    chi_square: float | None = None
+    jensenshannon: float | None = None
+    hellinger: float | None = None
+    wasserstein: float | None = None
+    total_variation: float | None = None
+    l_infinity: float | None = None
 
 
 class _Published(msgspec.Struct):
     """What metrics read of a window record."""
 
+    model: str
+    version: str
+    window: Span
+    segment: str = ""
     late: int = 0
     revision: int = 0
+    coverage: float | None = None
+    metrics: dict[str, float] = {}
+    features: dict[str, _Drift] = {}
 
 
 _window = msgspec.json.Decoder(_Published)
+
+
+def levels(check: Check) -> list[tuple[str, Limit | None]]:
+    """The severities that a check can have, each with its limit."""
+    given = [("warning", check.warn), ("critical", check.fail)]
+    return [(name, limit) for name, limit in given if limit] or [("critical", None)]
 
 
 class Status:
@@ -67,6 +103,7 @@ class Status:
         self._asked_loop_s: float | None = None
         self._loop_lag_s, self._loop_lag_at_s = 0.0, clock_s()
         metrics.loop_lag.set_function(self.loop_lag_s)
+        metrics.ready.set_function(self.ready)
 
     # ── what is told by the event loop ───────────────────────────────────────────────────────────
 
@@ -87,6 +124,8 @@ class Status:
         for number in self._checkpoint_s.keys() - set(partitions):
             if isinstance(self.metrics, Metrics):
                 self.metrics.forget_partition(number)
+        if isinstance(self.metrics, Metrics):
+            self.metrics.series.keep(partitions)
         self._unsaved_s, self._checkpoint_s, self._counted, self._models = {}, {}, {}, {}
         self.metrics.rebalances.inc()
         self.metrics.partitions.set(len(partitions))
@@ -100,17 +139,51 @@ class Status:
         now_s, number, metrics = self._clock_s(), partition.number, self.metrics
         self._beat_s = now_s
         self._unsaved_s.setdefault(number, now_s)
+        ok = self._counted[number].ok if number in self._counted else 0
         self._count(partition)
-        metrics.event_delay.observe(max(0.0, time.time() - raw.time_ms / 1000))
+        metrics.event_delay.observe(
+            max(0.0, time.time() - raw.time_ms / 1000), exemplar(record=raw.name)
+        )
+        if isinstance(decoded.record, Rows) and partition.counts.ok > ok:
+            self._answered(number, decoded.record)
         for output in outputs:
-            metrics.outputs.labels(output.kind).inc()
+            id_ = f"{'letter' if output.kind == 'dead' else output.kind}_id"
+            metrics.outputs.labels(output.kind).inc(exemplar=exemplar(**{id_: output.id}))
             if output.kind == "dead":
                 here = output.headers.get(f"{ERROR_HEADERS}body") == BODY_HERE.encode()
-                metrics.dlq.labels("whole" if here else "pointer").inc()
+                letter = exemplar(letter_id=output.id)
+                metrics.dlq.labels("whole" if here else "pointer").inc(exemplar=letter)
             elif output.kind == "window":
-                published = _window.decode(output.value)
-                metrics.late.inc(published.late if not published.revision else 0)
+                self._closed(number, _window.decode(output.value))
         metrics.progress_time.labels(str(number)).set_to_current_time()
+
+    def _answered(self, partition: int, rows: Rows) -> None:
+        """How long the model took, where its rows say so."""
+        if rows.latency_ms is not None:
+            latency_s = rows.latency_ms / 1000
+            self.metrics.series.observe(partition, rows.model, rows.version, latency_s)
+
+    def _closed(self, partition: int, found: _Published) -> None:
+        """A window of the whole model, or of a segment, was published or restated."""
+        if not found.revision:
+            self.metrics.late.inc(found.late)
+        if found.segment:
+            return
+        series, model = self.metrics.series, found.model
+        within = (found.version, found.window.name)
+        series.version(partition, model, found.version)
+        quality = {(*within, name): v for name, v in found.metrics.items() if name in QUALITY}
+        series.replace(partition, model, "quality", quality, within)
+        if found.coverage is not None:
+            covered = {within: found.coverage}
+            series.replace(partition, model, "label_coverage_ratio", covered, within)
+        drift = {
+            (method, name): value
+            for name, figures in found.features.items()
+            for method, field in DRIFT.items()
+            if (value := getattr(figures, field)) is not None
+        }
+        series.drift(partition, model, within, drift)
 
     def _count(self, partition: Partition) -> None:
         """Bring the counters up to the fold's own counts, which hold in = ok + rejected + …"""
@@ -156,17 +229,37 @@ class Status:
         """Told by the successor: who dies is not scraped any more."""
         self.metrics.fold_errors.inc()
 
-    def watched(self, model: Model) -> None:
+    def watched(self, partition: int, model: Model) -> None:
         """A model as its checkpoint has it."""
-        metrics, state = self.metrics, model.state
-        name = metrics.model(model.name)
-        metrics.model_rows.labels(name).set(sum(state.rows.values()))
-        metrics.sampled.labels(name).set(model.join.sampled())
+        metrics, state, name = self.metrics, model.state, model.name
+
+        def tell(metric: str, figures: Mapping[tuple[str, ...], float]) -> None:
+            metrics.series.replace(partition, name, metric, figures)
+
+        tell("model_rows", {(): sum(state.rows.values())})
+        tell("join_sampled_ratio", {(): model.join.sampled()})
         if state.watermark.now_ms() > 0:
-            metrics.watermark.labels(name).set(state.watermark.now_ms() / 1000)
-        firing = Counter(one.alert for one in state.instances.values() if one.condition == "firing")
-        for check in model.definition.checks:
-            metrics.alert_firing.labels(check.alert, name).set(firing[check.alert])
+            tell("watermark_timestamp_seconds", {(): state.watermark.now_ms() / 1000})
+            tell("last_event_timestamp_seconds", {(): state.watermark.event_ms / 1000})
+        checks = model.definition.checks
+        firing = dict.fromkeys(
+            [(one.alert, level) for one in checks for level, _ in levels(one)], 0
+        )
+        for one in state.instances.values():
+            if one.condition == "firing":
+                key = one.alert, one.severity
+                firing[key] = firing.get(key, 0) + 1
+        tell("alert_firing", firing)
+        tell(
+            "drift_threshold",
+            {
+                (one.window, one.method, one.metric.removeprefix("feature."), level): limit.value
+                for one in checks
+                if one.method in DRIFT
+                for level, limit in levels(one)
+                if limit is not None
+            },
+        )
         before = self._overflow.setdefault(model.name, dict(state.columns.capped))
         for kind, count in state.columns.capped.items():
             metrics.overflow.labels(kind).inc(max(0, count - before.get(kind, 0)))

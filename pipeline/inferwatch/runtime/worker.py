@@ -36,7 +36,7 @@ def make(settings: WorkerSettings) -> faust.App:
     monitors = monitor_files.load(settings.monitors)
     apps.check_reachable(settings.connection)
     denied.check_group(settings.connection, settings.group, "events.v1")
-    status = Status(Metrics())
+    status = Status(Metrics(settings.series_models_max))
     app = apps.make(
         settings.group,
         settings.connection,

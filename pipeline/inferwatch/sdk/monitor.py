@@ -370,6 +370,11 @@ def _scores(proba: Any) -> dict[str, float]:
 _monitors: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
 
 
+def all_counters() -> list[tuple[str, str, Counters]]:
+    """Emitter, model and counters of every monitor of this process that is still in use."""
+    return [(one._emitter.name, one._model, one.counters) for one in list(_monitors)]
+
+
 def _after_fork() -> None:
     begin_anew()
     for monitor in list(_monitors):

@@ -1,109 +1,63 @@
-"""The worker's and the notifier's metrics, each in a registry of its own.
+"""What the processes count, each in a registry of its own, made of the catalogue's declarations."""
 
-docs/operating.md lists them; a test compares.
-"""
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
-from collections.abc import Sequence
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-
-from inferwatch.errors import Reason
-
-disable_created_metrics()  # a second series a counter that nobody reads
-
-DELAYS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
-MODELS_MAX = 200
-OTHER = "__other__"
-KINDS = {
-    "outputs": ("window", "alert", "dead", "forward"),
-    "duplicate": ("offset", "id", "skipped", "misplaced"),
-    "dlq": ("whole", "pointer"),
-    "checkpoints": ("accepted", "refused"),
-    "overflow": ("features", "classes", "segments", "versions"),
-}
+from inferwatch.telemetry.catalogue import MODELS_MAX, NAMESPACE, Process, declared
+from inferwatch.telemetry.families import family, made
+from inferwatch.telemetry.models import ModelSeries
 
 
-class Metrics:
-    """One attribute a metric. Always, in rows: in = ok + rejected + duplicate."""
+class Served:
+    """What every process that listens tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: Process) -> None:
         self.registry = CollectorRegistry()
-        within = {"namespace": "inferwatch", "registry": self.registry}
-        self.in_rows = Counter("in", "Rows read from the events topic", **within)
-        self.ok = Counter("ok", "Rows folded", **within)
-        self.rejected = Counter("rejected", "Rows that could not be read", ["reason"], **within)
-        for reason in Reason:
-            self.rejected.labels(reason.value)
-        self.duplicate = Counter("duplicate", "Rows that were a repeat", ["kind"], **within)
-        self.late = Counter("late", "Rows that came after their window", **within)
-        self.dlq = Counter(
-            "dlq", "Dead letters, with their bytes or as a pointer", ["outcome"], **within
-        )
-        self.outputs = Counter("outputs", "Records given out by the fold", ["kind"], **within)
-        self.overflow = Counter(
-            "overflow", "Names that found no place under their cap", ["kind"], **within
-        )
-        self.checkpoints = Counter(
-            "checkpoints", "Checkpoints, by the group's answer", ["outcome"], **within
-        )
-        for name, kinds in KINDS.items():
-            for kind in kinds:
-                getattr(self, name).labels(kind)
-        self.fenced = Counter("fenced", "Commits that the group refused", **within)
-        self.gaps = Counter("gap", "Stretches of the log that were lost and passed over", **within)
-        self.fold_errors = Counter(
-            "fold_errors", "Records that ended a process, as its successor found", **within
-        )
-        self.state_written = Counter(
-            "state_written_bytes", "Bytes of state written by checkpoints", **within
-        )
-        self.rebalances = Counter("rebalances", "Assignments taken over", **within)
-        self.partitions = Gauge("partitions", "Partitions owned", **within)
-        self.models = Gauge("models", "Models in the partitions owned", **within)
-        self.lag = Gauge("lag_records", "Records in the log and not folded", **within)
-        self.loop_lag = Gauge(
-            "loop_lag_seconds", "Longest wait for the event loop in the last minute", **within
-        )
-        self.commit_time = Gauge(
-            "commit_timestamp_seconds", "Time of the last accepted commit", ["partition"], **within
-        )
-        self.checkpoint_time = Gauge(
-            "checkpoint_timestamp_seconds", "Time of the last checkpoint", ["partition"], **within
-        )
-        self.progress_time = Gauge(
-            "progress_timestamp_seconds", "Time of the last record folded", ["partition"], **within
-        )
-        self.state_bytes = Gauge(
-            "state_bytes", "State in the last checkpoint", ["partition"], **within
-        )
-        self.model_rows = Gauge(
-            "model_rows", "Inference rows folded into the model's state", ["model"], **within
-        )
-        self.watermark = Gauge(
-            "watermark_timestamp_seconds",
-            "Event time that the model has reached",
-            ["model"],
-            **within,
-        )
-        self.sampled = Gauge(
-            "join_sampled_ratio",
-            "Share of predictions that are joined with labels",
-            ["model"],
-            **within,
-        )
-        self.alert_firing = Gauge(
-            "alert_firing", "Alerts that fire now", ["alertname", "model"], **within
-        )
-        self.event_delay = Histogram(
-            "event_delay_seconds", "From record time to fold", buckets=DELAYS_S, **within
-        )
-        self._named: dict[str, None] = {}
+        self._made = made(process, self.registry)
+        self.ready: Gauge = self._made["ready"]
+        self.partitions: Gauge = self._made["partitions"]
 
-    def model(self, name: str) -> str:
-        """The label of a model: beyond the first 200 all share one, so that series are bounded."""
-        if len(self._named) < MODELS_MAX:
-            self._named[name] = None
-        return name if name in self._named else OTHER
+    def began(self, version: str) -> None:
+        """The process of this release begins now."""
+        self._made["build_info"].labels(version).set(1)
+        self._made["start_timestamp_seconds"].set(time.time())
+
+
+class Metrics(Served):
+    """The worker's, one attribute a metric. Always, in rows: in = ok + rejected + duplicate."""
+
+    def __init__(self, models_max: int = MODELS_MAX) -> None:
+        super().__init__("worker")
+        of = self._made
+        self.rebalances: Counter = of["rebalances_total"]
+        self.lag: Gauge = of["lag_records"]
+        self.loop_lag: Gauge = of["loop_lag_seconds"]
+        self.in_rows: Counter = of["in_total"]
+        self.ok: Counter = of["ok_total"]
+        self.rejected: Counter = of["rejected_total"]
+        self.duplicate: Counter = of["duplicate_total"]
+        self.late: Counter = of["late_total"]
+        self.dlq: Counter = of["dlq_total"]
+        self.outputs: Counter = of["outputs_total"]
+        self.overflow: Counter = of["overflow_total"]
+        self.checkpoints: Counter = of["checkpoints_total"]
+        self.fenced: Counter = of["fenced_total"]
+        self.gaps: Counter = of["gap_total"]
+        self.fold_errors: Counter = of["fold_errors_total"]
+        self.state_written: Counter = of["state_written_bytes_total"]
+        self.models: Gauge = of["models"]
+        self.commit_time: Gauge = of["commit_timestamp_seconds"]
+        self.checkpoint_time: Gauge = of["checkpoint_timestamp_seconds"]
+        self.progress_time: Gauge = of["progress_timestamp_seconds"]
+        self.state_bytes: Gauge = of["state_bytes"]
+        self.event_delay: Histogram = of["event_delay_seconds"]
+        dropped: Counter = of["series_dropped_total"]
+        self.series = ModelSeries(models_max, lambda reason: dropped.labels(reason).inc())
+        self.registry.register(_OfModels(self.series))
 
     def forget_partition(self, number: int) -> None:
         """Drop the series of a partition that another worker owns now."""
@@ -116,33 +70,54 @@ class Metrics:
             metric.remove_by_labels({"partition": str(number)})
 
 
-class NotifierMetrics:
+class _OfModels(Collector):
+    """The series of models as families."""
+
+    def __init__(self, series: ModelSeries) -> None:
+        self._series = series
+
+    def describe(self) -> Iterable[Metric]:
+        return [family(metric.name) for metric in declared("worker") if "model" in metric.labels]
+
+    def collect(self) -> Iterable[Metric]:
+        families = {one.name: one for one in self.describe()}
+        for name, labels, value in self._series.gauges():
+            families[NAMESPACE + name].add_metric(labels, value)
+        for name, labels, buckets, total in self._series.histograms():
+            families[NAMESPACE + name].add_metric(labels, buckets=buckets, sum_value=total)
+        return families.values()
+
+
+class NotifierMetrics(Served):
     """The notifier's, one attribute a metric; `channels` are known, so every series starts at 0."""
 
     def __init__(self, channels: Sequence[str]) -> None:
-        self.registry = CollectorRegistry()
-        within = {"namespace": "inferwatch", "registry": self.registry}
-        self.notifications = Counter(
-            "notifications", "Messages that are over", ["channel", "outcome"], **within
-        )
-        self.retries = Counter(
-            "notification_retries", "Attempts to be repeated", ["channel"], **within
-        )
-        self.durations = Histogram(
-            "notification_duration_seconds", "One attempt", ["channel"], buckets=DELAYS_S, **within
-        )
-        self.waiting = Gauge("notifications_waiting", "Planned, not over", ["channel"], **within)
+        super().__init__("notifier")
+        of = self._made
+        self.rebalances: Counter = of["rebalances_total"]
+        self.lag: Gauge = of["lag_records"]
+        self.loop_lag: Gauge = of["loop_lag_seconds"]
+        self.notifications: Counter = of["notifications_total"]
+        self.retries: Counter = of["notification_retries_total"]
+        self.durations: Histogram = of["notification_duration_seconds"]
+        self.waiting: Gauge = of["notifications_waiting"]
+        self.rejected: Counter = of["alerts_rejected_total"]
         for channel in channels:
             for outcome in ("sent", "rejected"):
                 self.notifications.labels(channel, outcome)
             for metric in (self.retries, self.durations, self.waiting):
                 metric.labels(channel)
-        self.rejected = Counter(
-            "alerts_rejected", "Records on the alerts topic that could not be read", **within
-        )
-        self.rebalances = Counter("rebalances", "Assignments taken over", **within)
-        self.partitions = Gauge("partitions", "Partitions owned", **within)
-        self.lag = Gauge("lag_records", "Transitions in the log and not planned", **within)
-        self.loop_lag = Gauge(
-            "loop_lag_seconds", "Longest wait for the event loop in the last minute", **within
-        )
+
+
+class BridgeMetrics(Served):
+    """The bridge's, which counts for itself."""
+
+    def __init__(self) -> None:
+        super().__init__("bridge")
+        self._counted: dict[str, int] = {}
+
+    def count(self, now: Mapping[str, int]) -> None:
+        """Bring `bridge_NAME_total` up to what was counted under NAME."""
+        for name, value in now.items():
+            self._made[f"bridge_{name}_total"].inc(value - self._counted.get(name, 0))
+        self._counted = dict(now)

@@ -72,9 +72,9 @@ def test_the_metric_counts_on_from_a_restored_state():
     partition, status = Partition(0), Status(Metrics())
     fold(partition, raw_inference(n=9, segments={"shop": [f"a{row}" for row in range(9)]}, seq=0))
     (model,) = partition.models.values()
-    status.watched(model)
+    status.watched(0, model)
     fold(partition, raw_inference(n=5, segments={"shop": [f"b{row}" for row in range(5)]}, seq=1))
-    status.watched(model)
+    status.watched(0, model)
     counted = status.metrics.registry.get_sample_value(
         "inferwatch_overflow_total", {"kind": "segments"}
     )

@@ -370,5 +370,5 @@ class Quiet:
     def ended_by_record(self, partition: int) -> None:
         """Heard."""
 
-    def watched(self, model: Model) -> None:
+    def watched(self, partition: int, model: Model) -> None:
         """Heard."""

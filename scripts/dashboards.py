@@ -1,0 +1,449 @@
+"""Grafana's dashboards as plain dictionaries: the fleet, one model, the pipeline's own health.
+
+`scripts/telemetry.py` writes them to deploy/grafana/dashboards; nothing is edited there by hand.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+SOURCE = {"type": "prometheus", "uid": "prometheus"}
+COLUMNS, HEIGHT = 24, 8
+WORKER, NOTIFIER = 'job="inferwatch-worker"', 'job="inferwatch-notifier"'
+RATE = "$__rate_interval"
+Json = dict[str, Any]
+
+
+class Panel(NamedTuple):
+    """One panel; `queries` are (PromQL, legend)."""
+
+    title: str
+    queries: Sequence[tuple[str, str]]
+    unit: str = "short"
+    kind: str = "timeseries"
+    width: int = 12
+    about: str = ""
+
+
+def stat(title: str, query: str, unit: str = "short", about: str = "") -> Panel:
+    """A figure as it stands."""
+    return Panel(title, [(query, "")], unit, "stat", 6, about)
+
+
+def quantile(q: float, metric: str, by: str = "", where: str = "") -> str:
+    """A quantile of a histogram over the last interval."""
+    chosen = f"{{{where}}}" if where else ""
+    labels = ", ".join(part for part in (by, "le") if part)
+    return f"histogram_quantile({q}, sum by ({labels}) (rate({metric}_bucket{chosen}[{RATE}])))"
+
+
+FLEET = [
+    stat("Models watched", "sum(inferwatch_models)"),
+    stat("Alerts that fire", "sum(inferwatch_alert_firing)"),
+    stat("Rows a second", f"sum(rate(inferwatch_in_total[{RATE}]))", "cps"),
+    stat("Workers that answer", f"sum(up{{{WORKER}}})"),
+    Panel(
+        "What fires",
+        [("sum by (model, alertname, severity) (inferwatch_alert_firing) > 0", "")],
+        kind="table",
+        width=24,
+        about="Empty while nothing fires. inferwatch_alert_firing counts fingerprints.",
+    ),
+    Panel(
+        "Rows a second by model (10 busiest)",
+        [("topk(10, sum by (model) (deriv(inferwatch_model_rows[5m])))", "{{model}}")],
+        "cps",
+    ),
+    Panel(
+        "Age of the newest event by model (10 oldest)",
+        [
+            (
+                "topk(10, time() - max by (model) (inferwatch_last_event_timestamp_seconds))",
+                "{{model}}",
+            )
+        ],
+        "s",
+    ),
+    Panel(
+        "Largest drift by model (PSI, 10 largest)",
+        [
+            (
+                'topk(10, max by (model) (inferwatch_drift_score{method="psi"}))',
+                "{{model}}",
+            )
+        ],
+    ),
+    Panel(
+        "Label coverage by model (10 least covered)",
+        [("bottomk(10, min by (model) (inferwatch_label_coverage_ratio))", "{{model}}")],
+        "percentunit",
+    ),
+    Panel(
+        "Share of failed answers by model (10 worst)",
+        [
+            (
+                'topk(10, max by (model) (inferwatch_quality{metric="error_rate"}))',
+                "{{model}}",
+            )
+        ],
+        "percentunit",
+    ),
+    Panel(
+        "Latency by model (99th percentile, 10 slowest)",
+        [
+            (
+                f"topk(10, {quantile(0.99, 'inferwatch_prediction_latency_seconds', 'model')})",
+                "{{model}}",
+            )
+        ],
+        "s",
+    ),
+]
+
+THIS = 'model="$model"'
+SHARES = (
+    "accuracy|balanced_accuracy|precision|recall|f1|specificity|auc|average_precision|macro_.*"
+    "|weighted_.*"
+)
+MODEL = [
+    stat("Rows folded", f"max(inferwatch_model_rows{{{THIS}}})"),
+    stat("Alerts that fire", f"sum(inferwatch_alert_firing{{{THIS}}})"),
+    stat(
+        "Label coverage",
+        f"min(inferwatch_label_coverage_ratio{{{THIS}}})",
+        "percentunit",
+        "Of the last closed window.",
+    ),
+    stat(
+        "Age of the newest event",
+        f"time() - max(inferwatch_last_event_timestamp_seconds{{{THIS}}})",
+        "s",
+    ),
+    Panel(
+        "Quality by label (shares)",
+        [
+            (
+                "max by (version, window, metric) (inferwatch_quality"
+                f'{{{THIS}, metric=~"{SHARES}"}})',
+                "{{metric}} {{version}} {{window}}",
+            )
+        ],
+        "percentunit",
+        about="A gap is a window whose labels have not come: unknown, not zero.",
+    ),
+    Panel(
+        "Quality by label (errors)",
+        [
+            (
+                "max by (version, window, metric) (inferwatch_quality"
+                f'{{{THIS}, metric=~"log_loss|brier|calibration_error|mae|rmse|bias|mape"}})',
+                "{{metric}} {{version}} {{window}}",
+            )
+        ],
+    ),
+    Panel(
+        "Drift (PSI, 10 largest)",
+        [
+            (
+                "topk(10, max by (version, window, feature) "
+                f'(inferwatch_drift_score{{{THIS}, method="psi"}}))',
+                "{{feature}} {{version}} {{window}}",
+            )
+        ],
+    ),
+    Panel(
+        "Limits of the checks on drift",
+        [
+            (
+                "max by (window, method, feature, severity) "
+                f"(inferwatch_drift_threshold{{{THIS}}})",
+                "{{method}} {{feature}} {{window}} {{severity}}",
+            )
+        ],
+    ),
+    Panel(
+        "Latency",
+        [
+            (quantile(q, "inferwatch_prediction_latency_seconds", "version", THIS), legend)
+            for q, legend in ((0.5, "half {{version}}"), (0.99, "99 % {{version}}"))
+        ],
+        "s",
+    ),
+    Panel(
+        "Answers",
+        [
+            (
+                "max by (version, window, metric) (inferwatch_quality"
+                f'{{{THIS}, metric=~"error_rate|captured|positive_rate|drift_share"}})',
+                "{{metric}} {{version}} {{window}}",
+            )
+        ],
+        "percentunit",
+    ),
+    Panel(
+        "Rows a second",
+        [(f"sum(deriv(inferwatch_model_rows{{{THIS}}}[5m]))", "rows")],
+        "cps",
+    ),
+    Panel(
+        "What fires",
+        [
+            (
+                f"sum by (alertname, severity) (inferwatch_alert_firing{{{THIS}}})",
+                "{{alertname}} {{severity}}",
+            )
+        ],
+    ),
+]
+
+PIPELINE = [
+    stat("Workers ready", f"sum(inferwatch_ready{{{WORKER}}})"),
+    stat("Partitions owned", f"sum(inferwatch_partitions{{{WORKER}}})"),
+    stat("Records that wait", f"sum(inferwatch_lag_records{{{WORKER}}})"),
+    stat(
+        "Longest since a commit",
+        "max(time() - inferwatch_commit_timestamp_seconds)",
+        "s",
+        "What a kill would have folded again. The group's answer, by partition.",
+    ),
+    Panel(
+        "Our own alerts",
+        [('ALERTS{alertname=~"Inferwatch.*"}', "")],
+        kind="table",
+        width=24,
+        about="Empty while all is well. docs/operating.md has a runbook for each.",
+    ),
+    Panel(
+        "Rows a second by outcome",
+        [
+            (f"sum(rate(inferwatch_ok_total[{RATE}]))", "ok"),
+            (f"sum(rate(inferwatch_rejected_total[{RATE}]))", "rejected"),
+            (f"sum(rate(inferwatch_duplicate_total[{RATE}]))", "duplicate"),
+            (f"sum(rate(inferwatch_late_total[{RATE}]))", "late"),
+        ],
+        "cps",
+    ),
+    Panel(
+        "Records that wait",
+        [(f"inferwatch_lag_records{{{WORKER}}}", "{{instance}}")],
+    ),
+    Panel(
+        "From record time to fold",
+        [
+            (quantile(0.5, "inferwatch_event_delay_seconds"), "half"),
+            (quantile(0.99, "inferwatch_event_delay_seconds"), "99 %"),
+        ],
+        "s",
+        about="Exemplars name the record: topic, partition and offset.",
+    ),
+    Panel(
+        "Since the last commit",
+        [
+            (
+                "max by (instance) (time() - inferwatch_commit_timestamp_seconds)",
+                "{{instance}}",
+            )
+        ],
+        "s",
+    ),
+    Panel(
+        "Since the last record folded",
+        [
+            (
+                "max by (instance) (time() - inferwatch_progress_timestamp_seconds)",
+                "{{instance}}",
+            )
+        ],
+        "s",
+    ),
+    Panel("Event loop waits", [("inferwatch_loop_lag_seconds", "{{job}} {{instance}}")], "s"),
+    Panel(
+        "Partitions and takeovers",
+        [
+            (f"inferwatch_partitions{{{WORKER}}}", "{{instance}}"),
+            (f"increase(inferwatch_rebalances_total{{{WORKER}}}[5m])", "takeovers {{instance}}"),
+            ("increase(inferwatch_fenced_total[5m])", "commits refused {{instance}}"),
+        ],
+    ),
+    Panel(
+        "State",
+        [("sum by (instance) (inferwatch_state_bytes)", "{{instance}}")],
+        "bytes",
+    ),
+    Panel(
+        "State written by checkpoints",
+        [
+            (
+                f"sum by (instance) (rate(inferwatch_state_written_bytes_total[{RATE}]))",
+                "{{instance}}",
+            )
+        ],
+        "Bps",
+    ),
+    Panel(
+        "Records given out",
+        [(f"sum by (kind) (rate(inferwatch_outputs_total[{RATE}]))", "{{kind}}")],
+        "cps",
+    ),
+    Panel(
+        "Checkpoints",
+        [(f"sum by (outcome) (rate(inferwatch_checkpoints_total[{RATE}]))", "{{outcome}}")],
+        "cps",
+    ),
+    Panel(
+        "Rows that could not be read, and dead letters",
+        [
+            (f"sum by (reason) (rate(inferwatch_rejected_total[{RATE}])) > 0", "{{reason}}"),
+            (f"sum by (outcome) (rate(inferwatch_dlq_total[{RATE}]))", "letter {{outcome}}"),
+        ],
+        "cps",
+    ),
+    Panel(
+        "Over a cap",
+        [
+            ("sum by (kind) (increase(inferwatch_overflow_total[1h]))", "{{kind}}"),
+            (
+                "sum by (reason) (increase(inferwatch_series_dropped_total[1h]))",
+                "no series: {{reason}}",
+            ),
+        ],
+    ),
+    Panel(
+        "Messages",
+        [
+            (
+                f"sum by (channel, outcome) (rate(inferwatch_notifications_total[{RATE}]))",
+                "{{channel}} {{outcome}}",
+            ),
+            (
+                f"sum by (channel) (rate(inferwatch_notification_retries_total[{RATE}]))",
+                "{{channel}} again",
+            ),
+        ],
+        "cps",
+        about="Exemplars name the alert.",
+    ),
+    Panel(
+        "Messages that wait",
+        [("sum by (channel) (inferwatch_notifications_waiting)", "{{channel}}")],
+    ),
+    Panel(
+        "One attempt at a message",
+        [
+            (
+                quantile(0.99, "inferwatch_notification_duration_seconds", "channel"),
+                "{{channel}} 99 %",
+            )
+        ],
+        "s",
+    ),
+    Panel(
+        "Rows of the bridge",
+        [
+            (f"sum by (instance) (rate(inferwatch_bridge_rows_total[{RATE}]))", "{{instance}}"),
+            (
+                f"sum by (instance) (rate(inferwatch_bridge_forwarded_total[{RATE}]))",
+                "no event {{instance}}",
+            ),
+        ],
+        "cps",
+        about="Empty where no bridge runs.",
+    ),
+    Panel(
+        "Rows of the SDK",
+        [
+            (f"sum(rate(inferwatch_sdk_emitted_total[{RATE}]))", "emitted"),
+            (f"sum(rate(inferwatch_sdk_delivered_total[{RATE}]))", "delivered"),
+            (f"sum by (reason) (rate(inferwatch_sdk_dropped_total[{RATE}]))", "{{reason}}"),
+            ("sum(inferwatch_sdk_pending)", "pending"),
+        ],
+        "cps",
+        about="Empty where Prometheus scrapes no model server (docs/metrics.md).",
+    ),
+]
+
+
+def dashboards() -> dict[str, Json]:
+    """Every dashboard by its file name."""
+    model = {
+        "name": "model",
+        "label": "Model",
+        "type": "query",
+        "datasource": SOURCE,
+        "query": {"query": "label_values(inferwatch_model_rows, model)", "refId": "model"},
+        "refresh": 2,
+        "sort": 1,
+        "hide": 0,
+        "multi": False,
+        "includeAll": False,
+    }
+    return {
+        "fleet.json": _dashboard("inferwatch-fleet", "inferwatch: fleet", FLEET),
+        "model.json": _dashboard("inferwatch-model", "inferwatch: one model", MODEL, [model]),
+        "pipeline.json": _dashboard("inferwatch-pipeline", "inferwatch: pipeline", PIPELINE),
+    }
+
+
+def _dashboard(
+    uid: str, title: str, panels: Sequence[Panel], variables: Sequence[Json] = ()
+) -> Json:
+    return {
+        "uid": uid,
+        "title": title,
+        "tags": ["inferwatch"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": False,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "timezone": "utc",
+        "templating": {"list": list(variables)},
+        "annotations": {"list": []},
+        "links": [
+            {
+                "type": "dashboards",
+                "tags": ["inferwatch"],
+                "title": "inferwatch",
+                "asDropdown": True,
+            }
+        ],
+        "panels": _placed(panels),
+    }
+
+
+def _placed(panels: Sequence[Panel]) -> list[Json]:
+    """Panels from left to right, a new row where one is full."""
+    found, x, y, height = [], 0, 0, 0
+    for number, panel in enumerate(panels, 1):
+        if x + panel.width > COLUMNS:
+            x, y = 0, y + height
+        height = HEIGHT // 2 if panel.kind == "stat" else HEIGHT
+        place = {"x": x, "y": y, "w": panel.width, "h": height}
+        found.append(_panel(number, panel, place))
+        x += panel.width
+    return found
+
+
+def _panel(number: int, panel: Panel, place: Json) -> Json:
+    now = panel.kind != "timeseries"
+    return {
+        "id": number,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": SOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
+        "targets": [
+            {
+                "refId": chr(ord("A") + at),
+                "datasource": SOURCE,
+                "expr": query,
+                "legendFormat": legend or "__auto",
+                "instant": now,
+                "range": not now,
+                "exemplar": not now and "_bucket" in query,
+                **({"format": "table"} if panel.kind == "table" else {}),
+            }
+            for at, (query, legend) in enumerate(panel.queries)
+        ],
+    }
