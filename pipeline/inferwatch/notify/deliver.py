@@ -11,11 +11,12 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from inferwatch.records.notified import Plan
+from inferwatch.records.outputs import AlertRecord
 
 log = logging.getLogger("inferwatch.notifier")
 
@@ -53,7 +54,15 @@ class Channel(Protocol):
         """Try once."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections; `send` opens them again."""
+
+
+@runtime_checkable
+class Repeating(Channel, Protocol):
+    """A channel whose receiver forgets what is not repeated."""
+
+    async def resume(self, alerts: Sequence[AlertRecord]) -> None:
+        """Repeat these until their end is sent: they were told by the notifier before this one."""
 
 
 class Line(msgspec.Struct):

@@ -63,6 +63,11 @@ class Ledger:
         ]
         return sorted(found, key=lambda pair: (pair[1].at_ms, pair[1].alert.seq))
 
+    def told(self, alert: AlertRecord, channel: str) -> bool:
+        """Whether the channel was last told, or is to be told, that the alert fires."""
+        record = self._records.get((alert.fingerprint, channel))
+        return record is not None and record.condition == "firing"
+
     def plan(self, alert: AlertRecord, at_ms: int) -> list[NotifiedRecord]:
         """The records to write before `alert` is sent; the last plan of each is the new one.
 

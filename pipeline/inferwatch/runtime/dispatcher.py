@@ -18,9 +18,10 @@ import faust
 import msgspec
 from faust.types import TP
 
+from inferwatch import alerts
 from inferwatch.core.output import ERROR_HEADERS, dead_output
-from inferwatch.errors import DataError, Exit, Reason
-from inferwatch.notify.deliver import Channel, Lane, Outcome, Retry
+from inferwatch.errors import ConfigError, DataError, Exit, Reason, TransientError
+from inferwatch.notify.deliver import Channel, Lane, Outcome, Repeating, Retry
 from inferwatch.notify.plan import Ledger
 from inferwatch.records.notified import NotifiedRecord, Plan
 from inferwatch.records.outputs import AlertRecord, canonical, live
@@ -82,6 +83,11 @@ class Dispatcher:
             held = await self.log.held() if mine else {}
         except DataError as error:
             die(Exit.STORAGE, f"{self.log.topic} cannot be read: {error}")
+        repeating = [one for one in self.channels if mine and isinstance(one, Repeating)]
+        try:
+            standing = await asyncio.to_thread(alerts.current, self.connection) if repeating else []
+        except (ConfigError, TransientError) as error:
+            die(Exit.UNAVAILABLE, f"{self.alerts} cannot be read: {error}")
         positions = {number: await self.log.position(self.alerts, number) for number in mine}
         if generation != faust_private.generation(self.app):
             return  # superseded: Faust calls again
@@ -89,6 +95,8 @@ class Dispatcher:
         self.ledger.restore(held.values())
         self.stale = _stale(held)
         self.generation, self.positions = generation, positions
+        for channel in repeating:
+            await channel.resume([one for one in standing if self.ledger.told(one, channel.name)])
         unfinished = self.ledger.unfinished()
         if mine:
             self._start_lanes()
@@ -104,12 +112,12 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self.running, return_exceptions=True)
         self.running, self.lanes = [], {}
+        for channel in self.channels:
+            await channel.close()
 
     async def close(self) -> None:
         """Stop sending and let go of connections."""
         await self.release()
-        for channel in self.channels:
-            await channel.close()
         if self.log is not None:
             await self.log.stop()
 

@@ -69,7 +69,7 @@ def test_the_channels_file_shown_can_be_used(tmp_path):
     (tmp_path / "channels.yaml").write_text(example)
     (tmp_path / "oncall.secret").write_text(said[0])
     channels = channel_file.load(tmp_path / "channels.yaml")
-    assert [channel.name for channel in channels] == ["console", "oncall"]
+    assert [channel.name for channel in channels] == ["console", "alertmanager", "oncall"]
 
 
 def test_the_schedule_named_is_the_schedule():

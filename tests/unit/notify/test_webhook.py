@@ -16,6 +16,7 @@ from inferwatch.errors import ConfigError
 from inferwatch.notify import channel_file
 from inferwatch.notify.channels import webhook
 from inferwatch.notify.deliver import Rejected, Retry, Sent
+from inferwatch.notify.http import verdict
 from inferwatch.notify.plan import idempotency_key
 from inferwatch.records.notified import Plan
 from inferwatch.records.outputs import Span
@@ -56,15 +57,15 @@ PASSING = {302, 303, 307, 408, 425, 429}
 def test_every_status_has_its_verdict():
     """2xx is success; what may pass is tried again; all else is final, and 410 ends the channel."""
     for status in range(100, 600):
-        verdict = webhook.verdict(status, None, NOW_S)
+        found = verdict(status, None, NOW_S)
         if status in range(200, 300):
-            assert verdict == Sent(), status
+            assert found == Sent(), status
         elif status in PASSING or status in range(500, 600):
-            assert isinstance(verdict, Retry) and verdict.after_s is None, status
+            assert isinstance(found, Retry) and found.after_s is None, status
         else:
-            assert isinstance(verdict, Rejected), status
-            assert verdict.disables == (status == 410), status
-        assert isinstance(verdict, Sent) or f"status {status}" in verdict.reason
+            assert isinstance(found, Rejected), status
+            assert found.disables == (status == 410), status
+        assert isinstance(found, Sent) or f"status {status}" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ def test_every_status_has_its_verdict():
 )
 def test_retry_after_is_kept(header, after_s):
     """The wait that a receiver asks for is taken as seconds or as a date, within a day."""
-    assert webhook.verdict(429, header, NOW_S) == Retry("status 429", after_s)
-    assert webhook.verdict(503, header, NOW_S) == Retry("status 503", after_s)
+    assert verdict(429, header, NOW_S) == Retry("status 429", after_s)
+    assert verdict(503, header, NOW_S) == Retry("status 503", after_s)
 
 
 @pytest.mark.parametrize(

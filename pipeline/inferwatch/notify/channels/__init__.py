@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from inferwatch.config.document import Node
-from inferwatch.notify.channels import console, webhook
+from inferwatch.notify.channels import alertmanager, console, webhook
 from inferwatch.notify.deliver import Channel
 
 
@@ -17,6 +17,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+    "alertmanager": Kind(alertmanager.KEYS, alertmanager.REQUIRED, alertmanager.read),
     "console": Kind(console.KEYS, console.REQUIRED, console.read),
     "webhook": Kind(webhook.KEYS, webhook.REQUIRED, webhook.read),
 }

@@ -16,8 +16,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,9 @@ import msgspec
 from yarl import URL
 
 from inferwatch.config.document import Node
-from inferwatch.notify import text
-from inferwatch.notify.deliver import Outcome, Rejected, Retry, Sent
+from inferwatch.notify.deliver import Outcome, Rejected
+from inferwatch.notify.http import http_url, post, session
+from inferwatch.notify.message import annotations_of, labels_of, rfc3339
 from inferwatch.records.notified import Plan
 from inferwatch.records.outputs import AlertRecord
 
@@ -35,13 +34,9 @@ KEYS = ("url", "secret_file", "secret_env")
 REQUIRED = ("url",)
 TIMEOUT_S = 15.0
 BODY_MAX_BYTES = 20_000
-RETRY_AFTER_MAX_S = 86_400.0
 SECRET_PREFIX = "whsec_"
 SECRET_FIX = "write whsec_ and the base64 of 24 to 64 random bytes; several on lines of their own"
 NEVER = "0001-01-01T00:00:00Z"
-# what a client may cure by waiting, though it is called the client's error
-PASSING = (408, 425, 429)
-MOVED_FOR_NOW = (302, 303, 307)
 
 
 @dataclass
@@ -61,13 +56,7 @@ class Webhook:
         if payload is None:
             return Rejected(f"its labels alone are more than {BODY_MAX_BYTES} bytes")
         headers = signature(plan.key, int(now_s), payload, self.secrets)
-        try:
-            async with self._open().post(
-                self.url, data=payload, headers=headers, allow_redirects=False
-            ) as response:
-                return verdict(response.status, response.headers.get("Retry-After"), now_s)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return Retry(f"{self.url.host}: {type(error).__name__}")
+        return await post(self._open(), self.url, payload, headers)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -77,40 +66,8 @@ class Webhook:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self.timeout_s),
-                headers={"Content-Type": "application/json", "User-Agent": "inferwatch"},
-                # one receiver's cookie is no business of its next answer
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
+            self._session = session(self.timeout_s)
         return self._session
-
-
-def verdict(status: int, retry_after: str | None, now_s: float) -> Outcome:
-    """What an answer means for the message."""
-    reason = f"status {status}"
-    if 200 <= status < 300:
-        return Sent()
-    if status in PASSING or status >= 500:
-        return Retry(reason, _after_s(retry_after, now_s))
-    if status in MOVED_FOR_NOW:
-        return Retry(f"{reason}, and redirects are not followed")
-    if 300 <= status < 400:
-        return Rejected(f"{reason}: the receiver has moved, and redirects are not followed")
-    return Rejected(reason, disables=status == 410)
-
-
-def _after_s(header: str | None, now_s: float) -> float | None:
-    """Seconds that `Retry-After` asks for, as a number or a date; None where it says neither."""
-    if header is None:
-        return None
-    if header.strip().isdecimal():
-        return min(float(header), RETRY_AFTER_MAX_S)
-    try:
-        at = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return min(max(0.0, at.timestamp() - now_s), RETRY_AFTER_MAX_S)
 
 
 def signature(
@@ -148,8 +105,8 @@ def _document(
         "status": status,
         "labels": labels,
         "annotations": annotations,
-        "startsAt": _rfc3339(began_ms),
-        "endsAt": _rfc3339(alert.at_ms) if status == "resolved" else NEVER,
+        "startsAt": rfc3339(began_ms),
+        "endsAt": rfc3339(alert.at_ms) if status == "resolved" else NEVER,
         "generatorURL": "",
         "fingerprint": alert.fingerprint,
     }
@@ -167,66 +124,12 @@ def _document(
     }
 
 
-def labels_of(alert: AlertRecord) -> dict[str, str]:
-    """Identity, for routing: never a number in it, and a check's own labels cannot replace ours."""
-    ours = {
-        "alertname": alert.alert,
-        "severity": alert.severity,
-        "model": alert.model,
-        "version": alert.version,
-        "feature": alert.feature,
-        "segment": alert.segment,
-        "source": "inferwatch",
-    }
-    return alert.labels | {name: value for name, value in ours.items() if value}
-
-
-def annotations_of(plan: Plan, now_ms: int) -> dict[str, str]:
-    """What was measured, and the message as text; a check's own annotations stand first."""
-    alert = plan.alert
-    window = alert.window
-    known = {
-        "summary": text.header(alert),
-        "description": text.render(alert, plan.at_ms, now_ms),
-        "condition": alert.condition,
-        "reason": alert.reason,
-        "value": alert.value,
-        "threshold": alert.limit,
-        "reference": alert.reference,
-        "window_start": window and (window.start if window.rows else _rfc3339(window.start)),
-        "window_end": window and (window.end if window.rows else _rfc3339(window.end)),
-        "evidence": alert.first_bad,
-        "alert_id": alert.id,
-        "seq": alert.seq,
-    }
-    ours = {name: str(value) for name, value in known.items() if value not in (None, "")}
-    return ours | alert.annotations
-
-
-def _rfc3339(time_ms: int) -> str:
-    at = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def read(fields: Mapping[str, Node], name: str) -> Webhook:
     """The channel of an entry of the channels file.
 
     :raises ConfigError: the URL or the secrets cannot be used; no message quotes them.
     """
-    return Webhook(name, _url(fields["url"]), _secrets(fields))
-
-
-def _url(node: Node) -> URL:
-    fix = "write https://host/path"
-    try:
-        url = URL(node.text())
-    except ValueError:
-        raise node.error("is no URL", fix) from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise node.error("is no http URL", fix)
-    if url.user is not None or url.password is not None:
-        raise node.error("holds a password", "leave it out; the receiver verifies the signature")
-    return url
+    return Webhook(name, http_url(fields["url"]), _secrets(fields))
 
 
 def _secrets(fields: Mapping[str, Node]) -> tuple[bytes, ...]:
