@@ -24,6 +24,7 @@ check: $(INSTALLED)  ## formatter, linter, types, direction of imports, generate
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/schemas.py --check
 	@$(BIN)/python scripts/telemetry.py --check
+	@$(BIN)/python scripts/manifests.py --check
 
 bench: $(INSTALLED)  ## throughput beside one event a message, cost of an import; prints ratios
 	@$(BIN)/python benchmarks/run.py

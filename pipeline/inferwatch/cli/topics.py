@@ -1,4 +1,4 @@
-"""`inferwatch topics plan|apply`"""
+"""`inferwatch topics plan|apply|render`"""
 
 import argparse
 import os
@@ -8,15 +8,16 @@ from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.connection import PREFIX
 from inferwatch.errors import Exit, UsageError
-from inferwatch.runtime import rights, topics
+from inferwatch.runtime import rights, strimzi, topics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of both."""
+    """Options of all three."""
     parser.add_argument(
         "action",
-        choices=["plan", "apply"],
-        help="plan: what differs (exit 1 if anything); apply: create what is missing",
+        choices=["plan", "apply", "render"],
+        help="plan: what differs (exit 1 if anything); apply: create what is missing; "
+        "render: print them as resources, asking no broker",
     )
     add_connection(parser)
     parser.add_argument(
@@ -28,12 +29,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of plan: only print the rights that each component needs; asks no broker",
     )
+    parser.add_argument(
+        "--strimzi",
+        nargs="?",
+        const="kafka",
+        metavar="CLUSTER",
+        help="of render: KafkaTopics and KafkaUsers for the Strimzi cluster of this name, kafka",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, or create, or print rights."""
+    """Compare, or create, or print rights or resources."""
+    if (arguments.action == "render") != (arguments.strimzi is not None):
+        raise UsageError("render takes --strimzi, and nothing else does")
     if arguments.acls:
         return _rights(arguments)
+    if arguments.action == "render":
+        return _render(arguments)
     there = connection(arguments)
     wanted = topics.wanted(there.prefix, arguments.partitions)
     if arguments.action == "apply":
@@ -53,11 +65,25 @@ def run(arguments: argparse.Namespace) -> int:
 def _rights(arguments: argparse.Namespace) -> int:
     if arguments.action != "plan":
         raise UsageError("only plan takes --acls")
-    prefix = arguments.prefix or os.environ.get("INFERWATCH_PREFIX", PREFIX)
     lines = [
         [component, right.resource, right.name, right.pattern, ", ".join(right.operations)]
-        for component, needed in rights.rights(prefix).items()
+        for component, needed in rights.rights(_prefix(arguments)).items()
         for right in needed
     ]
     print(table(["COMPONENT", "RESOURCE", "NAME", "PATTERN", "OPERATIONS"], lines))
     return Exit.DONE
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    made = strimzi.resources(
+        _prefix(arguments),
+        arguments.strimzi,
+        partitions=arguments.partitions,
+        replicas=arguments.replication_factor,
+    )
+    print(strimzi.text(made), end="")
+    return Exit.DONE
+
+
+def _prefix(arguments: argparse.Namespace) -> str:
+    return arguments.prefix or os.environ.get("INFERWATCH_PREFIX", PREFIX)

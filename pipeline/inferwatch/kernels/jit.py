@@ -5,20 +5,54 @@ mean equal bytes. Numbers read from float32 arrays are made `float(...)` before 
 Python without the compiler would go on in float32.
 
 Compiled code lies beside the source, or under `NUMBA_CACHE_DIR`, or in the user's cache folder;
-`inferwatch warmup` fills it.
+`inferwatch warmup` fills it. A `NUMBA_CACHE_DIR` that cannot be written, as in an image, is read:
+numba itself would pass it over and compile at every start.
 """
 
+import os
 from collections.abc import Callable
-from typing import TypeVar, cast
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numba
+import numba.core.caching
 
 F = TypeVar("F", bound=Callable[..., object])
+settings: Any = numba.config
+caching: Any = numba.core.caching
+
+
+class _ReadableFolder(caching.CompileResultCacheImpl._locator_classes[0]):  # type: ignore[misc]
+    """`NUMBA_CACHE_DIR`, whether or not it can be written."""
+
+    def ensure_cache_path(self) -> None:
+        """numba tries to write here; nothing will be written."""
+
+
+class _ReadableCode(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = [_ReadableFolder]
+
+
+class _ReadOnlyCache(caching.FunctionCache):  # type: ignore[misc]
+    """Compiled code that is loaded and never saved."""
+
+    _impl_class = _ReadableCode
+
+    def save_overload(self, sig: object, data: object) -> None:
+        """What the folder lacks is compiled by each process for itself."""
 
 
 def jit(function: F) -> F:
     """`function`, compiled for each set of argument types at its first call."""
+    if _read_only(settings.CACHE_DIR) and not settings.DISABLE_JIT:
+        compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+        compiled._cache = _ReadOnlyCache(function)
+        return cast(F, compiled)
     try:
         return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # no folder to write to: each process compiles for itself
         return cast(F, numba.njit(nogil=True, error_model="numpy")(function))
+
+
+def _read_only(folder: str) -> bool:
+    return bool(folder) and Path(folder).is_dir() and not os.access(folder, os.W_OK)
