@@ -81,7 +81,7 @@ FLEET = [
         "Share of failed answers by model (10 worst)",
         [
             (
-                'topk(10, max by (model) (inferwatch_quality{metric="error_rate"}))',
+                'topk(10, max by (model) (inferwatch_window_ratio{metric="error_rate"}))',
                 "{{model}}",
             )
         ],
@@ -111,7 +111,7 @@ MODEL = [
         "Label coverage",
         f"min(inferwatch_label_coverage_ratio{{{THIS}}})",
         "percentunit",
-        "Of the last closed window.",
+        "Of the window whose quality is shown.",
     ),
     stat(
         "Age of the newest event",
@@ -128,7 +128,7 @@ MODEL = [
             )
         ],
         "percentunit",
-        about="A gap is a window whose labels have not come: unknown, not zero.",
+        about="Of the newest window whose labels have come; the panel on its age tells which.",
     ),
     Panel(
         "Quality by label (errors)",
@@ -172,12 +172,23 @@ MODEL = [
         "Answers",
         [
             (
-                "max by (version, window, metric) (inferwatch_quality"
-                f'{{{THIS}, metric=~"error_rate|captured|positive_rate|drift_share"}})',
+                f"max by (version, window, metric) (inferwatch_window_ratio{{{THIS}}})",
                 "{{metric}} {{version}} {{window}}",
             )
         ],
         "percentunit",
+    ),
+    Panel(
+        "Age of what the quality is of",
+        [
+            (
+                "time() - max by (version, window) "
+                f"(inferwatch_quality_timestamp_seconds{{{THIS}}})",
+                "{{version}} {{window}}",
+            )
+        ],
+        "s",
+        about="Grows while no labels come: the quality shown is old then, and not known now.",
     ),
     Panel(
         "Rows a second",

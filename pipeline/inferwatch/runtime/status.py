@@ -34,10 +34,7 @@ UNSAVED_S = 120.0
 RESTORE_S = 300.0
 SLOW_RECORDS = 1_000
 LOOP_REMEMBERED_S = 60.0
-# figures of a window that are told by name: what labels say, and what needs none
-QUALITY = frozenset(
-    {*LABEL_METRICS, "error_rate", "captured", "positive_rate", "drift_share", "rows"}
-)
+RATIOS = frozenset({"error_rate", "captured", "positive_rate", "drift_share"})
 DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
 State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
 
@@ -64,6 +61,7 @@ class _Published(msgspec.Struct):
     segment: str = ""
     late: int = 0
     revision: int = 0
+    to_ms: int | None = None
     coverage: float | None = None
     metrics: dict[str, float] = {}
     features: dict[str, _Drift] = {}
@@ -172,11 +170,15 @@ class Status:
         series, model = self.metrics.series, found.model
         within = (found.version, found.window.name)
         series.version(partition, model, found.version)
-        quality = {(*within, name): v for name, v in found.metrics.items() if name in QUALITY}
-        series.replace(partition, model, "quality", quality, within)
         if found.coverage is not None:
-            covered = {within: found.coverage}
-            series.replace(partition, model, "label_coverage_ratio", covered, within)
+            quality = {name: v for name, v in found.metrics.items() if name in LABEL_METRICS}
+            time_s = None if found.to_ms is None else found.to_ms / 1000
+            at = found.window.start
+            series.quality(partition, model, within, at, quality, found.coverage, time_s)
+        if found.revision:
+            return  # a restatement tells of labels only
+        ratios = {(*within, name): v for name, v in found.metrics.items() if name in RATIOS}
+        series.replace(partition, model, "window_ratio", ratios, within)
         drift = {
             (method, name): value
             for name, figures in found.features.items()

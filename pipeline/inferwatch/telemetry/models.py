@@ -31,6 +31,7 @@ class _Model:
         self.figures: dict[str, dict[Labels, float]] = {}
         self.latencies: dict[str, NDArray[np.float64]] = {}  # by version: buckets, then the sum
         self.versions: dict[str, None] = {}
+        self.labelled: dict[Labels, int] = {}  # by version and window: where the one shown starts
 
 
 class ModelSeries:
@@ -83,6 +84,32 @@ class ModelSeries:
                 self._dropped("features")
         self.replace(partition, model, "drift_score", kept, within)
 
+    def quality(
+        self,
+        partition: int,
+        model: str,
+        within: Labels,
+        start: int,
+        figures: Mapping[str, float],
+        coverage: float,
+        time_s: float | None,
+    ) -> None:
+        """Figures on labels of the window that starts at `start`, under `within` (version, window).
+
+        Labels come late and in any order of windows: shown is the newest window that has figures.
+        """
+        with self._lock:
+            shown = self._model(partition, model).labelled
+            if within in shown and (not figures or start < shown[within]):
+                return
+            if figures:
+                shown[within] = start
+        named = {(*within, name): value for name, value in figures.items()}
+        self.replace(partition, model, "quality", named, within)
+        self.replace(partition, model, "label_coverage_ratio", {within: coverage}, within)
+        if figures and time_s is not None:
+            self.replace(partition, model, "quality_timestamp_seconds", {within: time_s}, within)
+
     def version(self, partition: int, model: str, version: str) -> None:
         """A window of the version has closed: beyond 5 the series of the longest silent one go."""
         with self._lock:
@@ -94,6 +121,7 @@ class ModelSeries:
             gone = next(iter(mine.versions))
             del mine.versions[gone]
             mine.latencies.pop(gone, None)
+            mine.labelled = {at: start for at, start in mine.labelled.items() if at[0] != gone}
             for metric, figures in mine.figures.items():
                 if "version" in BY_NAME[metric].labels:
                     for labels in [one for one in figures if one[0] == gone]:

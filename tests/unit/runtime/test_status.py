@@ -7,16 +7,26 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from msgspec.structs import replace
 
 from inferwatch.core.fold import Partition
 from inferwatch.errors import Exit
 from inferwatch.records.decode import decode
-from inferwatch.records.definition import Definition
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    Limit,
+    ModelFacts,
+    Reference,
+    Window,
+)
 from inferwatch.runtime import health, status, watchdog
 from inferwatch.runtime.status import Status
 from inferwatch.telemetry.metrics import Metrics
 from inferwatch.testing import streams
-from inferwatch.testing.builders import raw_inference
+from inferwatch.testing.builders import raw_inference, raw_labels
+
+LIMIT = Limit(direction="above", value=0.25, clear=0.25)
 
 
 class Clock:
@@ -230,3 +240,55 @@ def test_what_is_lost_is_counted(found):
     found.ended_by_record(0)
     found.ended_by_record(1)
     assert (found.metrics.gaps._value.get(), found.metrics.fold_errors._value.get()) == (1, 2)
+
+
+def test_figures_of_a_window_are_told_and_stay_when_it_is_restated(found):
+    """A restatement has new figures on labels and no features: drift stays as the window had it."""
+    partition = Partition(0)
+    definition = Definition(
+        model=ModelFacts(task="binary", label_delay_ms=1, restate_every_ms=1),
+        reference=Reference(min_rows=1_000),
+        windows=[Window(name="batch", rows=1_000)],
+        checks=[
+            Check(alert="Drift", metric="feature.amount", method="psi", window="batch", fail=LIMIT),
+            Check(alert="Accuracy", metric="accuracy", window="batch", fail=LIMIT),
+        ],
+    )
+    ids = [[f"{number}-{row}" for row in range(500)] for number in range(6)]
+    records = [
+        raw_inference(
+            n=500,
+            ids=ids[number],
+            seq=number,
+            numeric={"amount": [float(row % 7 + 9 * (number > 3)) for row in range(500)]},
+            latency_ms=[20.0] * 500,
+            prediction=[1.0] * 500,
+        )
+        for number in range(6)
+    ]
+    records.append(raw_labels(ids=ids[4] + ids[5], label=[1] * 1_000, seq=6))
+    for offset, raw in enumerate(records):
+        placed = replace(raw, offset=offset)
+        decoded = decode(placed)
+        if name := partition.undefined(decoded):
+            partition.define(name, definition, offset)
+        found.folded(partition, placed, decoded, partition.fold(placed, decoded))
+    [model] = partition.models.values()
+    found.watched(0, model)
+    found.metrics.registry.collect()
+
+    def figure(name: str, **labels: str) -> float | None:
+        return found.metrics.registry.get_sample_value(
+            f"inferwatch_{name}", {"model": "team/model"} | labels
+        )
+
+    of = {"version": "1", "window": "batch"}
+    assert figure("drift_score", method="psi", feature="amount", **of) > 1
+    assert figure("label_coverage_ratio", **of) == 1
+    assert figure("quality", metric="accuracy", **of) is not None
+    assert figure("window_ratio", metric="error_rate", **of) == 0
+    where = {"window": "batch", "method": "psi", "feature": "amount", "severity": "critical"}
+    assert figure("drift_threshold", **where) == LIMIT.value
+    assert figure("alert_firing", alertname="Drift", severity="critical") == 1
+    assert figure("prediction_latency_seconds_count", version="1") == 3_000
+    assert figure("prediction_latency_seconds_bucket", version="1", le="0.02") == 3_000

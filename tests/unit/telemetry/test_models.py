@@ -107,6 +107,29 @@ def test_a_window_replaces_its_own_figures_only():
     }
 
 
+def told(series: ModelSeries, start: int, coverage: float, **figures: float) -> None:
+    """A window of the model "m" with what labels say of it."""
+    series.quality(0, "m", ("1", "fast"), start, figures, coverage, float(start))
+
+
+def test_quality_is_of_the_newest_window_whose_labels_have_come():
+    """Windows close before their labels come, and labels of an older one may come last."""
+    series = ModelSeries()
+    told(series, 10, 0.0)
+    assert shown(series, "quality") == {}
+    assert shown(series, "label_coverage_ratio") == {("m", "1", "fast"): 0.0}
+    told(series, 20, 0.0)
+    told(series, 10, 0.9, accuracy=0.7, recall=0.6)
+    told(series, 30, 0.0)  # closes; its labels are to come
+    expected = {("m", "1", "fast", "accuracy"): 0.7, ("m", "1", "fast", "recall"): 0.6}
+    assert shown(series, "quality") == expected
+    told(series, 30, 0.8, accuracy=0.5)
+    told(series, 20, 1.0, accuracy=0.9)
+    assert shown(series, "quality") == {("m", "1", "fast", "accuracy"): 0.5}
+    assert shown(series, "label_coverage_ratio") == {("m", "1", "fast"): 0.8}
+    assert shown(series, "quality_timestamp_seconds") == {("m", "1", "fast"): 30.0}
+
+
 def test_a_model_goes_with_its_partition():
     """Another worker tells of it now; the place that it leaves is taken by the next model."""
     series = ModelSeries(models_max=1)
