@@ -220,8 +220,9 @@ def configure(stage: Stage, server: int) -> None:
         text = text.replace(f"  - name: {name}\n", f"  - name: {name}\n{hook}")
     (folder / "alertmanager.yml").write_text(text)
     (folder / "monitors.yaml").write_text(MONITORS)
-    urls = f"['http://{on['alertmanager:9093']}']"
-    (folder / "channels.yaml").write_text(f"notify:\n  - {{type: alertmanager, urls: {urls}}}\n")
+    text = (DEPLOY / "channels.yaml").read_text()
+    channels = text.replace("alertmanager:9093", on["alertmanager:9093"])
+    (folder / "channels.yaml").write_text(channels)
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,13 @@ import math
 import msgspec
 
 from inferwatch.core import plan as plans
-from inferwatch.core.drift import ROW_METHODS
+from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.plan import WindowPlan
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Check, Definition
+from inferwatch.telemetry.catalogue import LATENCIES_S
+from inferwatch.telemetry.models import FEATURES_MAX, VERSIONS_MAX
 
 PANE_BYTES = 3_500
 FEATURE_BYTES = 1_200
@@ -24,7 +27,9 @@ REFERENCE_FEATURE_BYTES = 1_700
 DETECTOR_BYTES = 2_000
 ROW_BYTES = 68  # an id of 20 characters and the columns of the join
 CLOSED_MAX = 50_000
-SERIES_A_MODEL = 4
+SERIES_A_MODEL = 4  # rows, watermark, newest event, share joined
+SERIES_A_WINDOW = 6  # coverage and age of what labels say, four shares
+SERIES_A_LATENCY = len(LATENCIES_S) + 3  # buckets, the one without end, count, sum
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +92,7 @@ def of(definition: Definition, load: Load) -> Estimate:
         windows_per_hour=versions
         * (1 + segments)
         * sum(_closings_a_second(one, load) * 3_600 for one in plan.windows),
-        series=SERIES_A_MODEL + len(definition.checks),
+        series=_series(definition, load),
     )
 
 
@@ -156,6 +161,18 @@ def _closed(one: WindowPlan, definition: Definition, load: Load) -> int:
 def _pending_bytes(definition: Definition, load: Load) -> int:
     row_bytes = ROW_BYTES + 4 * len(definition.model.segments)
     return int(load.rows_per_s * definition.model.label_horizon_ms / 1_000 * row_bytes)
+
+
+def _series(definition: Definition, load: Load) -> int:
+    """Metric series of one model, as docs/metrics.md has them; those of labels by the task."""
+    checks = definition.checks
+    methods = {"psi"} | {one.method for one in checks if one.method in WINDOW_METHODS}
+    labels = sum(definition.model.task in one.tasks for one in LABEL_METRICS.values())
+    features = min(load.features, FEATURES_MAX + 1)
+    a_window = SERIES_A_WINDOW + labels + len(methods) * features
+    a_version = SERIES_A_LATENCY + len(definition.windows) * a_window
+    levels = sum(max(1, (one.warn is not None) + (one.fail is not None)) for one in checks)
+    return SERIES_A_MODEL + 2 * levels + min(load.versions, VERSIONS_MAX) * a_version
 
 
 def _streams(check: Check, load: Load) -> int:

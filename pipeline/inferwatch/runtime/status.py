@@ -70,6 +70,11 @@ class _Published(msgspec.Struct):
 _window = msgspec.json.Decoder(_Published)
 
 
+def _methods(model: Model) -> set[str]:
+    """By which distances a model's drift is told: PSI, and those that its checks read."""
+    return {"psi"} | {one.method for one in model.definition.checks if one.method in DRIFT}
+
+
 def levels(check: Check) -> list[tuple[str, Limit | None]]:
     """The severities that a check can have, each with its limit."""
     given = [("warning", check.warn), ("critical", check.fail)]
@@ -152,7 +157,7 @@ class Status:
                 letter = exemplar(letter_id=output.id)
                 metrics.dlq.labels("whole" if here else "pointer").inc(exemplar=letter)
             elif output.kind == "window":
-                self._closed(number, _window.decode(output.value))
+                self._closed(partition, _window.decode(output.value))
         metrics.progress_time.labels(str(number)).set_to_current_time()
 
     def _answered(self, partition: int, rows: Rows) -> None:
@@ -161,13 +166,13 @@ class Status:
             latency_s = rows.latency_ms / 1000
             self.metrics.series.observe(partition, rows.model, rows.version, latency_s)
 
-    def _closed(self, partition: int, found: _Published) -> None:
+    def _closed(self, owner: Partition, found: _Published) -> None:
         """A window of the whole model, or of a segment, was published or restated."""
         if not found.revision:
             self.metrics.late.inc(found.late)
         if found.segment:
             return
-        series, model = self.metrics.series, found.model
+        series, partition, model = self.metrics.series, owner.number, found.model
         within = (found.version, found.window.name)
         series.version(partition, model, found.version)
         if found.coverage is not None:
@@ -182,8 +187,8 @@ class Status:
         drift = {
             (method, name): value
             for name, figures in found.features.items()
-            for method, field in DRIFT.items()
-            if (value := getattr(figures, field)) is not None
+            for method in _methods(owner.models[model])
+            if (value := getattr(figures, DRIFT[method])) is not None
         }
         series.drift(partition, model, within, drift)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inferwatch.telemetry.catalogue import BY_NAME, LATENCIES_S, MODELS_MAX, OTHER
 
 VERSIONS_MAX = 5
-FEATURES_MAX = 50
+FEATURES_MAX = 20
 TOGETHER = {"sum": sum, "least": min, "most": max}
 LATENCY = "prediction_latency_seconds"
 
@@ -37,7 +37,7 @@ class _Model:
 class ModelSeries:
     """Figures by model; written by the event loop, read by the thread that answers scrapes.
 
-    Memory: with the caps at their defaults, about 100 kB a model of 50 features and 5 versions.
+    Memory: about 200 bytes a series; `inferwatch plan` tells how many there will be.
 
     :param models_max: models with series of their own, the first that came.
     :param dropped: told the reason whenever something finds no series of its own.
@@ -72,7 +72,7 @@ class ModelSeries:
     ) -> None:
         """Scores of a window's features under `within` (version, window), by (method, feature).
 
-        Beyond 50 features of a method the most of the rest stands under `__other__`.
+        Beyond 20 features of a method the most of the rest stands under `__other__`.
         """
         kept: dict[Labels, float] = {}
         for method in dict.fromkeys(labels[0] for labels in figures):

@@ -9,6 +9,7 @@ from urllib.request import urlopen
 import pytest
 from msgspec.structs import replace
 
+from inferwatch.config import estimate
 from inferwatch.core.fold import Partition
 from inferwatch.errors import Exit
 from inferwatch.records.decode import decode
@@ -292,3 +293,11 @@ def test_figures_of_a_window_are_told_and_stay_when_it_is_restated(found):
     assert figure("alert_firing", alertname="Drift", severity="critical") == 1
     assert figure("prediction_latency_seconds_count", version="1") == 3_000
     assert figure("prediction_latency_seconds_bucket", version="1", le="0.02") == 3_000
+    shown = [
+        sample
+        for family in found.metrics.registry.collect()
+        for sample in family.samples
+        if sample.labels.get("model") == "team/model"
+    ]
+    planned = estimate.of(definition, estimate.Load(features=1, versions=1)).series
+    assert 30 < len(shown) <= planned < 2 * len(shown)

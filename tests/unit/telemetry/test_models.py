@@ -78,7 +78,7 @@ def test_of_a_model_the_newest_versions_have_series():
 
 
 def test_of_a_window_the_features_that_moved_most_have_series():
-    """Fifty of each method, and the most of the rest in one."""
+    """Twenty of each method, and the most of the rest in one."""
     dropped = Dropped()
     series = ModelSeries(dropped=dropped)
     figures = {
