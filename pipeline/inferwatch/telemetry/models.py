@@ -17,6 +17,7 @@ from inferwatch.telemetry.catalogue import BY_NAME, LATENCIES_S, MODELS_MAX, OTH
 VERSIONS_MAX = 5
 FEATURES_MAX = 20
 TOGETHER = {"sum": sum, "least": min, "most": max}
+EDGES_S = np.array(LATENCIES_S)
 LATENCY = "prediction_latency_seconds"
 
 Labels = tuple[str, ...]
@@ -131,18 +132,22 @@ class ModelSeries:
     def observe(
         self, partition: int, model: str, version: str, latency_s: NDArray[np.floating]
     ) -> None:
-        """Latencies of rows, NaN where missing. Cost: 20 µs and 10 ns a row."""
-        known = latency_s[np.isfinite(latency_s)]
-        if not len(known):
+        """Latencies of rows, NaN where missing. Cost: about 15 µs, and 10 ns a row."""
+        total_s = latency_s.sum()
+        if not np.isfinite(total_s):
+            latency_s = latency_s[np.isfinite(latency_s)]
+            total_s = latency_s.sum()
+        if not len(latency_s):
             return
-        at = np.searchsorted(LATENCIES_S, known)
-        counts = np.bincount(at, minlength=len(LATENCIES_S) + 1).astype(float)
+        counts = np.bincount(EDGES_S.searchsorted(latency_s), minlength=len(EDGES_S) + 1)
         with self._lock:
             mine = self._model(partition, model).latencies
             if version not in mine and len(mine) >= VERSIONS_MAX:
                 mine.pop(next(iter(mine)))
-            before = mine.get(version, np.zeros(len(LATENCIES_S) + 2))
-            mine[version] = before + np.append(counts, known.sum())
+            if version not in mine:
+                mine[version] = np.zeros(len(EDGES_S) + 2)
+            mine[version][:-1] += counts
+            mine[version][-1] += total_s
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forget the models of every other partition: another worker tells of them now."""
