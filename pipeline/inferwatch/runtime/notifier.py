@@ -11,7 +11,7 @@ import faust
 
 from inferwatch.notify import channel_file
 from inferwatch.runtime import app as apps
-from inferwatch.runtime import denied, health, watchdog
+from inferwatch.runtime import denied, health, heap, watchdog
 from inferwatch.runtime.dispatcher import Dispatcher, attach
 from inferwatch.runtime.settings import NotifierSettings
 from inferwatch.runtime.shell import die
@@ -42,7 +42,8 @@ def make(settings: NotifierSettings) -> faust.App:
     attach(app, Dispatcher(app, settings, channels, status, metrics))
     address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
-    log.info("notifier on %s, health on http://%s", settings.connection.bootstrap_servers, address)
+    servers, kept = settings.connection.bootstrap_servers, heap.keep()
+    log.info("notifier on %s, health on http://%s, heap %s", servers, address, kept)
     return app
 
 

@@ -16,7 +16,7 @@ from inferwatch.config import monitors as monitor_files
 from inferwatch.errors import Exit
 from inferwatch.kernels.warm import warm
 from inferwatch.runtime import app as apps
-from inferwatch.runtime import denied, health, watchdog
+from inferwatch.runtime import denied, health, heap, watchdog
 from inferwatch.runtime.delivery import Delivery
 from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.settings import WorkerSettings
@@ -61,7 +61,8 @@ def make(settings: WorkerSettings) -> faust.App:
     address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
     warm()  # or the first rows would wait for the compiler
-    log.info("worker on %s, health on http://%s", settings.connection.bootstrap_servers, address)
+    servers, kept = settings.connection.bootstrap_servers, heap.keep()
+    log.info("worker on %s, health on http://%s, heap %s", servers, address, kept)
     return app
 
 
