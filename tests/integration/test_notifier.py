@@ -29,7 +29,7 @@ def broker():
     started = embedded.start(
         {
             f"{prefix}.{name}": count
-            for prefix in ("order", "killed", "resumed", "dead", "bad")
+            for prefix in ("order", "killed", "resumed", "dead", "bad", "beats")
             for name, count in embedded.TOPICS.items()
         }
     )
@@ -266,3 +266,23 @@ def test_what_is_refused_or_unreadable_is_a_dead_letter(broker, tmp_path):
     log = (tmp_path / "notifier.log").read_text()
     assert "hook: Refused of risk/fraud-scorer not delivered: status 400" in log
     assert SECRET not in log and SECRET.removeprefix("whsec_") not in log
+
+
+def test_alertmanager_is_reminded_by_the_next_notifier_too(broker, tmp_path):
+    """What fires and was told is repeated after a SIGKILL; what has ended is not."""
+    fires, over = alert_record(1), alert_record(1, alert="Over")
+    with Receiver() as receiver:
+        stage = Stage(broker, "beats", tmp_path)
+        peer = receiver.url.removesuffix("/hook")
+        entry = f"notify:\n  - {{type: alertmanager, name: am, urls: ['{peer}']}}\n"
+        (tmp_path / "channels.yaml").write_text(entry)
+        child = stage.start()
+        stage.tell(fires, over, alert_record(2, "ok", "firing", alert="Over"))
+        for alert in (fires, alert_record(2, alert="Over")):
+            stage.wait_done(alert, "am")
+        child.kill()
+        before = len(receiver.requests)
+        with stage.start():
+            receiver.wait_for(before + 1, PATIENCE_S)
+    [one] = json.loads(receiver.requests[before].body)
+    assert one["labels"]["alertname"] == "RecallDrop" and one["annotations"]["seq"] == "1"

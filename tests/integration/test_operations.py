@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlencode
@@ -28,7 +29,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from inferwatch import Monitor
 from inferwatch.connection import Connection
-from inferwatch.errors import TransientError
+from inferwatch.errors import Exit, TransientError
 from inferwatch.runtime import topics
 from inferwatch.runtime.processes import Child, free_port, ready, wait_for
 from inferwatch.telemetry import sdk
@@ -36,6 +37,7 @@ from inferwatch.testing.receiver import Receiver
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 DEPLOY = Path(__file__).parents[2] / "deploy"
+IN_DOUBT = (Exit.UNAVAILABLE, Exit.STALLED)
 MODEL, PATIENCE_S = "team/operations", 90.0
 ROWS_PER_S = 400
 MONITORS = """\
@@ -141,9 +143,11 @@ class Stage:
     hook: Receiver
     addresses: dict[str, str]
     children: dict[str, Child] = field(default_factory=dict)
+    commands: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     def start(self, name: str, command: str, *options: object) -> None:
         """One process of ours, listening where the configurations say."""
+        self.commands[name] = (command, *options)
         self.children[name] = Child(
             name,
             "inferwatch.cli.main",
@@ -162,15 +166,20 @@ class Stage:
         self.start(name, "worker", *options, "--monitors", self.folder / "monitors.yaml")
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Until a state, or until a process of ours ends by itself."""
+        """Until a state; processes that end in doubt are started again, as compose would."""
 
         def holds() -> bool:
+            for name, child in list(self.children.items()):
+                code = child.process.poll()
+                assert code in (None, *IN_DOUBT), f"{name}: exit {code}\n{child.last_words()}"
+                if code is not None:
+                    self.start(name, *self.commands[name])
             try:
                 return bool(condition())
-            except (URLError, OSError):
+            except (URLError, OSError, HTTPException):
                 return False
 
-        wait_for(holds, PATIENCE_S, what, list(self.children.values()))
+        wait_for(holds, PATIENCE_S, what)
 
     def ask(self, path: str, **query: str):
         """What Prometheus' API answers."""

@@ -62,7 +62,7 @@ class Repeating(Channel, Protocol):
     """A channel whose receiver forgets what is not repeated."""
 
     async def resume(self, alerts: Sequence[AlertRecord]) -> None:
-        """Repeat these until their end is sent: they were told by the notifier before this one."""
+        """Repeat these until their end is sent: the notifier before this one told them."""
 
 
 class Line(msgspec.Struct):

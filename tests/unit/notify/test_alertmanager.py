@@ -124,12 +124,11 @@ def test_what_stands_is_repeated_and_an_end_for_some_beats(monkeypatch):
     assert "Ends" not in beats[-1]
 
 
-def test_a_notifier_that_takes_over_repeats_what_was_told(monkeypatch):
-    """Without a transition: the beat of the one before it ends with it."""
-    monkeypatch.setattr(alertmanager, "BEATS_AHEAD", 10_000)
+def test_a_notifier_that_takes_over_repeats_what_was_told():
+    """At once and without a transition: the beats of the one before it ended with it."""
 
     async def run(receiver):
-        to = channel(receiver, beat_s=0.05)
+        to = channel(receiver)
         assert isinstance(to, Repeating)
         try:
             await to.resume([alert_record(3)])

@@ -65,16 +65,16 @@ class Alertmanager:
         if isinstance(outcome, Rejected):
             for key in changed:
                 self._told.pop(key, None)
-        self._go_on()
+        self._go_on(first_s=self.beat_s)
         return outcome
 
     async def resume(self, alerts: Sequence[AlertRecord]) -> None:
-        """Repeat these from now on: the notifier before this one had told them."""
+        """Repeat these, at once and from now on: the notifier before this one had told them."""
         now_ms = round(time.time() * 1000)
         for alert in alerts:
             plan = Plan(key=alert.id, at_ms=now_ms, alert=alert)
             self._told[_key(alert)] = _standing(plan, now_ms)
-        self._go_on()
+        self._go_on(first_s=0.0)
 
     async def close(self) -> None:
         """Repeat nothing more, and close the connections."""
@@ -98,13 +98,14 @@ class Alertmanager:
             self._told[key].ended_ms = None if begins else now_ms
         return {other: one for other, one in self._told.items() if other[0] == fingerprint}
 
-    def _go_on(self) -> None:
+    def _go_on(self, first_s: float) -> None:
         if self._beat is None and self._told:
-            self._beat = asyncio.create_task(self._repeat())
+            self._beat = asyncio.create_task(self._repeat(first_s))
 
-    async def _repeat(self) -> None:
+    async def _repeat(self, wait_s: float) -> None:
         while True:
-            await asyncio.sleep(self.beat_s)
+            await asyncio.sleep(wait_s)
+            wait_s = self.beat_s
             now_ms = round(time.time() * 1000)
             forget_ms = now_ms - self.beat_s * 1000 * ENDED_BEATS
             for key, one in [*self._told.items()]:
