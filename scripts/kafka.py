@@ -2,12 +2,14 @@
 """A real Kafka 4.1 on loopback: one KRaft node from Maven artifacts, data in a temporary folder.
 
 `scripts/kafka.py` prints `host:port` once the broker answers and runs until its standard input is
-closed, Ctrl-C or SIGTERM. Lines on standard input break it on purpose: `kill` (-9), `start` (same
-data, same port), `freeze`, `thaw`; each is answered with `done`. Needs Java 17 or newer and Maven;
-the jars (45 MB) are kept under `$INFERWATCH_KAFKA_HOME`, by default
-`~/.cache/inferwatch/kafka-4.1.0`. Standard library only.
+closed, Ctrl-C or SIGTERM. `--folder DIR` keeps data and broker.log there; `--settings FILE` adds
+lines to the broker's settings, in which the last of a name rules. Lines on standard input break it
+on purpose: `kill` (-9), `start` (same data, same port), `freeze`, `thaw`; each is answered with
+`done`. Needs Java 17 or newer and Maven; the jars (45 MB) are kept under `$INFERWATCH_KAFKA_HOME`,
+by default `~/.cache/inferwatch/kafka-4.1.0`. Standard library only.
 """
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -91,12 +93,12 @@ def free_ports(count: int) -> list[int]:
 class Broker:
     """One node with its data in `folder`; port and data outlive a kill."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.port, controller = free_ports(2)
         self._java = ["java", *JAVA_OPTIONS, "-cp", f"{jars()}/*"]
         self._settings, self._log = folder / "server.properties", folder / "broker.log"
         self._settings.write_text(
-            SETTINGS.format(broker=self.port, controller=controller, data=folder / "data")
+            (SETTINGS + more).format(broker=self.port, controller=controller, data=folder / "data")
         )
         tool = [*self._java, "kafka.tools.StorageTool"]
         made = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True)
@@ -147,10 +149,10 @@ class Broker:
 
 
 @contextlib.contextmanager
-def broker() -> Iterator[Broker]:
-    """A running broker for the length of a block."""
+def broker(place: Path | None = None, more: str = "") -> Iterator[Broker]:
+    """A running broker for the length of a block; `more` is added to its settings."""
     with tempfile.TemporaryDirectory(prefix="inferwatch-kafka-") as folder:
-        made = Broker(Path(folder))
+        made = Broker(place or Path(folder), more)
         try:
             made.start()
             yield made
@@ -172,8 +174,13 @@ def main() -> None:
     """Run until nobody needs it."""
     if lacking := missing():
         raise SystemExit(lacking)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--settings", type=Path)
+    asked = parser.parse_args()
+    more = asked.settings.read_text() if asked.settings else ""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), broker() as made:
+    with contextlib.suppress(KeyboardInterrupt), broker(asked.folder, more) as made:
         print(f"127.0.0.1:{made.port}", flush=True)
         orders = {name: getattr(made, name) for name in ("kill", "start", "freeze", "thaw")}
         for line in sys.stdin:

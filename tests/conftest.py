@@ -2,11 +2,13 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from real_broker import RealBroker, UnavailableError
+from secure_broker import SecureBroker
 
 from inferwatch.runtime import embedded
 
@@ -28,16 +30,30 @@ def embedded_broker() -> Iterator[str]:
     broker.stop()
 
 
-@pytest.fixture(scope="session")
-def real_broker() -> Iterator[RealBroker]:
+def _started(make: Callable[[], Any]) -> Any:
     """A real broker. Missing means failed in CI, and a loud skip elsewhere."""
     try:
-        broker = RealBroker()
+        return make()
     except UnavailableError as why:
         if os.environ.get("CI"):
             pytest.fail(f"CI needs a real Kafka: {why}")
         warnings.warn(UNPROVED, stacklevel=1)
         pytest.skip(f"{UNPROVED} ({why})")
+
+
+@pytest.fixture(scope="session")
+def real_broker() -> Iterator[RealBroker]:
+    """A real broker."""
+    broker = _started(RealBroker)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="module")
+def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    """A real broker that lets nobody do anything."""
+    folder = tmp_path_factory.mktemp("secure")
+    broker = _started(lambda: SecureBroker(folder))
     yield broker
     broker.stop()
 

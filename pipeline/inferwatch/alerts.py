@@ -19,9 +19,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from inferwatch.connection import Connection
+from inferwatch import reach
+from inferwatch.connection import REFUSALS, Connection
 from inferwatch.errors import ConfigError, TransientError
 from inferwatch.records.outputs import AlertRecord, live
 
@@ -41,6 +42,7 @@ def read(
     `since` leaves out what was told before it. Cost: the topic is read from its head, some
     kilobytes a transition. The consumer is its own, in no group: readers do not disturb each other.
 
+    :raises DeniedError: the brokers refuse the topic, or who asks.
     :raises TransientError: no broker answers; while following, an outage is waited out.
     :raises ConfigError: there is no such topic.
     :raises ValueError: `since` has no time zone.
@@ -91,7 +93,7 @@ def _records(connection: Connection, follow: bool) -> Iterator[tuple[AlertRecord
                 yield from _alert(message)
             elif problem.code() == KafkaError._PARTITION_EOF:
                 unread.discard(message.partition())
-            else:
+            elif problem.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # nothing is committed
                 raise connection.failure(problem.code(), f"topic {topic}", problem.str())
     finally:
         consumer.close()
@@ -111,12 +113,12 @@ def _consumer(connection: Connection) -> Any:
 
 
 def _partitions(consumer: Any, connection: Connection, topic: str) -> set[int]:
-    try:
-        described = consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic]
-    except KafkaException as error:
-        raise TransientError(
-            f"no broker answers at {connection.bootstrap_servers}: {error.args[0].str()}"
-        ) from None
+    found = reach.asked(
+        connection, lambda timeout_s: consumer.list_topics(topic, timeout=timeout_s)
+    )
+    described = found.topics[topic]
+    if described.error is not None and described.error.code() in REFUSALS:
+        raise connection.denied("Read", f"topic {topic}")
     if described.error is not None or not described.partitions:
         raise ConfigError(
             f"there is no topic {topic}", key="--prefix", fix="see `inferwatch topics plan`"

@@ -7,9 +7,9 @@ it once, however often it is sent: as with a record that came into the wrong par
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from inferwatch.connection import Connection
+from inferwatch.connection import REFUSALS, Connection
 from inferwatch.core.output import (
     ATTEMPTS,
     BODY_HERE,
@@ -115,14 +115,19 @@ def again(raw: RawRecord, letter: Letter) -> RawRecord:
 def send(connection: Connection, records: Sequence[RawRecord]) -> None:
     """Put records on the events topic again, and wait until the brokers have them.
 
-    :raises TransientError: they do not; what was sent may be sent again.
+    :raises DeniedError: they refuse it.
+    :raises TransientError: they do not answer; what was sent may be sent again.
     """
-    failed: list[str] = []
+    if not records:
+        return
+    failed: list[KafkaError] = []
     producer = Producer(
         connection.librdkafka(
             **{
                 "acks": "all",
-                "enable.idempotence": True,
+                # idempotence would end in a fatal error instead of the answer to a record; in order
+                # all the same, and the fold takes each record once
+                "max.in.flight.requests.per.connection": 1,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": 2 << 20,
                 "log_level": 2,
@@ -137,13 +142,17 @@ def send(connection: Connection, records: Sequence[RawRecord]) -> None:
                 key=raw.key,
                 value=raw.value,
                 headers=list(raw.headers.items()),
-                on_delivery=lambda error, _: failed.append(error.str()) if error else None,
+                on_delivery=lambda error, _: failed.append(error) if error else None,
             )
         except (BufferError, KafkaException) as error:
             raise TransientError(f"a record cannot be sent: {error}") from None
         producer.poll(0)
-    if producer.flush(SEND_S) or failed:
-        raise TransientError(f"not all was acknowledged: {failed[0] if failed else 'no answer'}")
+    left = producer.flush(SEND_S)
+    if any(error.code() in REFUSALS for error in failed):
+        raise connection.denied("Write", f"topic {connection.topic('events.v1')}")
+    if left or failed:
+        why = failed[0].str() if failed else "no answer"
+        raise TransientError(f"not all was acknowledged: {why}")
 
 
 def in_order(letters: Sequence[Letter]) -> list[Letter]:

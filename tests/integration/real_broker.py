@@ -1,7 +1,9 @@
 """The real Kafka of `scripts/kafka.py` as a process: started, broken on purpose, stopped."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "kafka.py"
@@ -12,18 +14,19 @@ class UnavailableError(Exception):
 
 
 class RealBroker:
-    """One broker on loopback.
+    """One broker on loopback; `options` are those of the script.
 
     :raises UnavailableError: it did not come up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)],
+            [sys.executable, str(SCRIPT), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=os.environ | dict(environment or {}),
             start_new_session=True,
         )
         assert self._process.stdout is not None and self._process.stderr is not None

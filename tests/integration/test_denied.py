@@ -55,7 +55,8 @@ def test_the_sentence_names_the_principal_and_ends_on_circles():
     """A user or a certificate by name; Faust raises errors from themselves."""
     error = denied.TopicAuthorizationFailedError({"x.dlq.v1"})
     error.__cause__ = error
-    denied.Rights.of = Connection("b:1", {"sasl.username": "watch"}, prefix="x.")
+    denied.Speaker.connection = Connection("b:1", {"sasl.username": "watch"}, prefix="x.")
+    denied.Speaker.component = "worker"
     try:
         assert denied.sentence(error) == (
             "the brokers refuse User:watch Write on topic x.dlq.v1: grant it (`kafka-acls --add`)"
@@ -65,7 +66,7 @@ def test_the_sentence_names_the_principal_and_ends_on_circles():
         assert "User:watch" in denied.sentence(outer)
         assert denied.sentence(ValueError()) == denied.sentence(None) == ""
     finally:
-        denied.Rights.of = None
+        denied.Speaker.connection = None
 
 
 @pytest.mark.parametrize(("command", "topic"), [("dlq list", "dlq.v1"), ("alerts", "alerts.v1")])

@@ -1,11 +1,15 @@
 """One description of a connection, for every client and every process that is started."""
 
 import argparse
+import ssl
 
 import pytest
+import trustme
+from aiokafka.abc import AbstractTokenProvider
+from cryptography.hazmat.primitives import serialization
 
 from inferwatch.cli.connect import add_connection, given
-from inferwatch.connection import Connection, read_properties
+from inferwatch.connection import SECRETS, Connection, read_properties
 from inferwatch.errors import ConfigError
 
 
@@ -47,12 +51,169 @@ def test_a_property_that_the_worker_cannot_use_is_named():
         Connection("kafka:9092", {"linger.ms": "5"}).aiokafka()
 
 
-def test_a_password_never_travels_in_the_clear():
-    """PLAIN without TLS is refused."""
-    settings = {"security.protocol": "SASL_PLAINTEXT", "sasl.username": "a", "sasl.password": "b"}
-    with pytest.raises(ConfigError, match="SASL_SSL") as caught:
+SCRAM = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "SCRAM-SHA-512",
+    "sasl.username": "a",
+    "sasl.password": "canary",
+}
+OAUTH = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "OAUTHBEARER",
+    "sasl.oauthbearer.method": "oidc",
+    "sasl.oauthbearer.token.endpoint.url": "https://issuer.test/token",
+    "sasl.oauthbearer.client.id": "a",
+    "sasl.oauthbearer.client.secret": "canary",
+}
+
+
+@pytest.mark.parametrize("client", [Connection.librdkafka, Connection.aiokafka])
+@pytest.mark.parametrize(
+    ("base", "change", "says"),
+    [
+        (SCRAM, {"security.protocol": "TLS"}, "security.protocol: is none"),
+        (SCRAM, {"security.protocol": "SSL"}, "settings of SASL are without effect"),
+        (SCRAM, {"security.protocol": None}, "settings of SASL are without effect"),
+        (SCRAM, {"sasl.mechanism": None}, "sasl.mechanism: is missing"),
+        (SCRAM, {"sasl.mechanism": "GSSAPI"}, "'GSSAPI' is not supported"),
+        (SCRAM, {"sasl.username": None}, "sasl.username: is missing"),
+        (SCRAM, {"sasl.password": ""}, "sasl.password: is missing"),
+        (
+            SCRAM,
+            {"sasl.mechanism": "PLAIN", "security.protocol": "sasl_plaintext"},
+            "a password would travel in the clear",
+        ),
+        (OAUTH, {"security.protocol": "SASL_PLAINTEXT"}, "a token would travel in the clear"),
+        (SCRAM, {"enable.ssl.certificate.verification": "false"}, "trust whoever answers"),
+        (SCRAM, {"ssl.endpoint.identification.algorithm": "none"}, "trust whoever answers"),
+        (OAUTH, {"sasl.oauthbearer.method": None}, "method: must be oidc"),
+        (OAUTH, {"sasl.oauthbearer.client.id": None}, "client.id: is missing"),
+        (OAUTH, {"sasl.oauthbearer.client.secret": None}, "client.secret: is missing"),
+        (OAUTH, {"sasl.oauthbearer.token.endpoint.url": None}, "endpoint.url: is missing"),
+        (
+            OAUTH,
+            {"sasl.oauthbearer.token.endpoint.url": "http://issuer.test/token"},
+            "a secret would travel in the clear",
+        ),
+        (
+            OAUTH,
+            {"sasl.oauthbearer.token.endpoint.url": "https:///token"},
+            "a secret would travel in the clear",
+        ),
+    ],
+)
+def test_every_client_refuses_what_is_not_safe(client, base, change, says):
+    """librdkafka and aiokafka alike, with the key and without the secret."""
+    settings = {name: value for name, value in (base | change).items() if value is not None}
+    with pytest.raises(ConfigError) as caught:
+        client(Connection("kafka:9092", settings))
+    assert says in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_a_password_goes_to_every_client(mechanism):
+    """The same name, password and mechanism, under each client's own words, and host names are
+    checked.
+    """
+    connection = Connection("a:1,b:2", SCRAM | {"sasl.mechanism": mechanism})
+    assert connection.librdkafka(acks="all") == {
+        **connection.properties,
+        "bootstrap.servers": "a:1,b:2",
+        "acks": "all",
+    }
+    found = connection.aiokafka()
+    context = found.pop("ssl_context")
+    assert context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert found == {
+        "bootstrap_servers": ["a:1", "b:2"],
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": mechanism,
+        "sasl_plain_username": "a",
+        "sasl_plain_password": "canary",
+    }
+
+
+def test_a_certificate_goes_to_aiokafka_with_its_password(tmp_path):
+    """A key under a password is opened with `ssl.key.password`; without it nobody is asked at the
+    terminal.
+    """
+    issued = trustme.CA().issue_cert("client.test")
+    key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
+    closed = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"canary"),
+    )
+    (tmp_path / "key.pem").write_bytes(closed)
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    settings = {
+        "security.protocol": "SSL",
+        "ssl.certificate.location": str(tmp_path / "cert.pem"),
+        "ssl.key.location": str(tmp_path / "key.pem"),
+    }
+    with pytest.raises(ConfigError, match=r"ssl\.key\.password"):
         Connection("kafka:9092", settings).aiokafka()
-    assert "'b'" not in str(caught.value)
+    opened = Connection("kafka:9092", settings | {"ssl.key.password": "canary"})
+    assert "ssl_context" in opened.aiokafka()
+    assert opened.principal() == f"the subject of {tmp_path / 'cert.pem'}"
+
+
+def test_tokens_go_to_aiokafka_with_their_extensions():
+    """The provider is of the kind that aiokafka asks for; the principal names the client."""
+    connection = Connection("a:1", OAUTH | {"sasl.oauthbearer.extensions": "x=1, y=2"})
+    provider = connection.aiokafka()["sasl_oauth_token_provider"]
+    assert isinstance(provider, AbstractTokenProvider)
+    assert provider.extensions() == {"x": "1", "y": "2"}
+    assert connection.principal() == "the subject of the tokens of client a"
+
+
+def secret_file(folder, text="sasl.password.file={secret}\n", secret="canary\n", mode=0o600):
+    """A properties file that names a file with a secret."""
+    (folder / "secret").write_text(secret)
+    (folder / "secret").chmod(mode)
+    file = folder / "client.properties"
+    file.write_text(text.format(secret=folder / "secret"))
+    file.chmod(mode)
+    return file
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path, caplog, name):
+    """Its last line break is not part of it; whoever starts a child gives the path on only."""
+    file = secret_file(tmp_path, f"{name}.file={{secret}}\n")
+    found = read_properties(file)
+    assert found == {name: "canary"}
+    connection = Connection("kafka:9092", found, file=file)
+    shown = [repr(connection), *connection.arguments(), *connection.environment().values()]
+    assert "canary" not in " ".join(shown)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "says"),
+    [
+        ("sasl.password.file=/nowhere\n", "x", "/nowhere: sasl.password.file: cannot be read"),
+        ("sasl.password.file={secret}\n", "\n", "secret: sasl.password.file: is empty"),
+        ("sasl.password=canary\nsasl.password.file={secret}\n", "x", "sasl.password is given too"),
+    ],
+)
+def test_a_secret_that_cannot_be_had_is_named(tmp_path, text, secret, says):
+    """By its file and its key."""
+    with pytest.raises(ConfigError) as caught:
+        read_properties(secret_file(tmp_path, text, secret))
+    assert says in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["sasl.password=canary\n", "sasl.password.file={secret}\n"])
+def test_a_secret_that_everybody_may_read_is_warned_about(tmp_path, caplog, text):
+    """Of the file that holds it, without what it holds."""
+    read_properties(secret_file(tmp_path, text, mode=0o644))
+    assert "holds a secret and everybody may read it: chmod o-r" in caplog.text
+    assert len(caplog.records) == 1
+    assert "canary" not in caplog.text
 
 
 def test_a_connection_does_not_show_its_passwords(connection):

@@ -11,7 +11,7 @@ from inferwatch.cli.connect import add_connection, given
 from inferwatch.config import monitors
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit, TransientError
-from inferwatch.runtime import app, embedded, topics
+from inferwatch.runtime import embedded, topics
 from inferwatch.runtime.processes import Child, free_port, ready, wait_for
 
 PATIENCE_S = 60.0
@@ -64,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
         if connection is None:
             kind, connection = "embedded", _embedded(stack)
         else:
-            app.check_reachable(connection)
             topics.apply(connection, topics.wanted(connection.prefix, PARTITIONS), 1)
         try:
             _supervise(stack, kind, connection, arguments.monitors)

@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from inferwatch import reach
 from inferwatch.connection import REFUSALS, Connection
 from inferwatch.core.output import FORWARDED
 from inferwatch.errors import (
@@ -237,16 +238,15 @@ class Bridge:
         return Exit.DONE if sent else Exit.DRAIN_DEADLINE
 
     def _need(self, name: str) -> None:
-        try:
-            described = self._consumer.list_topics(name, timeout=PATIENCE_S).topics[name]
-        except KafkaException as error:
-            if self._refused is not None:
-                raise self._failure(self._refused) from None
-            servers = self._connection.bootstrap_servers
-            raise TransientError(f"no broker answers at {servers}: {error.args[0].str()}") from None
+        found = reach.asked(
+            self._connection,
+            lambda timeout_s: self._consumer.list_topics(name, timeout=timeout_s),
+        )
+        described = found.topics[name]
         problem = described.error
         if problem is not None and problem.code() in REFUSALS:
-            raise self._connection.failure(problem.code(), f"topic {name}", problem.str())
+            operation = "Read" if name == self._topic else "Write"
+            raise self._connection.denied(operation, f"topic {name}")
         if problem is not None or not described.partitions:
             key = "--from" if name == self._topic else "--prefix"
             fix = "check the name" if name == self._topic else "see `inferwatch topics plan`"
@@ -267,10 +267,11 @@ class Bridge:
         self.status.trouble = error.str()
 
     def _failure(self, error: KafkaError) -> DeniedError | TransientError:
-        place = f"topic {self._topic}, group {self._group}"
         if error.code() == KafkaError._AUTHENTICATION:
             who = self._connection.principal()
-            return DeniedError(f"the brokers refuse {who}: {error.str()}")
+            return DeniedError(f"the brokers do not accept {who}: {error.str()}")
+        group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+        place = f"group {self._group}" if group else f"topic {self._topic}"
         return self._connection.failure(error.code(), place, error.str())
 
 

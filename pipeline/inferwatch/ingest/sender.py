@@ -131,8 +131,7 @@ class Sender:
             self._failure = self._failure or error
 
     def _error(self, error: KafkaError) -> DeniedError | TransientError:
-        place = f"topic {self.topic}"
-        if error.code() in (*REFUSALS, KafkaError._AUTHENTICATION):
+        if error.code() == KafkaError._AUTHENTICATION:
             who = self._connection.principal()
-            return DeniedError(f"the brokers refuse {who} Write on {place}: {error.str()}")
-        return TransientError(f"{place}: {error.str()}")
+            return DeniedError(f"the brokers do not accept {who}: {error.str()}")
+        return self._connection.failure(error.code(), f"topic {self.topic}", error.str(), "Write")

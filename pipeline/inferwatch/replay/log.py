@@ -6,6 +6,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from inferwatch import reach
 from inferwatch.connection import REFUSALS, Connection
 from inferwatch.errors import ConfigError, TransientError
 from inferwatch.records.raw import RawRecord
@@ -25,7 +26,6 @@ class LogReader:
     def __init__(self, connection: Connection, topic: str) -> None:
         self._connection = connection
         self._topic = connection.topic(topic)
-        self._servers = connection.bootstrap_servers
         self._consumer = Consumer(
             connection.librdkafka(
                 **{
@@ -54,13 +54,11 @@ class LogReader:
         :raises DeniedError: the brokers refuse it.
         :raises TransientError: no broker answers.
         """
-        try:
-            topics = self._consumer.list_topics(self._topic, timeout=PATIENCE_S).topics
-        except KafkaException as error:
-            raise TransientError(
-                f"no broker answers at {self._servers}: {error.args[0].str()}"
-            ) from None
-        described = topics[self._topic]
+        found = reach.asked(
+            self._connection,
+            lambda timeout_s: self._consumer.list_topics(self._topic, timeout=timeout_s),
+        )
+        described = found.topics[self._topic]
         if described.error is not None and described.error.code() in REFUSALS:
             place = f"topic {self._topic}"
             raise self._connection.failure(described.error.code(), place, described.error.str())
@@ -83,6 +81,8 @@ class LogReader:
             except KafkaException as error:
                 # a topic that was made a moment ago may still be looking for its leader
                 passes = error.args[0].retriable() or error.args[0].code() in LEADERLESS
+                if error.args[0].code() in REFUSALS:
+                    raise self._connection.denied("Read", f"topic {self._topic}") from None
                 if not passes or time.monotonic() > deadline_s:
                     raise TransientError(f"partition {partition}: {error.args[0].str()}") from None
             time.sleep(0.2)
@@ -106,8 +106,11 @@ class LogReader:
             if problem is not None:
                 if problem.code() == KafkaError._PARTITION_EOF:
                     return
-                place = f"topic {self._topic}, partition {partition}"
-                raise self._connection.failure(problem.code(), place, problem.str())
+                if problem.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                    continue  # librdkafka looks for its coordinator, though nothing is committed
+                if problem.code() in REFUSALS:
+                    raise self._connection.denied("Read", f"topic {self._topic}")
+                raise TransientError(f"{self._topic}, partition {partition}: {problem.str()}")
             if message.offset() >= end:
                 return
             yield _raw(message)

@@ -2,10 +2,8 @@
 names.
 """
 
-import contextlib
 import logging
 import os
-import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import faust
 
 from inferwatch.connection import Connection
-from inferwatch.errors import ConfigError, TransientError
 from inferwatch.runtime import denied, faust_private
 from inferwatch.telemetry.logs import Thinned
 
@@ -22,13 +19,20 @@ BUFFERED_MESSAGES = 64
 
 
 def make(
-    name: str, connection: Connection, *, embedded: bool, session_timeout_s: float
+    name: str,
+    connection: Connection,
+    *,
+    component: str,
+    embedded: bool,
+    session_timeout_s: float,
 ) -> faust.App:
     """A Faust app as a delivery shell: no tables, no acks, no web, no declared topics.
 
+    `component` is whose rights it needs (`runtime/rights.py`).
+
     :raises ConfigError: the connection cannot be used by aiokafka.
     """
-    denied.Rights.of = connection
+    denied.Speaker.connection, denied.Speaker.component = connection, component
     if embedded:
         faust_private.slow_assignor(0.25)
     return faust.App(
@@ -74,32 +78,18 @@ def scratch_folder() -> Path:
 
 def _credentials(connection: Connection) -> Any:
     settings = connection.aiokafka()
-    protocol = settings.get("security_protocol", "PLAINTEXT").upper()
-    if protocol == "SSL":
-        return faust.SSLCredentials(settings["ssl_context"])
-    if protocol.startswith("SASL"):
+    context = settings.get("ssl_context")
+    if connection.mechanism == "OAUTHBEARER":
+        provider = settings["sasl_oauth_token_provider"]
+        return faust.OAuthCredentials(oauth_cb=provider, ssl_context=context)
+    if connection.mechanism:
         return faust.SASLCredentials(
-            username=settings.get("sasl_plain_username"),
-            password=settings.get("sasl_plain_password"),
-            mechanism=settings.get("sasl_mechanism", "PLAIN"),
-            ssl_context=settings.get("ssl_context"),
+            username=settings["sasl_plain_username"],
+            password=settings["sasl_plain_password"],
+            mechanism=connection.mechanism,
+            ssl_context=context,
         )
-    return None
-
-
-def check_reachable(connection: Connection, timeout_s: float = 3.0) -> None:
-    """Fail early and clearly where no broker listens: Faust would end with a traceback.
-
-    :raises TransientError: no server of the list takes a connection.
-    :raises ConfigError: an address is no host:port.
-    """
-    for server in connection.bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-            raise ConfigError(f"'{server}' is no broker address", fix="write host:port")
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout_s):
-            return
-    raise TransientError(f"no broker answers at {connection.bootstrap_servers}")
+    return faust.SSLCredentials(context) if context is not None else None
 
 
 def configure_logging(level: int = logging.INFO) -> None:

@@ -1,7 +1,8 @@
 """Rights that the brokers refuse, told in one sentence that an operator can act on (exit 77).
 
-aiokafka's errors name the topic or group, not who asked and for what: one process speaks as one
-principal, and what it needs of each topic is known.
+They are asked for at the start, so that a worker does not end months later with its first alert;
+what is taken away while it runs comes as an error of aiokafka, which names the topic or group, not
+who asked and for what.
 """
 
 from collections.abc import Iterator
@@ -12,26 +13,28 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
-from inferwatch.connection import Connection
+from inferwatch.connection import REFUSALS, Connection
 from inferwatch.errors import DeniedError
+from inferwatch.runtime import rights
 
-NEEDS = {
-    "events.v1": "Read and Write",
-    "state.v1": "Read and Write",
-    "notified.v1": "Read and Write",
-    "windows.v1": "Write",
-    "alerts.v1": "Write (a worker) or Read (a notifier)",
-    "dlq.v1": "Write",
-}
 RIGHTS_S = 5.0
+ASK_S = 10.0
 
 
-class Rights:
-    """Who this process is to the brokers; `Rights.of` is set once, when its app is made."""
+class Speaker:
+    """Who this process is to the brokers, and as what; set once, when its app is made."""
 
-    of: Connection | None = None
+    connection: Connection | None = None
+    component: str = ""
 
 
 def sentence(error: BaseException | None) -> str:
@@ -40,30 +43,58 @@ def sentence(error: BaseException | None) -> str:
         if isinstance(one, DeniedError):
             return str(one)
         if isinstance(one, TopicAuthorizationFailedError):
-            return _told(Rights.of, "topic", _named(one))
+            return _told("topic", _named(one))
         if isinstance(one, GroupAuthorizationFailedError):
-            return _told(Rights.of, "group", _named(one))
+            return _told("group", _named(one))
         if isinstance(one, ClusterAuthorizationFailedError):
-            return _told(Rights.of, "cluster", "")
+            return _told("cluster", "")
     return ""
+
+
+def check_topics(connection: Connection, component: str) -> None:
+    """Ask the brokers whether all that the component may do to topics is granted.
+
+    :raises DeniedError: something is not. Brokers that do not tell are believed to grant all.
+    """
+    needed = rights.rights(connection.prefix)[component]
+    topics = {right.name: right.operations for right in needed if right.resource == "topic"}
+    client = AdminClient(connection.librdkafka(log_level=0, error_cb=lambda _: None))
+    asked = client.describe_topics(
+        TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=ASK_S
+    )
+    for name, operations in topics.items():
+        granted = _granted(asked[name])
+        missing = [one for one in operations if granted is not None and one not in granted]
+        if missing:
+            raise connection.denied(" and ".join(missing), f"topic {name}")
+
+
+def _granted(asked: Any) -> set[str] | None:
+    """Words of the operations that are allowed; None where the brokers do not tell."""
+    try:
+        operations = asked.result(ASK_S).authorized_operations
+    except TimeoutError:
+        return None
+    except KafkaException as error:
+        return set() if error.args[0].code() in REFUSALS else None
+    if operations is None:
+        return None
+    return {one.name.title().replace("_", "") for one in operations}
 
 
 def check_group(connection: Connection, group: str, topic: str) -> None:
     """Fail early where the group is refused: Faust would ask for it for ever.
 
-    :raises DeniedError: the principal may not read the group, or the topic.
+    :raises DeniedError: the principal may not read the group.
     """
     settings: dict[str, Any] = {"group.id": group, "log_level": 2, "error_cb": lambda _: None}
     consumer = Consumer(connection.librdkafka(**settings))
-    name = connection.topic(topic)
     try:
-        code = _refused_code(consumer, name)
+        code = _refused_code(consumer, connection.topic(topic))
     finally:
         consumer.close()
     if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
-        raise DeniedError(_told(connection, "group", group))
-    if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        raise DeniedError(_told(connection, "topic", name))
+        raise connection.denied("Read", f"group {group}")
 
 
 def _refused_code(consumer: Consumer, topic: str) -> int:
@@ -96,9 +127,13 @@ def _named(error: BaseException) -> str:
     return ", ".join(name for name in names if name)
 
 
-def _told(connection: Connection | None, kind: str, name: str) -> str:
-    who = connection.principal() if connection else "this process"
-    short = name.removeprefix(connection.prefix) if connection else name
-    needed = {"topic": NEEDS.get(short, "Read"), "group": "Read"}.get(kind, "IdempotentWrite")
-    resource = f"{kind} {name}".strip()
-    return f"the brokers refuse {who} {needed} on {resource}: grant it (`kafka-acls --add`)"
+def _told(kind: str, name: str) -> str:
+    who = Speaker.connection
+    if who is None:
+        return f"the brokers refuse {kind} {name}"
+    needed = rights.rights(who.prefix).get(Speaker.component, [])
+    if kind == "cluster":  # asked for by idempotent producers; Write on any topic includes it
+        kind, name = "topic", next(one.name for one in needed if rights.WRITE in one.operations)
+    found = [right for right in needed if (right.resource, right.name) == (kind, name)]
+    operations = found[0].operations if found else (rights.READ,)
+    return str(who.denied(" and ".join(operations), f"{kind} {name}"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 
+from inferwatch import reach
 from inferwatch.notify import channel_file
 from inferwatch.runtime import app as apps
 from inferwatch.runtime import denied, health, heap, watchdog
@@ -26,16 +27,20 @@ def make(settings: NotifierSettings) -> faust.App:
     """The app with everything attached: lanes, watchdog, health endpoints.
 
     :raises ConfigError: the channels file, the connection or the listening address cannot be used.
+    :raises DeniedError: the brokers refuse a right, or who asks.
     :raises TransientError: no broker answers.
     """
     channels = channel_file.load(settings.channels)
-    apps.check_reachable(settings.connection)
+    reach.check(settings.connection)
+    if not settings.embedded:  # which knows no rights
+        denied.check_topics(settings.connection, "notifier")
     denied.check_group(settings.connection, settings.group, "alerts.v1")
     metrics = NotifierMetrics([channel.name for channel in channels])
     status = Status(metrics)
     app = apps.make(
         settings.group,
         settings.connection,
+        component="notifier",
         embedded=settings.embedded,
         session_timeout_s=settings.session_timeout_s,
     )

@@ -1,7 +1,7 @@
 """Rights as data: what each component may ask of the brokers, and nothing more.
 
-`inferwatch topics plan --acls` prints them; `tests/integration/test_rights.py` takes each one away
-on a real broker. In Kafka, Read and Write on a topic include Describe.
+`inferwatch topics plan --acls` prints them; on a real broker, `tests/integration/test_security.py`
+takes each one away. In Kafka, Read and Write on a topic include Describe.
 """
 
 from dataclasses import dataclass

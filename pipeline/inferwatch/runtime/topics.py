@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inferwatch import reach
 from inferwatch.connection import REFUSALS, Connection
-from inferwatch.errors import ConfigError, DeniedError, TransientError
+from inferwatch.errors import ConfigError, TransientError
 
 DAY_MS = 86_400_000
 PARTITIONS = 24
@@ -63,25 +64,12 @@ class Difference:
 def admin(connection: Connection) -> Any:
     """A client that reaches the brokers.
 
-    :raises DeniedError: they do not believe who this is.
-    :raises TransientError: they do not answer.
+    Raises what `reach.check` raises.
     """
-    from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
 
-    told: list[int] = []  # librdkafka tries a wrong password again and tells of it only here
-    heard: Any = {"log_level": 0, "error_cb": lambda error: told.append(error.code())}
-    client = AdminClient(connection.librdkafka(**heard))
-    try:
-        client.list_topics(timeout=TIMEOUT_S)
-    except KafkaException:
-        if KafkaError._AUTHENTICATION in told:
-            raise DeniedError(
-                f"the brokers do not accept {connection.principal()}: check sasl.mechanism, name "
-                "and password, or the certificate"
-            ) from None
-        raise TransientError(f"no broker answers at {connection.bootstrap_servers}") from None
-    return client
+    reach.check(connection)
+    return AdminClient(connection.librdkafka(log_level=0, error_cb=lambda _: None))
 
 
 def differences(connection: Connection, topics: list[Topic]) -> list[Difference]:
@@ -89,10 +77,10 @@ def differences(connection: Connection, topics: list[Topic]) -> list[Difference]
     from confluent_kafka.admin import ConfigResource
 
     client = admin(connection)
-    there = client.list_topics(timeout=TIMEOUT_S).topics
+    there = _seen(connection, client, topics)
     found = []
     for topic in topics:
-        if topic.name not in there or there[topic.name].error is not None:
+        if topic.name not in there:
             found.append(
                 Difference(topic.name, "topic", "missing", f"{topic.partitions} partitions")
             )
@@ -104,7 +92,7 @@ def differences(connection: Connection, topics: list[Topic]) -> list[Difference]
             )
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic.name)
         future = client.describe_configs([resource])[resource]
-        described = _answer(connection, future, f"DescribeConfigs on topic {topic.name}")
+        described = _answer(connection, future, "DescribeConfigs", topic.name, 0)
         for name, value in topic.config.items():
             if described[name].value != value:
                 found.append(Difference(topic.name, name, str(described[name].value), value))
@@ -121,7 +109,7 @@ def apply(connection: Connection, topics: list[Topic], replication_factor: int) 
     from confluent_kafka.admin import NewTopic
 
     client = admin(connection)
-    there = client.list_topics(timeout=TIMEOUT_S).topics
+    there = _seen(connection, client, topics)
     new = [
         NewTopic(topic.name, topic.partitions, replication_factor, config=dict(topic.config))
         for topic in topics
@@ -129,36 +117,44 @@ def apply(connection: Connection, topics: list[Topic], replication_factor: int) 
     ]
     if not new:
         return []
-    made = []
-    for name, future in client.create_topics(new).items():
-        if _answer(connection, future, f"Create on topic {name}", THERE) != THERE:
-            made.append(name)
-    hidden = {topic.topic for topic in new} - set(made)
-    hidden -= set(client.list_topics(timeout=TIMEOUT_S).topics) if hidden else set()
-    for name in sorted(hidden):  # what is there, and what nobody else has just made, is not shown
-        raise _denied(connection, f"Describe on topic {name}, which exists")
-    return made
+    answers = client.create_topics(new).items()
+    # one that exists was made by another just now
+    return [name for name, future in answers if _answer(connection, future, "Create", name, THERE)]
 
 
-def _denied(connection: Connection, what: str) -> DeniedError:
-    who = connection.principal()
-    return DeniedError(f"the brokers refuse {who} {what}: grant it (`kafka-acls --add`)")
+def _seen(connection: Connection, client: Any, topics: list[Topic]) -> dict[str, Any]:
+    """Those of the topics that are there, described; what may not be seen is not taken for missing.
+
+    A request for topics by name that could make them, as librdkafka's others may, is not used.
+    """
+    from confluent_kafka import KafkaError, TopicCollection
+
+    asked = client.describe_topics(TopicCollection([topic.name for topic in topics]))
+    found = {}
+    for name, future in asked.items():
+        described = _answer(connection, future, "Describe", name, KafkaError.UNKNOWN_TOPIC_OR_PART)
+        if described:
+            found[name] = described
+    return found
 
 
-def _answer(connection: Connection, future: Any, what: str, fine: int = 0) -> Any:
-    """What the brokers answer to a request; the code `fine` is an answer too."""
+def _answer(connection: Connection, future: Any, operation: str, topic: str, fine: int) -> Any:
+    """What the brokers answer to a request, True where that is nothing; False for the code
+    `fine`.
+    """
     from confluent_kafka import KafkaException
 
+    what = f"{operation} on topic {topic}"
     try:
-        return future.result(TIMEOUT_S)
+        return future.result(TIMEOUT_S) or True
     except TimeoutError:
         raise TransientError(f"{what}: no answer in {TIMEOUT_S:.0f} s") from None
     except KafkaException as error:
         problem = error.args[0]
-        if fine and problem.code() == fine:
-            return fine
+        if problem.code() == fine:
+            return False
         if problem.code() in REFUSALS:
-            raise _denied(connection, what) from None
+            raise connection.denied(operation, f"topic {topic}") from None
         raise ConfigError(
             f"{what}: {problem.str()}", fix="check partitions and the replication factor"
         ) from None

@@ -12,6 +12,7 @@ from typing import Any
 import faust
 from aiokafka.errors import KafkaError
 
+from inferwatch import reach
 from inferwatch.config import monitors as monitor_files
 from inferwatch.errors import Exit
 from inferwatch.kernels.warm import warm
@@ -31,15 +32,19 @@ def make(settings: WorkerSettings) -> faust.App:
     """The app with everything attached: shell, watchdog, health endpoints.
 
     :raises ConfigError: a monitor file, the connection or the listening address cannot be used.
+    :raises DeniedError: the brokers refuse a right, or who asks.
     :raises TransientError: no broker answers.
     """
     monitors = monitor_files.load(settings.monitors)
-    apps.check_reachable(settings.connection)
+    reach.check(settings.connection)
+    if not settings.embedded:  # which knows no rights
+        denied.check_topics(settings.connection, "worker")
     denied.check_group(settings.connection, settings.group, "events.v1")
     status = Status(Metrics(settings.series_models_max))
     app = apps.make(
         settings.group,
         settings.connection,
+        component="worker",
         embedded=settings.embedded,
         session_timeout_s=settings.session_timeout_s,
     )
@@ -84,8 +89,9 @@ def apps_main(app: faust.App) -> int:
         worker.execute_from_commandline()
     except SystemExit as ended:
         crash = worker.crash_reason
-        if crash is None:
-            return int(ended.code or 0)
+        if crash is None:  # 1: a client of Faust's did not start, whose traceback it has told
+            code = int(ended.code or 0)
+            return Exit.UNAVAILABLE if code == 1 else code
         # one of Faust's own services: it has told the traceback
         die(Exit.UNAVAILABLE if isinstance(crash, KafkaError) else Exit.BUG, f"Faust: {crash!r}")
     return 0

@@ -344,6 +344,8 @@ def _connection(model: str, given: Connection | None) -> Connection | None:
     connection = given or Connection.from_environment()
     if connection is None:
         warn_once(model, "no_broker", "nothing is sent: INFERWATCH_BOOTSTRAP_SERVERS is not set")
+    else:
+        connection.check()
     return connection
 
 

@@ -116,7 +116,7 @@ class Transport:
         from confluent_kafka import KafkaException
 
         def delivered(error: Any, _: Any) -> None:
-            report(None if error is None else error.str())
+            report(None if error is None else self._why(error))
 
         while True:
             if self._producer is None:
@@ -132,6 +132,11 @@ class Transport:
                 if problem.args[0].fatal():
                     self._give_up_producer()
                 raise
+
+    def _why(self, error: Any) -> str:
+        return str(
+            self._connection.failure(error.code(), f"topic {self._topic}", error.str(), "Write")
+        )
 
     def _poll(self, timeout_s: float) -> None:
         if self._producer is not None:

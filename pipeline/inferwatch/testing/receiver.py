@@ -23,6 +23,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     how: str = ""
+    body: bytes = b""
 
 
 class Receiver:
@@ -84,9 +85,10 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             if answer.how != "endless":
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             try:
+                self.wfile.write(answer.body)
                 while answer.how == "endless" and not receiver._closing.is_set():
                     self.wfile.write(b"x" * 65_536)
             except OSError:

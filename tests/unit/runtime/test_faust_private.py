@@ -25,7 +25,9 @@ PLACE, OTHER = TP("events.v1", 3), TP("events.v1", 4)
 @pytest.fixture
 def app():
     """A Faust app as the worker makes it, which reaches no broker before it is started."""
-    return apps.make("t", Connection("127.0.0.1:1"), embedded=False, session_timeout_s=10.0)
+    return apps.make(
+        "t", Connection("127.0.0.1:1"), component="worker", embedded=False, session_timeout_s=10.0
+    )
 
 
 def names(function) -> list[str]:
