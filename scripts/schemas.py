@@ -244,7 +244,7 @@ def _window() -> Schema:
 def _check() -> Schema:
     params = sorted({name for params in checks.PARAMS.values() for name in params})
     positive = {"type": "number", "exclusiveMinimum": 0}
-    whole = ["traffic", "error", "score", "prediction"]
+    whole = ["traffic", "error", "score", "prediction", "latency", "features"]
     return _object(
         {
             "alert": WORD,
@@ -273,7 +273,9 @@ def _check() -> Schema:
             "mode": {"enum": ["alert", "observe"]},
             "labels": _map(WORD),
             "annotations": _map(WORD),
-            "params": _object(dict.fromkeys(params, positive)),
+            "params": _object(
+                dict.fromkeys(params, positive) | {"mode": {"enum": list(checks.MODES)}}
+            ),
         },
         required=["alert", "metric"],
     )

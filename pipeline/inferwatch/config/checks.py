@@ -5,13 +5,23 @@ from collections.abc import Mapping
 
 from inferwatch.config.document import Node, suggestion
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.drift import NUMBERS_ONLY, ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.drift import (
+    NUMBERS_ONLY,
+    ROW_METHODS,
+    STREAMS,
+    WEIGHTED_ROWS,
+    WINDOW_METHODS,
+    params_problem,
+    reads_rows,
+    stream_of,
+)
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.parts import PARTS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
 
-READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_METHODS)
-METHODS = ("value", *READ_FEATURES, *SERIES_METHODS, "absent")
+ROW_FEATURES = tuple(name for name, streams in STREAMS.items() if "feature" in streams)
+READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_FEATURES)
+METHODS = ("value", *sorted(WINDOW_METHODS), *ROW_METHODS, *SERIES_METHODS, "absent")
 RATIOS = frozenset(
     [
         "error_rate",
@@ -39,8 +49,12 @@ METRICS = {
     **dict.fromkeys(SERIES_METHODS, SERIES),
     **dict.fromkeys(WINDOW_METHODS, ("score", "prediction", "drift_share")),
     **dict.fromkeys(NUMBERS_ONLY, ("score", "drift_share")),
-    **dict.fromkeys(ROW_METHODS, ("error", "score")),
+    **{
+        name: tuple(stream for stream in streams if stream != "feature")
+        for name, streams in STREAMS.items()
+    },
 }
+MODES = ("exact", "weighted")
 HINTS = {
     "value": ("feature.<name>.missing",),
     **dict.fromkeys(READ_FEATURES, ("feature.<name>", "feature.*")),
@@ -91,19 +105,20 @@ def parse(
     """
     fields = node.fields(KEYS, required=("alert", "metric"))
     method = fields["method"].choice(METHODS) if "method" in fields else "value"
-    _without_effect(fields, method)
     metric = _metric(fields["metric"], method, facts)
+    by_rows = reads_rows(method, metric) or method == "absent"
+    _without_effect(fields, method, by_rows)
     _against(fields.get("against"))
     warn, fail = (
         _limit(fields[name], metric, method, profile) if name in fields else None
         for name in ("warn", "fail")
     )
-    _levels(node, method, warn, fail)
+    _levels(node, by_rows, warn, fail)
     check = Check(
         alert=fields["alert"].text(),
         metric=metric,
         method=method,
-        window=_window(node, fields.get("window"), method, windows),
+        window=_window(node, fields.get("window"), by_rows, windows),
         segment_by=_segments(fields.get("segment_by"), facts),
         need=_need(fields.get("when"), metric),
         warn=warn,
@@ -123,22 +138,19 @@ def parse(
     return check
 
 
-def _without_effect(fields: Mapping[str, Node], method: str) -> None:
+def _without_effect(fields: Mapping[str, Node], method: str, by_rows: bool) -> None:
     """What reads rows knows no windows: a key that would do nothing is a mistake."""
-    idle = ["window", "segment_by", "when", "times"]
-    if method in ROW_METHODS:
-        idle.append("for")
-    elif method == "absent":
-        idle.append("keep_firing_for")
-    else:
+    if not by_rows:
         return
-    for name in idle:
+    idle = "keep_firing_for" if method == "absent" else "for"
+    for name in ("window", "segment_by", "when", "times", idle):
         if name in fields:
             raise fields[name].error(f"has no effect on method {method}", "leave it out")
 
 
 def _metric(node: Node, method: str, facts: ModelFacts) -> str:
     metric, allowed = node.text(), sorted(METRICS[method])
+    _readable(node, metric, method)
     if metric.startswith("feature.") and len(metric) > len("feature.") and method != "absent":
         return _feature(node, metric, method)
     if metric not in allowed:
@@ -151,6 +163,19 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
             f"'{metric}' means nothing for a {task} model", suggestion(metric, fitting)
         )
     return metric
+
+
+def _readable(node: Node, metric: str, method: str) -> None:
+    """A stream of rows that the method does not read: which it reads, and what reads the stream."""
+    stream = stream_of(metric)
+    others = [name for name, streams in STREAMS.items() if stream in streams]
+    if method not in STREAMS or stream in STREAMS[method] or not others:
+        return
+    reads = [{"feature": "feature.NAME"}.get(name, name) for name in STREAMS[method]]
+    raise node.error(
+        f"method {method} does not read '{metric}' but {', '.join(reads)}",
+        f"'{metric}' is read by {', '.join(others)}",
+    )
 
 
 def _feature(node: Node, metric: str, method: str) -> str:
@@ -223,9 +248,9 @@ def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
     return amount.value, False
 
 
-def _levels(node: Node, method: str, warn: Limit | None, fail: Limit | None) -> None:
+def _levels(node: Node, by_rows: bool, warn: Limit | None, fail: Limit | None) -> None:
     if warn is None and fail is None:
-        if method in ROW_METHODS or method == "absent":
+        if by_rows:
             return
         raise node.error("has no limit", "add `warn:` or `fail:`")
     if warn is None or fail is None:
@@ -237,10 +262,10 @@ def _levels(node: Node, method: str, warn: Limit | None, fail: Limit | None) -> 
         raise node.error("`warn` lies beyond `fail`", "swap the two")
 
 
-def _window(node: Node, given: Node | None, method: str, windows: Mapping[str, Window]) -> str:
+def _window(node: Node, given: Node | None, by_rows: bool, windows: Mapping[str, Window]) -> str:
     if given is not None:
         return given.choice(windows)
-    if method in ROW_METHODS or method == "absent":
+    if by_rows:
         return ""
     if len(windows) == 1:
         return next(iter(windows))
@@ -295,12 +320,21 @@ def _words(node: Node | None) -> dict[str, str]:
 def _params(node: Node | None, method: str, metric: str) -> dict[str, float]:
     if node is None:
         return {}
-    has_some = method in ROW_METHODS or metric == "drift_share"
-    allowed = PARAMS.get(method, {}) if has_some else {}
+    by_rows = reads_rows(method, metric)
+    allowed = PARAMS.get(method, {}) if by_rows or metric == "drift_share" else {}
     if not allowed:
         raise node.error(f"'{metric}' by method {method} has none", "leave `params` out")
-    fields = node.fields(allowed)
+    fields = node.fields((*allowed, "mode") if "block" in allowed else allowed)
+    mode = fields.pop("mode", None)
+    if mode is not None and "block" in fields:
+        raise mode.error("says the same as `block`", "leave one of the two out")
     for name, item in fields.items():
         if item.number() <= 0:
-            raise item.error("must be positive", f"the default is {allowed[name]}")
-    return {name: item.number() for name, item in fields.items()}
+            raise item.error("must be positive", f"the default is {allowed[name]:g}")
+    found = {name: item.number() for name, item in fields.items()}
+    if mode is not None and mode.choice(MODES) == "weighted":
+        found["block"] = float(WEIGHTED_ROWS)
+    wrong = params_problem(method, found) if by_rows else ""
+    if wrong:
+        raise node.error(wrong, "bring it into that range")
+    return found

@@ -9,7 +9,7 @@ import math
 import msgspec
 
 from inferwatch.core import plan as plans
-from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.drift import WINDOW_METHODS, reads_rows
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.plan import WindowPlan
 from inferwatch.errors import ConfigError
@@ -177,6 +177,6 @@ def _series(definition: Definition, load: Load) -> int:
 
 def _streams(check: Check, load: Load) -> int:
     """Detectors that a check keeps for each version."""
-    if check.method not in ROW_METHODS:
+    if not reads_rows(check.method, check.metric):
         return 0
     return load.features if check.metric == "feature.*" else 1

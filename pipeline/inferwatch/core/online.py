@@ -1,9 +1,11 @@
-"""Checks that read every row: detectors of a change in the error, the score or a feature.
+"""Checks that read every row: detectors of a change in errors, score, latency or features.
 
 A detection fires at once and stays for `keep_firing_for` (an hour where the check names none) after
 the last one, by the event time of rows: a model that falls silent proves nothing, so ticks end no
 detection. A level that fell on errors is told as information, not as a problem.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,8 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.columns import Block
 from inferwatch.core.drift import ROW_METHODS, Detector
 from inferwatch.core.drift.finding import Finding
-from inferwatch.core.drift.scale import ERRORS, Scale
+from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
+from inferwatch.core.drift.scale import ERRORS, LATENCIES, Scale
 from inferwatch.core.judge import instance_of
 from inferwatch.core.labels import Joined
 from inferwatch.core.model import Model, Position
@@ -22,6 +25,8 @@ from inferwatch.records.definition import Check, NumericProfile
 from inferwatch.records.outputs import Severity
 
 QUIET_AFTER_MS = 3_600_000
+SPANS = {"hst": "the share of rows that stood alone before"}
+"""What the figure beside a finding's is, where it is no level."""
 
 
 def rows(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) -> list[Output]:
@@ -53,8 +58,10 @@ def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
 
 
 def _streams(model: Model, check: Check, block: Block) -> list[tuple[str, NDArray[np.floating]]]:
-    if check.metric == "score":
-        return [("", block.score)]
+    if check.metric in ("score", "latency"):
+        return [("", block.score if check.metric == "score" else block.latency_ms)]
+    if check.metric == "features":
+        return [("", block.numeric.T)]
     if not check.metric.startswith("feature."):
         return []
     wanted = check.metric.removeprefix("feature.")
@@ -82,6 +89,8 @@ def _feed(
         if detector is None:
             return []
         model.detectors[key] = detector
+    if isinstance(detector, RowAnomaly):
+        values = _picked(model, detector.columns, values)
     instance = instance_of(model, check, version, feature, "")
     outputs: list[Output] = []
     for finding in detector.update_many(values):
@@ -91,19 +100,32 @@ def _feed(
     return outputs
 
 
+def _picked(
+    model: Model, columns: Sequence[Column], rows: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """The detector's columns of rows float[n, F] of the model's; one that is not there is NaN."""
+    places = {name: at for at, name in enumerate(model.state.columns.numeric)}
+    missing = np.full(len(rows), np.nan, np.float32)
+    found = [rows[:, places[one.name]] if one.name in places else missing for one in columns]
+    return np.stack(found, axis=1)
+
+
 def _make(model: Model, check: Check, version: str, feature: str) -> Detector | None:
     """A detector scaled by the reference; None while that is being learnt."""
-    scale = ERRORS
-    if check.metric != "error":
-        profile = model.reference(version).profile
+    method = ROW_METHODS[check.method]
+    params = method.PARAMS | check.params
+    profile = model.reference(version).profile
+    if isinstance(method, type) and issubclass(method, RowAnomaly):
+        return None if profile is None else RowAnomaly.of(profile.numeric, params)
+    scale = {"error": ERRORS, "latency": LATENCIES}.get(check.metric)
+    if scale is None:
         column: NumericProfile | None = None
         if profile is not None:
             column = profile.numeric.get(feature) if feature else profile.score
         if column is None:
             return None
         scale = Scale(column.low, column.high, column.mean, column.sd)
-    method = ROW_METHODS[check.method]
-    return method.make(scale, method.PARAMS | check.params)
+    return method.make(scale, params)
 
 
 def _fire(
@@ -133,7 +155,7 @@ def _fire(
         event_ms,
         value=finding.after,
         reference=finding.before,
-        reference_span="the level before the change",
+        reference_span=SPANS.get(check.method, "the level before the change"),
         context=diagnose.after_deploy(model.state.deploys, event_ms),
         causes=[] if profile is None else [f"went {finding.direction}"],
     )

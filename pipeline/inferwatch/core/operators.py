@@ -68,7 +68,7 @@ def _drop_detectors(model: Model, definition: Definition) -> None:
     metrics = {check.alert: check.metric for check in definition.checks}
     for key in list(model.detectors):
         alert = alerts.alert_of(key)
-        rescaled = scaled_anew and metrics.get(alert) != "error"
+        rescaled = scaled_anew and metrics.get(alert) not in ("error", "latency")
         if before.get(alert) != after.get(alert) or rescaled:
             del model.detectors[key]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from inferwatch.core.drift import ROW_METHODS
+from inferwatch.core.drift import reads_rows
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Definition, Window, digest
 
@@ -43,7 +43,7 @@ def make(definition: Definition) -> Plan:
     for check in definition.checks:
         if check.window:
             by_window[check.window].append(check)
-        elif check.method not in ROW_METHODS and check.method != "absent":
+        elif not reads_rows(check.method, check.metric) and check.method != "absent":
             by_window[definition.windows[0].name].append(check)
     longest = max(definition.windows, key=_extent, default=None)
     windows = tuple(
@@ -53,7 +53,7 @@ def make(definition: Definition) -> Plan:
     return Plan(
         definition,
         windows,
-        tuple(check for check in definition.checks if check.method in ROW_METHODS),
+        tuple(check for check in definition.checks if reads_rows(check.method, check.metric)),
         tuple(check for check in definition.checks if check.method == "absent"),
     )
 

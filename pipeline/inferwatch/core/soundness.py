@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, params_problem, reads_rows
 from inferwatch.records.definition import (
     CategoryProfile,
     Check,
@@ -144,9 +144,11 @@ def _window(window: Window) -> Iterator[str]:
 
 
 def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[str]:
-    by_rows = check.method in ROW_METHODS or check.method == "absent"
+    by_rows = reads_rows(check.method, check.metric) or check.method == "absent"
     if check.method not in METHODS:
         yield f"has the method '{check.method[:80]}', which this release does not know"
+    if check.method in ROW_METHODS and not by_rows and check.method not in SERIES_METHODS:
+        yield f"reads '{check.metric[:80]}', which its method does not"
     if check.window not in windows and not (by_rows and not check.window):
         yield f"reads the window '{check.window[:80]}', which is not there"
     if any(name not in segments for name in check.segment_by):
@@ -163,7 +165,18 @@ def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[st
         yield "has a duration that is negative, or longer than ten years"
     if not math.isfinite(check.need.coverage):
         yield "needs a share of labels that is no number"
-    known = ROW_METHODS[check.method].PARAMS if check.method in ROW_METHODS else WINDOW_METHODS
-    for name, value in check.params.items():
-        if name not in known or not (0 < value < math.inf):
-            yield f"has the parameter '{name[:80]}' {value}"
+    yield from _params(check)
+
+
+def _params(check: Check) -> Iterator[str]:
+    by_rows = reads_rows(check.method, check.metric)
+    known = ROW_METHODS[check.method].PARAMS if by_rows else WINDOW_METHODS
+    strange = [
+        f"has the parameter '{name[:80]}' {value}"
+        for name, value in check.params.items()
+        if name not in known or not (0 < value < math.inf)
+    ]
+    yield from strange
+    wrong = params_problem(check.method, check.params) if by_rows and not strange else ""
+    if wrong:
+        yield f"has a parameter out of range: {wrong}"

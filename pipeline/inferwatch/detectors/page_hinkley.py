@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from inferwatch.detectors import Method, Values
-from inferwatch.detectors.limits import within
+from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.state import seal, unseal
 from inferwatch.errors import ConfigError
 from inferwatch.kernels import page_hinkley as kernel
@@ -28,6 +28,9 @@ class PageHinkley:
     :param threshold: what the deviations beyond `delta` must add up to, at least 0.
     :param alpha: how much of the sums each value leaves, in (0, 1].
     :param mode: the direction to look in.
+    :param block: values whose mean is one step of the sums, 1 to 10,000: 1 decides as river; 100
+        costs a third, finds a shift at most about that many values later, and keeps the meaning of
+        the other parameters.
     :raises ConfigError: a parameter out of its range.
     """
 
@@ -49,11 +52,13 @@ class PageHinkley:
         threshold: float = 50.0,
         alpha: float = 1 - 0.0001,
         mode: str = "both",
+        block: int = 1,
     ) -> None:
         within("min_instances", min_instances, 1)
         within("delta", delta, 0.0)
         within("threshold", threshold, 0.0)
         within("alpha", alpha, 0.0, 1.0)
+        block = whole("block", block, 1, 10_000)
         if mode not in MODES:
             raise ConfigError(f"mode is {mode!r}", key="mode", fix=f"one of {', '.join(MODES)}")
         self._named: dict[str, float | str] = {
@@ -63,8 +68,10 @@ class PageHinkley:
             "alpha": alpha,
             "mode": mode,
         }
+        self._named |= {"block": block} if block > 1 else {}
+        up, down = mode != "down", mode != "up"
         self._params = kernel.params(
-            delta, threshold, alpha, min_instances, up=mode != "down", down=mode != "up"
+            delta, threshold, alpha, min_instances, up=up, down=down, block=block
         )
         self._sums = kernel.empty()
         self._fed = 0
@@ -89,4 +96,4 @@ class PageHinkley:
         """
         state = unseal("page_hinkley", self._named, sealed)
         self._fed = state["fed"]
-        self._sums = np.frombuffer(state["sums"], "<f8").astype(np.float64)
+        self._sums = kernel.load(state["sums"])

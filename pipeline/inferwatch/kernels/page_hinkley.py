@@ -3,6 +3,10 @@
 Decisions are those of `river.drift.PageHinkley` 0.26 (BSD-3), bit for bit; written anew. Beside
 them the state keeps count and sum of the values since each of the two turning points, from which
 the levels before and after a change follow.
+
+With a `block` of B rows the sums grow by the mean of each B rows that are finite, wherever calls
+are cut; threshold, memory and least number of rows are those of rows, divided by B, for a sum of
+means is a B-th of the sum of rows.
 """
 
 import math
@@ -15,8 +19,9 @@ from inferwatch.kernels.jit import jit
 Floats = NDArray[np.float64]
 
 N, MEAN, RISE, FALL, LOWEST, HIGHEST, RISE_N, RISE_TOTAL, FALL_N, FALL_TOTAL, OVER = range(11)
-SIZE = 11
-DELTA, THRESHOLD, ALPHA, ROWS_MIN, UP, DOWN, LOW, HIGH, CENTRE, SCALE = range(10)
+HELD, HELD_TOTAL = 11, 12
+SIZE = 13
+DELTA, THRESHOLD, ALPHA, ROWS_MIN, UP, DOWN, LOW, HIGH, CENTRE, SCALE, BLOCK = range(11)
 
 
 def params(
@@ -31,19 +36,27 @@ def params(
     high: float = math.inf,
     centre: float = 0.0,
     scale: float = 1.0,
+    block: int = 1,
 ) -> Floats:
     """Parameters as the kernel reads them; values are clipped to `[low, high]`, then standardised
-    by `centre` and `scale`.
+    by `centre` and `scale`, then averaged by `block`.
     """
-    return np.array(
-        [delta, threshold, alpha, rows_min, up, down, low, high, centre, scale], np.float64
-    )
+    of_rows = [delta, threshold / block, alpha**block, rows_min / block]
+    return np.array([*of_rows, up, down, low, high, centre, scale, block], np.float64)
 
 
 def empty() -> Floats:
     """The state before the first value."""
     state = np.zeros(SIZE)
     state[LOWEST], state[HIGHEST] = math.inf, -1.0  # river's own start
+    return state
+
+
+def load(sums: bytes) -> Floats:
+    """A state as it was kept, in little-endian float64; one without blocks holds nothing back."""
+    state = np.zeros(SIZE)
+    kept = np.frombuffer(sums, "<f8")
+    state[: len(kept)] = kept
     return state
 
 
@@ -67,12 +80,18 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
         state[FALL_N],
         state[FALL_TOTAL],
     )
+    block, held, held_total = params[BLOCK], state[HELD], state[HELD_TOTAL]
     changed = -1
     for at in range(start, len(values)):
         value = float(values[at])
         if not math.isfinite(value):
             continue
         value = (min(max(value, low), high) - centre) / scale
+        if block > 1.0:
+            held, held_total = held + 1.0, held_total + value
+            if held < block:
+                continue
+            value, held, held_total = held_total / block, 0.0, 0.0
         n += 1.0
         mean += (value - mean) / n
         away = value - mean
@@ -92,6 +111,7 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
             changed = at
             break
     state[N], state[MEAN] = n, mean
+    state[HELD], state[HELD_TOTAL] = held, held_total
     state[RISE], state[LOWEST], state[RISE_N], state[RISE_TOTAL] = rise, lowest, rise_n, rise_total
     state[FALL], state[HIGHEST], state[FALL_N], state[FALL_TOTAL] = (
         fall,

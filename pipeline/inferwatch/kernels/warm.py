@@ -3,7 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels import adwin, distances, hashing, histograms, index, moments, page_hinkley
+from inferwatch.kernels import (
+    adwin,
+    distances,
+    hashing,
+    histograms,
+    index,
+    levels,
+    moments,
+    page_hinkley,
+)
 
 
 def warm() -> None:
@@ -46,3 +55,4 @@ def _warm(block: NDArray[np.floating]) -> None:
     window, sums = adwin.empty(), page_hinkley.empty()
     adwin.update(block[0], 0, adwin.params(0.1), window)
     page_hinkley.update(block[0], 0, page_hinkley.params(1.0, 1.0), sums)
+    levels.follow(np.zeros(1), 0, 1, levels.empty())

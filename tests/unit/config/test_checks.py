@@ -92,7 +92,7 @@ def stream(task: str, batches: int):
             score=None
             if task == "regression"
             else [draw.random() * (0.3 + 0.7 * moved) for _ in ids],
-            latency_ms=[draw.random() * 9 for _ in ids],
+            latency_ms=[draw.random() * (9 + 60 * moved) for _ in ids],
             error=[draw.choice(["Timeout", None]) for _ in ids],
             emitted=(number + 1) * 100,
         )

@@ -1,13 +1,19 @@
 """Has the input changed? By window against a reference, and online, row by row.
 
-A row method is a class with `PARAMS` (name to default), `make(scale, params)`, `update_many`,
-`dump` to a state whose tag is the method's name and which carries its checksum, and `load` of it,
-which refuses a damaged one. Its line below makes it known to monitor files, to the fold and to
-checkpoints.
+A row method has `PARAMS` (name to default), `make(scale, params)`, `update_many`, `dump` to a state
+that carries its checksum, and `load` of it, which refuses a damaged one. Its lines below make it
+known to monitor files, to the fold and to checkpoints.
 """
 
+from collections.abc import Mapping
+
+from inferwatch import detectors
 from inferwatch.core.drift.adwin import Adwin, AdwinState
+from inferwatch.core.drift.named import WAYS, Named, NamedState, Way
 from inferwatch.core.drift.page_hinkley import PageHinkley, PageHinkleyState
+from inferwatch.core.drift.row_anomaly import RowAnomaly, RowAnomalyState
+from inferwatch.core.drift.scale import ERRORS
+from inferwatch.errors import ConfigError
 
 WINDOW_METHODS = {
     "psi": 0.25,
@@ -24,12 +30,53 @@ WINDOW_METHODS = {
 About what a shift by half a standard deviation gives, that of 0.25 for PSI.
 """
 NUMBERS_ONLY = frozenset({"wasserstein"})
-ROW_METHODS: dict[str, type[Adwin] | type[PageHinkley]] = {
+RowMethod = type[Adwin] | type[PageHinkley] | type[RowAnomaly] | Way
+ROW_METHODS: dict[str, RowMethod] = {
     "adwin": Adwin,
     "page_hinkley": PageHinkley,
+    **WAYS,
+    "hst": RowAnomaly,
 }
-Detector = Adwin | PageHinkley
-DetectorState = AdwinState | PageHinkleyState
+STREAMS = {
+    **dict.fromkeys(("adwin", "page_hinkley", "hddm_a"), ("error", "score", "feature")),
+    **dict.fromkeys(("ddm", "eddm", "hddm_w"), ("error",)),
+    **dict.fromkeys(("cusum", "ewma"), ("error", "score", "feature", "latency")),
+    "kswin": ("score", "feature", "latency"),
+    "hst": ("features",),
+}
+"""What each row method reads; "feature" stands for `feature.NAME` and `feature.*`."""
+WEIGHTED_ROWS = 100
+"""Rows of a block in `mode: weighted`."""
+Detector = Adwin | PageHinkley | Named | RowAnomaly
+DetectorState = AdwinState | PageHinkleyState | NamedState | RowAnomalyState
+
+
+def stream_of(metric: str) -> str:
+    """The stream of rows that a metric names; one that names none is no key of `STREAMS`."""
+    return "feature" if metric.startswith("feature.") else metric
+
+
+def reads_rows(method: str, metric: str) -> bool:
+    """Whether a check reads rows; `ewma` reads windows too, by what it looks at."""
+    return stream_of(metric) in STREAMS.get(method, ())
+
+
+def params_problem(method: str, params: Mapping[str, float]) -> str:
+    """What a row method could not work with, "" where it can.
+
+    Cost: that of a detector made and thrown away.
+    """
+    found = ROW_METHODS[method].PARAMS | dict(params)
+    try:
+        if method in WAYS:
+            WAYS[method].detector(ERRORS, found)
+        elif method == "hst":
+            RowAnomaly([], found)
+        else:
+            detectors.make(method, **found)
+    except ConfigError as error:
+        return f"{error.problem}: {error.fix}"
+    return ""
 
 
 def load(state: DetectorState) -> Detector:
@@ -37,4 +84,11 @@ def load(state: DetectorState) -> Detector:
 
     :raises ValueError: the state is damaged or of another library version.
     """
-    return ROW_METHODS[str(state.__struct_config__.tag)].load(state)  # type: ignore[arg-type]
+    match state:
+        case AdwinState():
+            return Adwin.load(state)
+        case PageHinkleyState():
+            return PageHinkley.load(state)
+        case NamedState():
+            return Named.load(state)
+    return RowAnomaly.load(state)

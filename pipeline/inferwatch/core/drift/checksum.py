@@ -6,11 +6,15 @@ import msgspec
 
 
 def checksum(state: msgspec.Struct) -> bytes:
-    """8 bytes over every field but `checksum` itself; 1 and 1.0 count as the same number."""
-    fields = msgspec.structs.asdict(state)
-    fields.pop("checksum")
+    """8 bytes over the fields of a state; 1 and 1.0 count as the same number.
+
+    One that is at its default does not count, so that a state from before there was such a field is
+    what it was; nor does `checksum` itself.
+    """
     numbers = {
-        name: float(value) if isinstance(value, int) else value for name, value in fields.items()
+        field.name: float(value) if isinstance(value, int) else value
+        for field in msgspec.structs.fields(state)
+        if field.name != "checksum" and (value := getattr(state, field.name)) != field.default
     }
     return hashlib.blake2b(msgspec.msgpack.encode(numbers), digest_size=8).digest()
 
