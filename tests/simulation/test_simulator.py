@@ -34,6 +34,15 @@ def test_workers_and_replay_agree_on_which_models_are_taken(seed):
     assert sum(result.exits.values()) >= 1
 
 
+@pytest.mark.parametrize("seed", [2002, 3904, 6499, 8721, 11159])
+def test_faults_that_once_left_a_trace(seed):
+    """A rebalance is no death of the record that was being tried (3904, 6499), a hand-over that is
+    cut off leaves nothing that a later checkpoint would vouch for (11159), and a member that was
+    too slow to let go joins again (2002, 8721).
+    """
+    assert run(seed).failures == []
+
+
 def test_a_seed_repeats_itself():
     """A failing seed can be repeated: every run of it is the same, under any hash seed."""
     code = "from inferwatch.testing.simulation import run;print(run(5))"

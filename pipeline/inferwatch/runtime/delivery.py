@@ -143,13 +143,16 @@ class Delivery:
         try:
             async with asyncio.timeout(HANDOVER_S), self.lock:
                 self.link.reach(point)
-                for number in list(self.owned):
+                for number, owned in list(self.owned.items()):
                     await self._checkpoint(number, everything=True)
+                    if owned.attempt.trying >= 0:  # nobody died of it
+                        await self._note_trying(owned, -1)
         except TimeoutError:
             log.warning(
                 "the last checkpoint took longer than %.0f s; its input is folded again", HANDOVER_S
             )
-        self.owned.clear()
+        finally:  # also where the group does not wait for us
+            self.owned.clear()
 
     async def close(self) -> None:
         """Hand over for good; from here on nothing is written."""
@@ -170,11 +173,13 @@ class Delivery:
         name = owned.partition.undefined(decoded)
         if name is not None:
             await self._define(owned, name, raw.offset)
+        if self.owned.get(raw.partition) is not owned:
+            return
         careful = owned.careful
         if careful:
             await self._note_trying(owned, raw.offset)
-        if self.owned.get(raw.partition) is not owned:
-            return
+            if self.owned.get(raw.partition) is not owned:
+                return
         # from here to the last send nothing waits: a checkpoint in between would lose outputs
         outputs = await self._attempt(owned, raw, lambda: owned.partition.fold(raw, decoded))
         outputs = self._fitted(outputs)
@@ -317,8 +322,8 @@ class Delivery:
             await self._skip(owned, attempt.suspect)
 
     async def _note_trying(self, owned: Owned, offset: int) -> None:
-        attempt = msgspec.structs.replace(owned.attempt, trying=offset)
-        record = checkpoints.attempt_record(attempt, self.link.writer)
+        owned.attempt = msgspec.structs.replace(owned.attempt, trying=offset)
+        record = checkpoints.attempt_record(owned.attempt, self.link.writer)
         await self._write(owned, [record])
 
     async def _skip(self, owned: Owned, offset: int) -> None:
@@ -368,7 +373,12 @@ class Delivery:
         vouched |= {one.root.model: one.root.offset for one in cuts}
         marker = checkpoints.marker_record(offset, vouched, self.link.writer)
         sends, owned.sends = owned.sends, []
-        await self._guard(self._save(owned, offset, cuts, marker, sends))
+        try:
+            await self._guard(self._save(owned, offset, cuts, marker, sends))
+        except asyncio.CancelledError:
+            # what was cut counts as saved and is not: a next checkpoint would vouch for nothing
+            self.owned.pop(number, None)
+            raise
 
     def _due(self, owned: Owned, everything: bool) -> list[str]:
         """Models to write: those that changed, a big one only as often as its size allows.

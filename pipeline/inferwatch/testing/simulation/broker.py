@@ -79,6 +79,9 @@ class Member(Protocol):
     def assign(self, generation: int, partitions: list[int]) -> None:
         """Take over; begun, not awaited."""
 
+    def put_out(self) -> None:
+        """It was too slow to let go, and is no member any more."""
+
 
 class Broker:
     """Topics and one group. `speed` is how much faster record time runs than the loop's."""
@@ -180,7 +183,9 @@ class Broker:
             for name, task in waiting.items():
                 if not task.done():
                     task.cancel()
-                    self.members.pop(name, None)
+                    slow = self.members.pop(name, None)
+                    if slow is not None:
+                        slow.put_out()
             self.generation += 1
             self._assign()
 

@@ -143,6 +143,15 @@ class Process:
             return
         self.silent_since_s = None
         self.resumed.set()
+        await self._hear()
+
+    def put_out(self) -> None:
+        """The group went on without us."""
+        if self.exit is None:
+            self._spawn(self._hear)
+
+    async def _hear(self) -> None:
+        """The next heartbeat tells whether we are still in the group; else we join again."""
         await asyncio.sleep(self.chance.random() * 1.5)
         if self.exit is None and self.broker.members.get(self.name) is not self:
             self._spawn(self._come_back)
