@@ -9,6 +9,7 @@ from inferwatch.config.checks import PARTS, PLAIN
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.inspect import ROWS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
@@ -17,6 +18,7 @@ SECTIONS = {
     "Drift by window": set(WINDOW_METHODS),
     "Change of level, row by row": set(ROW_METHODS),
     "Anomalies of a window's figures": set(SERIES_METHODS),
+    "Samples of rows": set(ROWS),
     "Service and data": (PLAIN - LABEL_METRICS.keys()) | {f"feature.NAME.{part}" for part in PARTS},
 }
 

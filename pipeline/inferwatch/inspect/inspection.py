@@ -1,0 +1,19 @@
+"""What an inspector found, or why it found nothing."""
+
+import msgspec
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """`value` from `n` rows against `reference_n`; `unknown` says why there is none.
+
+    [`low`, `high`] is its 95 % interval where there is one; `p_value` the chance of a value at
+    least as large without a change, one-sided, for rows that do not depend on each other.
+    """
+
+    value: float | None
+    n: int
+    reference_n: int
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    unknown: str = ""
