@@ -14,6 +14,7 @@ from inferwatch.core import plan as plans
 from inferwatch.core import reference as references
 from inferwatch.core.alerts import Instance
 from inferwatch.core.columns import OTHER, Columns
+from inferwatch.core.drift.bank import Bank
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.labels import Join
 from inferwatch.core.metrics import LABEL_METRICS
@@ -85,6 +86,7 @@ class Model:
         self.join = Join(state.pending)
         self.detectors = {key: drift.load(kept) for key, kept in state.detectors.items()}
         self._references: dict[str, VersionReference] = {}
+        self.banks: dict[tuple[str, str], Bank] = {}
 
     @property
     def name(self) -> str:
@@ -122,6 +124,7 @@ class Model:
         self._forget_waiting()
         self._give_bits()
         self._references.clear()
+        self.banks.clear()
 
     def _forget_waiting(self) -> None:
         """Windows that wait for the labels of a check that is gone wait no more."""
@@ -189,6 +192,7 @@ class Model:
             learning, self.state.columns, keep_values=exact
         )
         self._references.pop(version, None)
+        self.banks.clear()
 
     def reference(self, version: str) -> VersionReference:
         """What `version` is compared with, ready for counting."""

@@ -14,6 +14,7 @@ from inferwatch.core import alerts, diagnose
 from inferwatch.core.alerts import Instance
 from inferwatch.core.columns import Block
 from inferwatch.core.drift import ROW_METHODS, Detector
+from inferwatch.core.drift.bank import BANKED, Bank
 from inferwatch.core.drift.finding import Finding
 from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
 from inferwatch.core.drift.scale import ERRORS, LATENCIES, Scale
@@ -36,9 +37,9 @@ def rows(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) 
     """
     outputs = []
     for check in model.plan.row_checks:
-        for feature, values in _streams(model, check, block):
-            outputs += _feed(
-                model, check, block.version, feature, values, block.time_ms, after_ms, at
+        for feature, found in _found(model, check, block):
+            outputs += _tell(
+                model, check, block.version, feature, found, block.time_ms, after_ms, at
             )
     return outputs
 
@@ -53,8 +54,20 @@ def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
         known = (joined.label >= 0) & (joined.predicted >= 0)
         wrong = (joined.label != joined.predicted)[known].astype(np.float64)
         times = joined.time_ms[known]
-        outputs += _feed(model, check, joined.version, "", wrong, times, after_ms[known], at)
+        found = _feed(model, check, joined.version, "", wrong)
+        outputs += _tell(model, check, joined.version, "", found, times, after_ms[known], at)
     return outputs
+
+
+def _found(model: Model, check: Check, block: Block) -> list[tuple[str, list[Finding]]]:
+    """What the check's detectors find in a block, by feature."""
+    if check.method in BANKED and check.metric.startswith("feature."):
+        names, bank = model.state.columns.numeric, _bank(model, check, block.version)
+        return [(names[column], found) for column, found in bank.update(block.numeric)]
+    return [
+        (feature, _feed(model, check, block.version, feature, values))
+        for feature, values in _streams(model, check, block)
+    ]
 
 
 def _streams(model: Model, check: Check, block: Block) -> list[tuple[str, NDArray[np.floating]]]:
@@ -72,28 +85,59 @@ def _streams(model: Model, check: Check, block: Block) -> list[tuple[str, NDArra
     ]
 
 
+def _bank(model: Model, check: Check, version: str) -> Bank:
+    """The detectors of a check on features: made anew when features or a reference appear."""
+    names, key = model.state.columns.numeric, (check.alert, version)
+    bank = model.banks.get(key)
+    if bank is None or bank.width != len(names):
+        wanted = check.metric.removeprefix("feature.")
+        found = {
+            at: _detector(model, check, version, name)
+            for at, name in enumerate(names)
+            if wanted in ("*", name)
+        }
+        bank = model.banks[key] = Bank(found, len(names))
+    return bank
+
+
 def _feed(
-    model: Model,
-    check: Check,
-    version: str,
-    feature: str,
-    values: NDArray[np.floating],
-    time_ms: NDArray[np.int64],
-    after_ms: NDArray[np.int64],
-    at: Position,
-) -> list[Output]:
+    model: Model, check: Check, version: str, feature: str, values: NDArray[np.floating]
+) -> list[Finding]:
+    detector = _detector(model, check, version, feature)
+    if detector is None:
+        return []
+    if isinstance(detector, RowAnomaly):
+        values = _picked(model, detector.columns, values)
+    return detector.update_many(values)
+
+
+def _detector(model: Model, check: Check, version: str, feature: str) -> Detector | None:
+    """The detector of one stream, made when it is first asked for; None before a reference."""
     key = alerts.key(check, version, feature, "")
     detector = model.detectors.get(key)
     if detector is None:
         detector = _make(model, check, version, feature)
-        if detector is None:
-            return []
-        model.detectors[key] = detector
-    if isinstance(detector, RowAnomaly):
-        values = _picked(model, detector.columns, values)
+        if detector is not None:
+            model.detectors[key] = detector
+    return detector
+
+
+def _tell(
+    model: Model,
+    check: Check,
+    version: str,
+    feature: str,
+    found: list[Finding],
+    time_ms: NDArray[np.int64],
+    after_ms: NDArray[np.int64],
+    at: Position,
+) -> list[Output]:
+    """What detections of one stream say: the one before ends, and each fires."""
+    if not found:
+        return []
     instance = instance_of(model, check, version, feature, "")
     outputs: list[Output] = []
-    for finding in detector.update_many(values):
+    for finding in found:
         row = finding.row
         outputs += _end(model, check, instance, int(after_ms[row]))
         outputs += _fire(model, check, instance, finding, int(time_ms[row]), int(after_ms[row]), at)

@@ -122,6 +122,26 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     return changed
 
 
+@jit
+def update_columns(
+    block: NDArray[np.floating],
+    columns: NDArray[np.int64],
+    params: Floats,
+    states: Floats,
+    found: NDArray[np.int64],
+) -> int:
+    """`update` of G detectors, detector g with row `columns[g]` of `block`: how many changed.
+
+    `params` float64[G, 10] and `states` float64[G, SIZE] have a row each; `found[g]` becomes the
+    index of the first change, -1 where there is none.
+    """
+    changed = 0
+    for place in range(len(columns)):
+        found[place] = update(block[columns[place]], 0, params[place], states[place])
+        changed += found[place] >= 0
+    return changed
+
+
 def levels(state: Floats) -> tuple[float, float]:
     """Means of the standardised values before and after the turning point of the larger sum."""
     n, total = state[RISE_N], state[RISE_TOTAL]

@@ -41,11 +41,12 @@ class Adwin:
     """
 
     PARAMS = {"delta": 0.002, "block": 1.0}
+    update_columns = staticmethod(kernel.update_columns)
 
     def __init__(self, low: float, high: float, delta: float, block: float = 1.0) -> None:
         self.low, self.high, self.delta, self.block = low, high, delta, block
-        self._params = kernel.params(delta, low=low, range_=high - low, block=int(block))
-        self._window = kernel.empty()
+        self.params = kernel.params(delta, low=low, range_=high - low, block=int(block))
+        self.state = kernel.empty()
 
     @classmethod
     def make(cls, scale: Scale, params: Mapping[str, float]) -> "Adwin":
@@ -54,18 +55,27 @@ class Adwin:
 
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change."""
-        spread = self.high - self.low
-        if spread <= 0:
+        if self.blind():
             return []
-        values, found, row = np.ascontiguousarray(values), [], -1
-        while (row := kernel.update(values, row + 1, self._params, self._window)) >= 0:
-            before, after = self._window[[kernel.BEFORE, kernel.AFTER]].tolist()
+        values = np.ascontiguousarray(values)
+        return self.findings(values, kernel.update(values, 0, self.params, self.state))
+
+    def blind(self) -> bool:
+        """Whether the reference has no range, so that nothing can be told."""
+        return self.high <= self.low
+
+    def findings(self, values: NDArray[np.floating], row: int) -> list[Finding]:
+        """What was just found at `row` of `values`, -1 for nothing, and in the rows after it."""
+        spread, found = self.high - self.low, []
+        while row >= 0:
+            before, after = self.state[[kernel.BEFORE, kernel.AFTER]].tolist()
             found.append(Finding(row, self.low + before * spread, self.low + after * spread))
+            row = kernel.update(values, row + 1, self.params, self.state)
         return found
 
     def dump(self) -> AdwinState:
         """The whole state, free of pickle."""
-        window = kernel.dump(self._window)
+        window = kernel.dump(self.state)
         state = AdwinState(self.low, self.high, self.delta, self.block, window)
         state.checksum = checksum(state)
         return state
@@ -78,5 +88,5 @@ class Adwin:
         """
         check(state)
         detector = cls(state.low, state.high, state.delta, state.block)
-        detector._window = kernel.load(state.window)
+        detector.state = kernel.load(state.window)
         return detector

@@ -47,10 +47,11 @@ class PageHinkley:
     """
 
     PARAMS = {"delta": 0.2, "threshold": 40.0, "block": 1.0}
+    update_columns = staticmethod(kernel.update_columns)
 
     def __init__(self, scale: Scale, delta: float, threshold: float, block: float = 1.0) -> None:
         self.scale, self.delta, self.threshold, self.block = scale, delta, threshold, block
-        self._params = kernel.params(
+        self.params = kernel.params(
             delta,
             threshold,
             rows_min=ROWS_MIN,
@@ -60,7 +61,7 @@ class PageHinkley:
             scale=scale.sd,
             block=int(block),
         )
-        self._sums = kernel.empty()
+        self.state = kernel.empty()
 
     @classmethod
     def make(cls, scale: Scale, params: Mapping[str, float]) -> "PageHinkley":
@@ -69,18 +70,27 @@ class PageHinkley:
 
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change, after which all starts anew."""
-        mean, sd = self.scale.mean, self.scale.sd
-        if sd <= 0:
+        if self.blind():
             return []
-        values, found, row = np.ascontiguousarray(values), [], -1
-        while (row := kernel.update(values, row + 1, self._params, self._sums)) >= 0:
-            before, after = kernel.levels(self._sums)
+        values = np.ascontiguousarray(values)
+        return self.findings(values, kernel.update(values, 0, self.params, self.state))
+
+    def blind(self) -> bool:
+        """Whether the reference has no spread, so that nothing can be told."""
+        return self.scale.sd <= 0
+
+    def findings(self, values: NDArray[np.floating], row: int) -> list[Finding]:
+        """What was just found at `row` of `values`, -1 for nothing, and in the rows after it."""
+        mean, sd, found = self.scale.mean, self.scale.sd, []
+        while row >= 0:
+            before, after = kernel.levels(self.state)
             found.append(Finding(row, mean + before * sd, mean + after * sd))
+            row = kernel.update(values, row + 1, self.params, self.state)
         return found
 
     def dump(self) -> PageHinkleyState:
         """The whole state, free of pickle."""
-        scale, sums = self.scale, self._sums.astype("<f8").tobytes()
+        scale, sums = self.scale, self.state.astype("<f8").tobytes()
         state = PageHinkleyState(
             *(scale.low, scale.high, scale.mean, scale.sd),
             *(self.delta, self.threshold, sums, self.block),
@@ -97,5 +107,5 @@ class PageHinkley:
         check(state)
         scale = Scale(state.low, state.high, state.mean, state.sd)
         detector = cls(scale, state.delta, state.threshold, state.block)
-        detector._sums = kernel.load(state.sums)
+        detector.state = kernel.load(state.sums)
         return detector
