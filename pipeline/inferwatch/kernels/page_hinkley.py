@@ -132,7 +132,7 @@ def update_columns(
 ) -> int:
     """`update` of G detectors, detector g with row `columns[g]` of `block`: how many changed.
 
-    `params` float64[G, 10] and `states` float64[G, SIZE] have a row each; `found[g]` becomes the
+    `params` float64[G, 11] and `states` float64[G, SIZE] have a row each; `found[g]` becomes the
     index of the first change, -1 where there is none.
     """
     changed = 0

@@ -55,4 +55,10 @@ def _warm(block: NDArray[np.floating]) -> None:
     window, sums = adwin.empty(), page_hinkley.empty()
     adwin.update(block[0], 0, adwin.params(0.1), window)
     page_hinkley.update(block[0], 0, page_hinkley.params(1.0, 1.0), sums)
+    found = np.zeros(1, np.int64)
+    for kernel, params, state in (
+        (adwin, adwin.params(0.1), window),
+        (page_hinkley, page_hinkley.params(1.0, 1.0), sums),
+    ):
+        kernel.update_columns(block, columns, params[np.newaxis], state[np.newaxis], found)
     levels.follow(np.zeros(1), 0, 1, levels.empty())
