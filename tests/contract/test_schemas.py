@@ -468,7 +468,7 @@ MISTAKES = [
     CHECK % "fail: {drop: 5%}, when: {labels: 0}",
     CHECK % "fail: {drop: 5%}, labels: [a]",
     CHECK % "method: adwin, params: {delta: 0}",
-    CHECK % "method: adwin, params: {alpha: 1}",
+    CHECK % "method: adwin, params: {dleta: 1}",
     CHECK.replace("accuracy", "acuracy") % "fail: {drop: 5%}",
 ]
 
