@@ -4,7 +4,7 @@ import argparse
 
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.ingest import bridge
-from inferwatch.runtime import health
+from inferwatch.runtime import health, heap
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run one bridge until SIGTERM."""
     there = connection(arguments)
+    heap.keep()
 
     def serve(status: bridge.Status) -> None:
         if arguments.http_listen:

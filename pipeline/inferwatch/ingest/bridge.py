@@ -5,6 +5,7 @@ nothing. What is read again after it goes out in other batches, whose rows the f
 source offsets. Memory is bounded by what may be open, on its way and fetched ahead, about 100 MB.
 """
 
+import gc
 import signal
 import sys
 import time
@@ -19,18 +20,15 @@ from inferwatch.connection import REFUSALS, Connection
 from inferwatch.core.output import FORWARDED
 from inferwatch.errors import (
     ConfigError,
-    DataError,
     DeniedError,
     Exit,
     TransientError,
     UsageError,
 )
-from inferwatch.ingest import columns
-from inferwatch.ingest.groups import AGE_MAX_S, Group, Source
+from inferwatch.ingest import plain
+from inferwatch.ingest.groups import AGE_MAX_S, Batch, Group, Source
 from inferwatch.ingest.sender import Sender
-from inferwatch.records.decode import event as read
 from inferwatch.records.raw import MSGPACK, headers
-from inferwatch.records.single import LabelEvent
 from inferwatch.telemetry.metrics import BridgeMetrics
 
 READ_ROWS = 500
@@ -45,6 +43,7 @@ STALLED_S = 60.0
 LIMITS = {
     "session.timeout.ms": 10_000,
     "queued.max.messages.kbytes": 16_384,
+    "fetch.queue.backoff.ms": 20,  # behind a full queue; by default a second of reading nothing
     "log_level": 2,
 }
 PROMISES = {
@@ -112,6 +111,7 @@ class Bridge:
             on_lost=self._lost,
         )
         commit_s = time.monotonic()
+        gc.freeze()  # the collector need not walk all modules for every few thousand rows
         while not self._stopped:
             self._step()
             now_s = time.monotonic()
@@ -145,20 +145,17 @@ class Bridge:
         if offset < source.position:
             self.status.repeated += 1
             return
-        value, described = message.value(), message.headers()
-        try:
-            found = read({name: data or b"" for name, data in described or ()}, value)
-        except DataError:
-            found = None  # the fold says why, in the dead letter that it makes of the record
-        if found is None or not columns.fits(found[0]):
+        body, described = message.value(), message.headers()
+        event = plain.read(described, body)
+        found = (event, body) if event is not None else plain.carefully(described, body)
+        if found is None:
             self._forward(source, message)
         else:
-            event, time_ms = found
-            group, closed = source.group(event, len(value), now_s)
+            group, closed = source.group(*found, now_s)
             if closed is not None:
                 self._send(source, closed)
-            group.add(event, time_ms, offset, len(value))
-            self._open_bytes += len(value)
+            group.add(*found, message)
+            self._open_bytes += len(found[1])
         source.position = offset + 1
 
     def _forward(self, source: Source, message: Any) -> None:
@@ -172,20 +169,22 @@ class Bridge:
             self.status.lose(place)
 
     def _send(self, source: Source, group: Group) -> None:
-        first = group.events[0]
-        word = "label" if isinstance(first, LabelEvent) else "inference"
+        word = "label" if isinstance(group.events[0], plain.Label) else "inference"
+        key = group.events[0].model.encode()
         made = datetime.now(UTC).isoformat()
-        for body, offset in group.bodies(source.emitter):
-            id_ = f"{source.emitter}-{offset}"
+        self._open_bytes -= group.size_bytes
+        for found in group.batches(source.emitter):
+            if not isinstance(found, Batch):
+                self._forward(source, found)
+                continue
+            id_ = f"{source.emitter}-{found.first}"
             described = headers(
                 word, id=id_, source=source.emitter, time=made, content_type=MSGPACK
             )
-            key = first.model.encode()
-            if not self._sender.send(source, offset, key, body, list(described.items())):
-                raise AssertionError(f"a batch of {len(body)} bytes")
+            if not self._sender.send(source, found.first, key, found.body, list(described.items())):
+                raise AssertionError(f"a batch of {len(found.body)} bytes")
             self.status.batches += 1
-        self.status.rows += len(group.events)
-        self._open_bytes -= group.size_bytes
+            self.status.rows += found.rows
 
     def _close(self, before_s: float) -> None:
         for source in self._sources.values():

@@ -4,9 +4,14 @@ What the fold reads from the batch is what it would read from the events one by 
 a row lacks is missing in that row, and so is one whose value is of the column's other kind.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
+import numpy as np
+from msgspec import UNSET, UnsetType
+
+from inferwatch.ingest.plain import Column, Table, is_known
 from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.columns import (
     Categories,
@@ -17,103 +22,70 @@ from inferwatch.records.columns import (
     pack_categories,
     pack_texts,
 )
-from inferwatch.records.single import InferenceEvent, LabelEvent, is_number
 
 NAN = float("nan")
-FLOAT32_MAX = 3.4028234e38
-NUMERIC = frozenset({int, float})
+NUMERIC = {int, float}
+NOTHING = {type(None), UnsetType}
 
 
-def fits(event: InferenceEvent | LabelEvent) -> bool:
-    """Whether a batch can hold the event: its latency is float32 there."""
-    latency_ms = event.latency_ms if isinstance(event, InferenceEvent) else None
-    return latency_ms is None or abs(latency_ms) <= FLOAT32_MAX
+def packed(table: Table, offsets: Sequence[int], emitter: str) -> InferenceBatch | LabelBatch:
+    """The table as a batch; `offsets` of its rows in the source ascend strictly.
 
-
-def inference(
-    events: Sequence[InferenceEvent], times_ms: Sequence[int], offsets: Sequence[int], emitter: str
-) -> InferenceBatch:
-    """n answers of one model version, n ≥ 1, as a batch.
-
-    `times_ms` since 1970 and `offsets`, which ascend strictly, are n too. Cost: linear in rows
-    times columns, some 2 µs a row of 20 features.
+    Cost: linear in rows times columns, some 2 µs a row of 20 features.
     """
-    first = events[0]
-    numeric, categories = _features([event.features for event in events])
-    instances = {event.instance for event in events}
-    latencies = [event.latency_ms for event in events]
-    errors = [event.error for event in events]
-    entities = [event.entity_id or "" for event in events]
+    fields = table.fields
+    common: dict[str, Any] = {
+        "model": fields["model"].values[0],
+        "emitter": emitter,
+        "seq": offsets[0],
+        "rows": table.n,
+        "time_ms": pack("q", table.times_ms),
+        "ids": pack_texts(fields["prediction_id"].values),
+        "source_offsets": pack("q", offsets),
+    }
+    version = fields["version"].values[0]
+    if table.is_label:
+        label = _answers(fields["label"])
+        assert label is not None
+        return LabelBatch(version=None if version is UNSET else version, label=label, **common)
+    numeric, categories = _features(table.of("features"), table.n)
+    instance, *others = {one or "" for one in fields["instance"].values}
+    entities = [one or "" for one in fields["entity_id"].values]
     return InferenceBatch(
-        model=first.model,
-        version=first.version,
-        emitter=emitter,
-        seq=offsets[0],
-        rows=len(events),
-        time_ms=pack("q", times_ms),
-        ids=pack_texts([event.prediction_id for event in events]),
-        numeric=Float32Block(list(numeric), b"".join(numeric.values())) if numeric else None,
+        version=version,
+        numeric=numeric,
         categories=categories,
-        prediction=_answers([event.prediction for event in events]),
-        scores=_scores(events),
-        latency_ms=pack("f", _numbers(latencies)) if _any(latencies) else None,
-        error=pack_categories(errors) if _any(errors) else None,
-        segments=_segments([event.segments for event in events]),
+        prediction=_answers(fields["prediction"]),
+        scores=_scores(table),
+        latency_ms=_latency(fields["latency_ms"]),
+        error=_words(fields["error"]),
+        segments={name: _coded(one.values) for name, one in table.of("segments").items()},
         entity=pack_texts(entities) if any(entities) else None,
-        instance=first.instance if len(instances) == 1 else "",
-        source_offsets=pack("q", offsets),
+        instance="" if others else instance,
+        **common,
     )
 
 
-def labels(
-    events: Sequence[LabelEvent], times_ms: Sequence[int], offsets: Sequence[int], emitter: str
-) -> LabelBatch:
-    """n truths of one model, n ≥ 1, and of one version or of all, as a batch. As `inference`."""
-    first, label = events[0], _answers([event.label for event in events])
-    assert label is not None
-    return LabelBatch(
-        model=first.model,
-        version=first.version,
-        emitter=emitter,
-        seq=offsets[0],
-        rows=len(events),
-        time_ms=pack("q", times_ms),
-        ids=pack_texts([event.prediction_id for event in events]),
-        label=label,
-        source_offsets=pack("q", offsets),
-    )
-
-
-def _features(rows: list[dict[str, Any]]) -> tuple[dict[str, bytes], dict[str, Categories]]:
-    numeric: dict[str, bytes] = {}
+def _features(
+    found: Mapping[str, Column], n: int
+) -> tuple[Float32Block | None, dict[str, Categories]]:
+    numeric: dict[str, Sequence[float]] = {}
     categories: dict[str, Categories] = {}
-    for name in _names(rows):
-        column: list[Any] = [row.get(name) for row in rows]
-        kinds = set(map(type, column)) - {type(None)}
-        if kinds <= NUMERIC:
-            if kinds:
-                numeric[name] = pack("f", _numbers(column))
-            continue
+    for name, (values, kinds) in found.items():
         if kinds & NUMERIC:
-            numeric[name] = pack("f", [one if is_number(one) else NAN for one in column])
-        categories[name] = pack_categories(map(_word, column))
-    return numeric, categories
+            numeric[name] = values if kinds <= NUMERIC else [_number(one) for one in values]
+        if not kinds <= NUMERIC | NOTHING:
+            categories[name] = pack_categories(map(_word, values))
+    if not numeric:
+        return None, categories
+    flat = np.fromiter(chain.from_iterable(numeric.values()), np.float64, len(numeric) * n)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and counted as such
+        return Float32Block(list(numeric), flat.astype("<f4").tobytes()), categories
 
 
-def _names(rows: Iterable[dict[str, Any]]) -> dict[str, None]:
-    """The keys of all rows, in order of first appearance."""
-    found: dict[str, Any] = {}
-    for row in rows:
-        found.update(row)
-    return dict.fromkeys(found)
-
-
-def _any(column: Iterable[object]) -> bool:
-    return any(value is not None for value in column)
-
-
-def _numbers(column: list[Any]) -> list[float]:
-    return [NAN if value is None else value for value in column] if None in column else column
+def _number(value: Any) -> float:
+    """A feature that is a number; missing where it is none."""
+    return value if type(value) in NUMERIC else NAN
 
 
 def _word(value: object) -> str | None:
@@ -123,34 +95,54 @@ def _word(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _answers(column: list[Any]) -> Numbers | Categories | None:
+def _numbers(found: Column) -> Sequence[float]:
+    """With NaN where there is none."""
+    if not found.kinds & NOTHING:
+        return found.values
+    return [one if is_known(one) else NAN for one in found.values]
+
+
+def _coded(values: Iterable[Any]) -> Categories:
+    return pack_categories(None if one is UNSET else one for one in values)
+
+
+def _words(found: Column) -> Categories | None:
+    return None if found.kinds <= NOTHING else _coded(found.values)
+
+
+def _latency(found: Column) -> bytes | None:
+    return None if found.kinds <= NOTHING else pack("f", _numbers(found))
+
+
+def _answers(found: Column) -> Numbers | Categories | None:
     """Numbers where all are, else words; a number among words is the word of its class."""
-    kinds = set(map(type, column)) - {type(None)}
+    kinds = found.kinds - NOTHING
     if not kinds:
         return None
     if str not in kinds:
-        return Numbers(pack("d", _numbers(column)))
+        return Numbers(pack("d", _numbers(found)))
     if len(kinds) == 1:
-        return pack_categories(column)
-    return pack_categories(
-        [value if value is None or isinstance(value, str) else _class(value) for value in column]
-    )
+        return _coded(found.values)
+    return _coded(map(_class, found.values))
 
 
-def _class(value: float) -> str:
+def _class(value: Any) -> Any:
+    """A number as the word of its class; what is none as it is."""
+    if not isinstance(value, int | float):
+        return value
     number = float(value)
     return str(int(number)) if number.is_integer() else str(number)
 
 
-def _scores(events: Sequence[InferenceEvent]) -> Float64Block | None:
-    rows: list[dict[str, float]] = [
-        event.scores or ({} if event.proba is None else {"score": event.proba}) for event in events
-    ]
-    columns = {name: [row.get(name, NAN) for row in rows] for name in _names(rows)}
-    if not columns:
+def _scores(table: Table) -> Float64Block | None:
+    """`proba` is the score of a row that names no scores."""
+    scores = {name: _numbers(one) for name, one in table.of("scores").items()}
+    proba = table.fields["proba"]
+    if not proba.kinds <= NOTHING:
+        alone = [not one for one in table.fields["scores"].values]
+        if any(one and is_known(value) for one, value in zip(alone, proba.values, strict=True)):
+            choice = zip(alone, _numbers(proba), scores.get("score", repeat(NAN)), strict=False)
+            scores["score"] = [other if one else score for one, other, score in choice]
+    if not scores:
         return None
-    return Float64Block(list(columns), b"".join(pack("d", one) for one in columns.values()))
-
-
-def _segments(rows: list[dict[str, str | None]]) -> dict[str, Categories]:
-    return {name: pack_categories([row.get(name) for row in rows]) for name in _names(rows)}
+    return Float64Block(list(scores), b"".join(pack("d", one) for one in scores.values()))

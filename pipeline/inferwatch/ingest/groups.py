@@ -2,74 +2,94 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from inferwatch.ingest import columns
+from msgspec import UNSET
+
+from inferwatch.ingest import columns, plain
+from inferwatch.ingest.plain import Event, Table, TooWide
 from inferwatch.records import batch
-from inferwatch.records.single import InferenceEvent, LabelEvent
 
 ROWS_MAX = 500
 AGE_MAX_S = 0.8  # and the loop that looks takes a moment: a row leaves within a second
 BODY_MAX_BYTES = 192 * 1024
 READ_MAX_BYTES = 4 << 20  # of JSON in one group
 COLUMNS_MAX = 2_000  # a batch may have 5,000, and a feature can be two
-Event = InferenceEvent | LabelEvent
 Key = tuple[type[Event], str, str | None]
-Body = tuple[bytes, int]  # of a batch, and the first source offset in it
+
+
+class Batch(NamedTuple):
+    """A batch's bytes, the first source offset in it and how many rows it has."""
+
+    body: bytes
+    first: int
+    rows: int
 
 
 @dataclass
 class Group:
-    """Rows of one model, version and kind that wait to be a batch; offsets ascend."""
+    """Rows of one model, version and kind that wait to be a batch: events, the bodies that say
+    them, and the messages they came in, in the source's order.
+    """
 
     opened_s: float
     events: list[Event] = field(default_factory=list)
-    times_ms: list[int] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    messages: list[Any] = field(default_factory=list)
     size_bytes: int = 0
-    names: set[tuple[str, str] | str] = field(default_factory=set)
 
-    def add(self, event: Event, time_ms: int, offset: int, size_bytes: int) -> None:
+    def add(self, event: Event, body: bytes, message: Any) -> None:
         """One row more."""
         self.events.append(event)
-        self.times_ms.append(time_ms)
-        self.offsets.append(offset)
-        self.size_bytes += size_bytes
-        if isinstance(event, InferenceEvent):
-            self.names.update(event.features)
-            self.names.update(("segment", name) for name in event.segments)
-            self.names.update(("score", name) for name in event.scores)
+        self.bodies.append(body)
+        self.messages.append(message)
+        self.size_bytes += len(body)
 
-    def takes(self, event: Event, size_bytes: int) -> bool:
-        """Whether there is room for the event."""
-        width = 0
-        if isinstance(event, InferenceEvent):
-            width = len(event.features) + len(event.segments) + len(event.scores)
-            if len(self.names) + width > COLUMNS_MAX:
-                width = len(event.features.keys() - self.names) + width - len(event.features)
-        return (
-            len(self.events) < ROWS_MAX
-            and self.size_bytes + size_bytes <= READ_MAX_BYTES
-            and len(self.names) + width <= COLUMNS_MAX
-        )
+    def takes(self, body: bytes) -> bool:
+        """Whether there is room for an event."""
+        return len(self.events) < ROWS_MAX and self.size_bytes + len(body) <= READ_MAX_BYTES
 
-    def bodies(self, emitter: str) -> Iterator[Body]:
-        """The rows as batches, in order: one, or several where that would be too large."""
-        yield from self._bodies(emitter, 0, len(self.events))
+    def batches(self, emitter: str) -> Iterator[Batch | Any]:
+        """The rows as batches, in order: one, or several where that would be too large; and among
+        them the messages that hold no event.
+        """
+        yield from self._batches(emitter, checked=False)
 
-    def _bodies(self, emitter: str, start: int, end: int) -> Iterator[Body]:
-        span = slice(start, end)
-        events = self.events[span]
-        places = self.times_ms[span], self.offsets[span], emitter
-        rows = [event for event in events if isinstance(event, InferenceEvent)]
-        truths = [event for event in events if isinstance(event, LabelEvent)]
-        made = columns.inference(rows, *places) if rows else columns.labels(truths, *places)
-        body = batch.encode(made)
-        if len(body) <= BODY_MAX_BYTES or end - start == 1:
-            yield body, self.offsets[start]
+    def _batches(self, emitter: str, checked: bool) -> Iterator[Batch | Any]:
+        try:
+            table = Table(self.events, COLUMNS_MAX)
+        except TooWide:
+            yield from self._halves(emitter, checked)
             return
-        middle = (start + end) // 2
-        yield from self._bodies(emitter, start, middle)
-        yield from self._bodies(emitter, middle, end)
+        except plain.UNREADABLE:
+            table = None
+        if table is None or not (checked or table.holds(self.bodies)):
+            yield from self._carefully(emitter)
+            return
+        offsets = [message.offset() for message in self.messages]
+        body = batch.encode(columns.packed(table, offsets, emitter))
+        if len(body) <= BODY_MAX_BYTES or len(offsets) == 1:
+            yield Batch(body, offsets[0], len(offsets))
+        else:
+            yield from self._halves(emitter, checked)
+
+    def _halves(self, emitter: str, checked: bool) -> Iterator[Batch | Any]:
+        middle = len(self.events) // 2
+        for part in (slice(middle), slice(middle, None)):
+            half = Group(0.0, self.events[part], self.bodies[part], self.messages[part])
+            yield from half._batches(emitter, checked)
+
+    def _carefully(self, emitter: str) -> Iterator[Batch | Any]:
+        """Each event by itself is valid or is none."""
+        rest = Group(0.0)
+        for message in self.messages:
+            found = plain.carefully(message.headers(), message.value())
+            if found is None:
+                yield message
+            else:
+                rest.add(*found, message)
+        if rest.events:
+            yield from rest._batches(emitter, checked=True)
 
 
 class Source:
@@ -86,11 +106,12 @@ class Source:
         self._sent: dict[int, int] = {}
         self._tokens = 0
 
-    def group(self, event: Event, size_bytes: int, now_s: float) -> tuple[Group, Group | None]:
+    def group(self, event: Event, body: bytes, now_s: float) -> tuple[Group, Group | None]:
         """Where the event belongs, and the group that had no room for it."""
-        key = (type(event), event.model, event.version)
+        version = None if event.version is UNSET else event.version
+        key = (type(event), event.model, version)
         found = self.groups.get(key)
-        if found is not None and found.takes(event, size_bytes):
+        if found is not None and found.takes(body):
             return found, None
         self.groups.pop(key, None)
         self.groups[key] = Group(now_s)
@@ -118,5 +139,5 @@ class Source:
 
     def settled(self) -> int:
         """The offset to commit: everything below it is with the brokers. -1 before any record."""
-        waiting = [group.offsets[0] for group in self.groups.values()]
+        waiting = [group.messages[0].offset() for group in self.groups.values()]
         return min([self.position, *waiting, *self._sent.values()])

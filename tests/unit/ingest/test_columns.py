@@ -3,15 +3,14 @@
 import json
 import math
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from inferwatch.errors import DataError
-from inferwatch.ingest import columns
+from inferwatch.ingest import plain
 from inferwatch.ingest.groups import BODY_MAX_BYTES, COLUMNS_MAX, ROWS_MAX, Group, Source
 from inferwatch.records.decode import decode
-from inferwatch.records.decode import event as read
 from inferwatch.records.raw import MSGPACK, RawRecord, headers
 from inferwatch.records.rows import Rows, Words
 from inferwatch.testing.builders import TIME_MS
@@ -65,26 +64,48 @@ def alone(said):
     return found.record
 
 
-def packed(events, first=40):
-    """What the fold reads of the batches that the events become, three offsets apart."""
-    source = Source("orders", 3)
-    found = []
-    groups = []
-    for number, said in enumerate(events):
-        body = json.dumps(said).encode()
-        event, time_ms = read({}, body)
-        group, full = source.group(event, len(body), 0.0)
+class Message(NamedTuple):
+    """What a client hands over."""
+
+    at: int
+    body: bytes
+
+    def offset(self):
+        """Of the source."""
+        return self.at
+
+    def value(self):
+        """As it came."""
+        return self.body
+
+    def headers(self):
+        """None."""
+
+
+def moved(bodies):
+    """What the fold reads of the batches that bodies three offsets apart become."""
+    source, groups, found = Source("orders", 3), [], []
+    for number, body in enumerate(bodies):
+        event = plain.read(None, body)
+        read = (event, body) if event is not None else plain.carefully(None, body)
+        group, full = source.group(*read, 0.0)
         groups += [full] if full else []
-        group.add(event, time_ms, first + 3 * number, len(body))
+        group.add(*read, Message(40 + 3 * number, body))
     for group in [*groups, *source.due(0.0)]:
-        for body, _ in group.bodies(source.emitter):
-            assert len(body) <= BODY_MAX_BYTES
-            word = "inference" if "version" in events[0] else "label"
-            described = headers(word, id="", source="", time="", content_type=MSGPACK)
-            decoded = decode(RawRecord("", 0, 0, TIME_MS, MODEL.encode(), body, described))
-            assert not decoded.rejects
+        word = "label" if isinstance(group.events[0], plain.Label) else "inference"
+        described = headers(word, id="", source="", time="", content_type=MSGPACK)
+        for made in group.batches(source.emitter):
+            assert len(made.body) <= BODY_MAX_BYTES
+            raw = RawRecord("", 0, 0, TIME_MS, MODEL.encode(), made.body, described)
+            decoded = decode(raw)
+            assert not decoded.rejects and decoded.record.n == made.rows
             found.append(decoded.record)
     return found
+
+
+def packed(events):
+    """The events, moved."""
+    return moved([json.dumps(said).encode() for said in events])
 
 
 def number_of(column, at):
@@ -167,48 +188,14 @@ def test_wide_rows_become_smaller_batches():
     assert sum(rows.n for rows in packed(long)) == 60
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"timestamp": 5},
-        {"timestamp": "yesterday"},
-        {"model": "no name!"},
-        {"version": ""},
-        {"prediction": [1]},
-        {"latency_ms": 1e300},
-    ],
-)
-def test_what_a_batch_cannot_hold_is_left_to_the_fold(change):
-    """It is sent on as it came, so that its reason is the fold's."""
-    body = json.dumps(inference_event(Random(3), 0) | change).encode()
-    try:
-        found = read({}, body)
-    except DataError:
-        return
-    assert found is None or not columns.fits(found[0])
-
-
-@pytest.mark.parametrize(
-    ("described", "body"),
-    [
-        ({"content-type": b"application/msgpack"}, b"\x80"),
-        ({"ce_type": b"io.inferwatch.deploy.v1"}, b"{}"),
-        ({"ce_type": b"io.inferwatch.tick.v1"}, b"{}"),
-        ({}, None),
-    ],
-)
-def test_other_records_are_no_events(described, body):
-    """Batches, deploys, ticks and tombstones are nothing to pack."""
-    assert read(described, body) is None
-
-
 def test_an_offset_is_settled_when_all_below_it_is_acknowledged():
     """Open groups and records on their way hold the commit back, in any order of answers."""
     source = Source("orders", 0)
-    event, time_ms = read({}, json.dumps(label_event(Random(4), 0)).encode())
+    body = json.dumps(label_event(Random(4), 0)).encode()
+    event = plain.read(None, body)
     assert source.settled() == -1
-    group, _ = source.group(event, 10, 1.0)
-    group.add(event, time_ms, 5, 10)
+    group, _ = source.group(event, body, 1.0)
+    group.add(event, body, Message(5, body))
     source.position = 9
     assert source.settled() == 5
     assert list(source.due(0.5)) == []
