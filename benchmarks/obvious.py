@@ -107,7 +107,13 @@ def main() -> int:
     given = parser.parse_args()
     apps.configure_logging()
     connection = Connection(given.bootstrap_server)
-    app = apps.make(f"{given.topic}-obvious", connection, embedded=True, session_timeout_s=3.0)
+    app = apps.make(
+        f"{given.topic}-obvious",
+        connection,
+        component="worker",
+        embedded=True,
+        session_timeout_s=3.0,
+    )
     topic = app.topic(
         given.topic,
         value_type=bytes,

@@ -1,4 +1,4 @@
-"""The two processes of the throughput benchmark: the worker, and the obvious way beside it."""
+"""Processes of the benchmarks: the worker, the bridge to it, and the obvious way beside them."""
 
 import json
 import sys
@@ -80,6 +80,12 @@ class Worker:
                 if record["window"]["name"] == "minute" and not record.get("segment"):
                     found[record["id"]] = record["rows"], record["features"][FIRST]["mean"]
         return _together(list(found.values()))
+
+
+def bridge(connection: Connection, topic: str, folder: Path) -> Child:
+    """`inferwatch ingest` from `topic`."""
+    options = ["ingest", "--from", topic, *connection.arguments()]
+    return Child("bridge", "inferwatch.cli.main", options, folder, environment=report.QUIET)
 
 
 class Obvious:

@@ -67,7 +67,7 @@ class Lane:
 
     def feed(self, form: str, n: int) -> float:
         """Send `n` rows a model and wait until they are done; rows per CPU-second."""
-        records = self._records(form, n)
+        records = self.records(form, n)
         before_s = self._cpu_s()
         self._send(records)
         self.side.wait(self.sent())
@@ -77,11 +77,11 @@ class Lane:
         """Rows of two hours later, not counted: every window before them is over."""
         self.event_ms += LATER_MS
         counted = list(self.values)
-        self._send(self._records(BATCHES, rows.BATCH_ROWS))
+        self._send(self.records(BATCHES, rows.BATCH_ROWS))
         self.side.wait(self.sent())
         self.values = counted
 
-    def _records(self, form: str, n: int) -> list[tuple[str, rows.Record]]:
+    def records(self, form: str, n: int) -> list[tuple[str, rows.Record]]:
         """The next rows of every model.
 
         Event time begins a day ago and goes on twice as fast as the clock, because the worker's
@@ -130,19 +130,19 @@ class Lane:
 
 def measure(sizes: Sizes, folder: Path) -> dict[str, list[float]]:
     """Rows per CPU-second of every round, by form; the forms take turns."""
-    models = _models(sizes.models)
+    names = models(sizes.models)
     rates: dict[str, list[float]] = {form: [] for form in FORMS}
     with ExitStack() as stack:
-        broker = embedded.start(_topics(sizes.models))
+        broker = embedded.start(topics(sizes.models))
         stack.callback(broker.stop)
-        producer = Producer(_settings(broker.bootstrap_servers))
+        producer = Producer(settings(broker.bootstrap_servers))
         worker = sides.Worker(
             Connection(broker.bootstrap_servers, prefix="worker."), folder, sizes.checkpoint_every_s
         )
         obvious = sides.Obvious(Connection(broker.bootstrap_servers, prefix="obvious."), folder)
         for side in (worker, obvious):
             stack.enter_context(side.child)
-        ours, other = (Lane(side, producer, models) for side in (worker, obvious))
+        ours, other = (Lane(side, producer, names) for side in (worker, obvious))
         ours.feed(BATCHES, sizes.warm_batches * rows.BATCH_ROWS)
         ours.event_ms += LATER_MS  # panes opened before there was a reference count no bins
         other.feed(OBVIOUS, sizes.obvious)
@@ -160,14 +160,14 @@ def measure(sizes: Sizes, folder: Path) -> dict[str, list[float]]:
     return rates
 
 
-def _models(partitions: int) -> list[str]:
+def models(partitions: int) -> list[str]:
     """One model for each partition."""
     names = [f"bench/model-{number:02d}" for number in range(100)]
     found = {partition_of(name, partitions): name for name in names}
     return [found[partition] for partition in range(partitions)]
 
 
-def _topics(partitions: int) -> dict[str, int]:
+def topics(partitions: int) -> dict[str, int]:
     spread = ("events.v1", "windows.v1", "state.v1")
     return {
         f"{side}.{name}": partitions if name in spread else 1
@@ -176,7 +176,7 @@ def _topics(partitions: int) -> dict[str, int]:
     }
 
 
-def _settings(servers: str) -> dict[str, object]:
+def settings(servers: str) -> dict[str, object]:
     """The SDK's, with room for a whole turn."""
     room = {"queue.buffering.max.messages": 100_000, "queue.buffering.max.kbytes": 65_536}
     return {**SETTINGS, **room, "bootstrap.servers": servers}

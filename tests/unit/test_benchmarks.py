@@ -103,6 +103,27 @@ def test_throughput_runs_and_counts_every_row(bench, tmp_path, monkeypatch):
     assert len(shown) == 4 and len(set(shown)) == 4
 
 
+@pytest.mark.processes
+def test_the_bridge_and_the_worker_behind_it_count_every_row(bench, tmp_path, monkeypatch):
+    """Bridge, worker and peer on a tiny load: rows and mean are numpy's (or the run would end), and
+    every process has a cost for every round.
+    """
+    bridge = bench("bridge")
+    monkeypatch.setattr(bench("sides"), "POLL_S", 0.1)
+    sizes = bridge.Sizes(
+        models=2,
+        rounds=1,
+        warm_batches=1,
+        partitions=3,
+        events=200,
+        obvious=100,
+        checkpoint_every_s=0.2,
+    )
+    spent = bridge.measure(sizes, tmp_path)
+    assert {name: len(found) for name, found in spent.items()} == dict.fromkeys(spent, 1)
+    assert len(bridge.figures(spent)) == len(spent) + 1
+
+
 @pytest.mark.parametrize(("count", "mean"), [(3, 2.0), (4, 2.5), (4, 2.0 + 1e-6)])
 def test_a_side_that_lost_or_changed_a_row_ends_the_run(bench, count, mean):
     """A rate is only printed for work that was done: a missing row or another mean is an exit."""
