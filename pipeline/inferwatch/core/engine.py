@@ -16,7 +16,7 @@ from inferwatch.core import columns as model_columns
 from inferwatch.core import emitters, judge, online, operators, quality, silence, watermark
 from inferwatch.core import reference as references
 from inferwatch.core import windows as panes
-from inferwatch.core.cell import Gauge
+from inferwatch.core.cell import Gauge, count_bins
 from inferwatch.core.columns import Block
 from inferwatch.core.labels import Joined
 from inferwatch.core.model import Model, Position
@@ -85,7 +85,8 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
     while first < rows.n:
         end = _next_cut(model, block, first, advance.now_ms)
         outputs += judge.close(model, at) if first else []
-        outputs += _fold(model, block.take(slice(first, end)), advance.after_ms[first:end], at)
+        piece = block if end - first == rows.n else block.take(slice(first, end))
+        outputs += _fold(model, piece, advance.after_ms[first:end], at)
         watermark.reach(state.watermark, int(advance.after_ms[end - 1]), at.time_ms)
         first = end
     _account(model, rows, block)
@@ -111,9 +112,12 @@ def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position)
     late = np.zeros(len(block.row), np.uint16)
     _learn(model, block, sample)
     reference = model.reference(version)
+    counted = count_bins(block, reference) if len(model.plan.windows) > 1 else None
     for plan in model.plan.windows:
-        lost = panes.fold(plan, model.track(plan, version), block, reference, sample)
-        late |= lost.astype(np.uint16) << model.bit(plan)
+        track = model.track(plan, version)
+        lost = panes.fold(plan, track, block, reference, sample, counted)
+        if lost.any():
+            late |= lost.astype(np.uint16) << model.bit(plan)
     outputs = online.rows(model, block, after_ms, at)
     kept, kept_late = (block, late) if sample is None else (block.take(sample), late[sample])
     if len(kept.row):

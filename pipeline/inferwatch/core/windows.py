@@ -19,6 +19,7 @@ from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.watermark import UNSET, Watermark
+from inferwatch.kernels import panes as kernel
 from inferwatch.records.outputs import WindowRecord
 
 ALL = ""
@@ -76,23 +77,28 @@ def fold(
     block: Block,
     reference: VersionReference,
     sample: NDArray[np.bool_] | None,
+    counted: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
-    """Add the rows to their panes. Gives the mask of rows that came too late for any window."""
+    """Add the rows to their panes. Gives the mask of rows that came too late for any window.
+
+    :param counted: the rows by bin (`cell.count_bins`), where several windows read them.
+    """
     n = len(block.time_ms)
-    lost = np.zeros(n, np.bool_)
     if not track.rows:
         track.first_row = int(block.row[0])
     track.rows += n
     if plan.pane_ms:
-        starts = block.time_ms // plan.pane_ms * plan.pane_ms
-        boundary_ms = np.maximum(track.boundary_ms, _last_end(plan, block.before_ms))
-        track.boundary_ms = int(boundary_ms[0])  # of a new version: windows before it never open
-        track.late += int((_first_end(plan, starts) <= boundary_ms).sum())
-        lost = _newest_end(plan, starts) <= boundary_ms
+        starts, lost, late, one = kernel.place(
+            block.time_ms, block.before_ms, *_sizes(plan), track.boundary_ms
+        )
+        # of a new version: windows before it never open
+        track.boundary_ms = max(track.boundary_ms, _last_end(plan, int(block.before_ms[0])))
+        track.late += int(late)
     else:
-        starts = block.row // plan.window.rows * plan.window.rows
-    if not lost.any() and starts[0] == starts[-1] and (starts == starts[0]).all():
-        _add(plan, track, int(starts[0]), block, reference, sample)
+        starts, lost = block.row // plan.window.rows * plan.window.rows, np.zeros(n, np.bool_)
+        one = bool(starts[0] == starts[-1])
+    if one:
+        _add(plan, track, int(starts[0]), block, reference, sample, counted)
         return lost
     for start in np.unique(starts[~lost]).tolist():
         mine = (starts == start) & ~lost
@@ -108,6 +114,7 @@ def _add(
     block: Block,
     reference: VersionReference,
     sample: NDArray[np.bool_] | None,
+    counted: NDArray[np.int64] | None = None,
 ) -> None:
     from_ms, to_ms = int(block.time_ms.min()), int(block.time_ms.max())
     pane = track.panes.get(start)
@@ -124,7 +131,7 @@ def _add(
             features = len(block.numeric) if full else 0
             exact = plan.window.exact and full
             pane.cells[segment] = cells.empty(reference, features=features, exact=exact)
-        cells.add(pane.cells[segment], part, reference)
+        cells.add(pane.cells[segment], part, reference, None if segment else counted)
         if labels is not None:
             mine = sample if keep is None or sample is None else sample[keep]
             taking_part = len(part.ids) if mine is None else int(mine.sum())
@@ -151,20 +158,14 @@ def _step_ms(plan: WindowPlan) -> int:
     return plan.window.step_ms or plan.window.size_ms
 
 
-def _last_end(plan: WindowPlan, watermark_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """End of the last window that is over at each watermark."""
+def _last_end(plan: WindowPlan, watermark_ms: int) -> int:
+    """End of the last window that is over at this watermark."""
     size, step = plan.window.size_ms, _step_ms(plan)
     return (watermark_ms - plan.window.grace_ms - size) // step * step + size
 
 
-def _first_end(plan: WindowPlan, pane_start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """End of the first window that holds each pane."""
-    size, step = plan.window.size_ms, _step_ms(plan)
-    return -((size - plan.pane_ms - pane_start) // step) * step + size
-
-
-def _newest_end(plan: WindowPlan, pane_start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """End of the last window that holds each pane."""
+def _newest_end(plan: WindowPlan, pane_start: int) -> int:
+    """End of the last window that holds the pane."""
     step = _step_ms(plan)
     return pane_start // step * step + plan.window.size_ms
 
@@ -181,17 +182,19 @@ def next_cut(
     `now_ms` is the watermark before the block and after each row. Closing there gives what batches
     of one row would.
     """
-    n = len(block.row)
     if not plan.pane_ms:
         rows = plan.window.rows
-        return min(n, first + rows - int(block.row[first]) % rows)
-    starts = block.time_ms[first:] // plan.pane_ms * plan.pane_ms
-    over_before, over = (_last_end(plan, now) for now in (now_ms[first:-1], now_ms[first + 1 :]))
-    boundary_ms = np.maximum(track.boundary_ms, _last_end(plan, block.before_ms[first:]))
-    open_end = np.maximum(_first_end(plan, starts), boundary_ms + _step_ms(plan))
-    over_at_once = open_end <= np.minimum(over, _newest_end(plan, starts))
-    closing = np.flatnonzero((over > over_before) | over_at_once)
-    return first + int(closing[0]) + 1 if len(closing) else n
+        return min(len(block.row), first + rows - int(block.row[first]) % rows)
+    return int(
+        kernel.next_cut(
+            block.time_ms, block.before_ms, now_ms, first, *_sizes(plan), track.boundary_ms
+        )
+    )
+
+
+def _sizes(plan: WindowPlan) -> tuple[int, int, int, int]:
+    """As `kernels.panes` takes them: pane, window, step, grace."""
+    return plan.pane_ms, plan.window.size_ms, _step_ms(plan), plan.window.grace_ms
 
 
 def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
@@ -212,7 +215,7 @@ def move_boundary(plan: WindowPlan, track: Track, ended_ms: int, rows_ms: int) -
     """No window ends earlier any more: neither the last one published nor what rows have passed."""
     if not plan.pane_ms:
         return
-    passed = UNSET if rows_ms == UNSET else int(_last_end(plan, np.array([rows_ms]))[0])
+    passed = UNSET if rows_ms == UNSET else _last_end(plan, rows_ms)
     track.boundary_ms = max(track.boundary_ms, ended_ms, passed)
 
 
@@ -254,7 +257,7 @@ def drop_panes(plan: WindowPlan, track: Track, started: list[int]) -> None:
             del track.panes[start]
         return
     for start in list(track.panes):
-        if int(_newest_end(plan, np.array([start]))[0]) <= track.boundary_ms:
+        if _newest_end(plan, start) <= track.boundary_ms:
             del track.panes[start]
 
 

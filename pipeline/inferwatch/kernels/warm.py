@@ -12,6 +12,7 @@ from inferwatch.kernels import (
     levels,
     moments,
     page_hinkley,
+    panes,
 )
 
 
@@ -27,6 +28,9 @@ def warm() -> None:
     index.put(keys, values, found, numbers)
     index.get(keys, values, found)
     index.remove(keys, values, found, numbers)
+    times = np.zeros(1, np.int64)
+    panes.next_cut(times, times, np.zeros(2, np.int64), 0, 1, 1, 1, 0, 0)
+    panes.place(times, times, 1, 1, 1, 0, 0)
     _warm_distances()
 
 

@@ -157,7 +157,7 @@ def _event(word: str, body: bytes) -> Any:
 
 def _single(word: str, body: bytes) -> Decoded:
     event = single.decode(word, body)
-    return _judged(event, [_bad_times(event.time_ms)])
+    return _judged(event, _bad_times(event.time_ms))
 
 
 def _batch(word: str, body: bytes) -> Decoded:
@@ -225,7 +225,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         emitted=batch.emitted,
         dropped=sum(batch.dropped.values()),
         n=n,
-        time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms"),
+        time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms").astype(np.int64),  # aligned
         ids=_ids(batch.ids, n),
         numeric_names=names,
         numeric=numeric.astype(np.float32),  # a copy: aligned, so that one kernel fits all
@@ -247,7 +247,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         "latency_ms": rows.latency_ms,
         "weight": rows.weight,
     }
-    return _judged(rows, [_bad_times(rows.time_ms), *_no_ids(rows.ids), *_infinite(columns)])
+    return _judged(rows, [*_bad_times(rows.time_ms), *_no_ids(rows.ids), *_infinite(columns)])
 
 
 def _truths(batch: LabelBatch) -> Decoded:
@@ -264,7 +264,7 @@ def _truths(batch: LabelBatch) -> Decoded:
         emitted=batch.emitted,
         dropped=sum(batch.dropped.values()),
         n=n,
-        time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms"),
+        time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms").astype(np.int64),  # aligned
         ids=_ids(batch.ids, n),
         label=label,
         prediction=_answer(batch.prediction, n, "prediction"),
@@ -277,7 +277,7 @@ def _truths(batch: LabelBatch) -> Decoded:
     return _judged(
         truths,
         [
-            _bad_times(truths.time_ms),
+            *_bad_times(truths.time_ms),
             *_no_ids(truths.ids),
             (Reason.LABEL_INVALID, "the label is missing or not finite", unknown),
             *_infinite(columns),
@@ -308,10 +308,12 @@ def _reject(reason: Reason, detail: str, places: list[int], n: int) -> Reject:
     return Reject(reason=reason, detail=detail, row=places[0], rows=len(places))
 
 
-def _bad_times(time_ms: NDArray[np.int64]) -> Fault:
+def _bad_times(time_ms: NDArray[np.int64]) -> list[Fault]:
+    if time_ms.min() >= EARLIEST_MS and time_ms.max() < LATEST_MS:
+        return []
     bad = (time_ms < EARLIEST_MS) | (time_ms >= LATEST_MS)
     first = int(time_ms[bad.argmax()])
-    return Reason.BAD_TIME, f"time {first} is no time in milliseconds", bad
+    return [(Reason.BAD_TIME, f"time {first} is no time in milliseconds", bad)]
 
 
 def _no_ids(ids: Ids) -> list[Fault]:
@@ -325,9 +327,10 @@ def _infinite(columns: dict[str, Words | Floats | None]) -> list[Fault]:
     faults: list[Fault] = []
     for name, column in columns.items():
         if isinstance(column, np.ndarray):
-            infinite: NDArray[np.bool_] = np.isinf(np.atleast_2d(column))
-            bad = np.asarray(infinite.any(axis=0))
-            faults.append((Reason.NON_FINITE, f"{name} is infinite", bad))
+            infinite: NDArray[np.bool_] = np.isinf(column)
+            if infinite.any():
+                bad = np.asarray(np.atleast_2d(infinite).any(axis=0))
+                faults.append((Reason.NON_FINITE, f"{name} is infinite", bad))
     return faults
 
 
@@ -397,7 +400,8 @@ def _block(
 
 def _ends(texts: Texts, n: int, name: str) -> NDArray[np.int64]:
     ends = _array(texts.ends, n, np.dtype("<u4"), f"{name}.ends").astype(np.int64)
-    sizes = np.diff(ends, prepend=0)
+    sizes = ends.copy()
+    sizes[1:] -= ends[:-1]
     if (sizes < 0).any() or int(ends[-1]) != len(texts.data):
         raise DataError(Reason.COLUMN_LENGTH, f"{name}.ends do not fit its data")
     if int(sizes.max()) > TEXT_MAX_BYTES:

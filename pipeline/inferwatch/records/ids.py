@@ -42,7 +42,9 @@ class Ids(msgspec.Struct, frozen=True, eq=False):
 
     def sizes(self) -> NDArray[np.int64]:
         """Bytes of each text."""
-        return np.diff(self.ends, prepend=np.int32(0)).astype(np.int64)
+        sizes = self.ends.astype(np.int64)
+        sizes[1:] -= self.ends[:-1]
+        return sizes
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Ids":
         """The texts that `keep` picks."""
@@ -79,12 +81,12 @@ def concat(first: Ids, then: Ids) -> Ids:
 
 def is_text(data: bytes, ends: NDArray[np.integer]) -> bool:
     """Whether `data` is UTF-8 and no end lies inside a letter."""
+    if data.isascii():
+        return True
     try:
         data.decode()
     except UnicodeDecodeError:
         return False
-    if data.isascii():
-        return True
     inside = ends[(ends > 0) & (ends < len(data))]
     starts = np.frombuffer(data, np.uint8)[inside]
     return not bool((starts & np.uint8(0b1100_0000) == CONTINUES).any())

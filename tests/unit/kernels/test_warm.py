@@ -6,12 +6,12 @@ import sys
 CODE = """
 from inferwatch.core.fold import Partition
 from inferwatch.kernels import (
-    adwin, distances, hashing, histograms, index, moments, page_hinkley,
+    adwin, distances, hashing, histograms, index, moments, page_hinkley, panes,
 )
 from inferwatch.kernels.warm import warm
 from inferwatch.testing import folding, streams
 
-modules = adwin, distances, hashing, histograms, index, moments, page_hinkley
+modules = adwin, distances, hashing, histograms, index, moments, page_hinkley, panes
 kernels = [
     item for module in modules for item in vars(module).values() if hasattr(item, "signatures")
 ]
