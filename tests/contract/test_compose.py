@@ -1,13 +1,16 @@
 """docker-compose.yml: its form, and that all it names is there. No container is started here."""
 
+import json
 import re
 import shlex
+from importlib.metadata import files
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import pytest
 from dockerfile import IMAGE, environment
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from inferwatch import __version__
@@ -106,6 +109,21 @@ class Compose(msgspec.Struct):
 
 COMPOSE = msgspec.convert(YAML(typ="safe").load(FILE.read_text()), Compose)
 SERVICES = COMPOSE.services
+
+
+def specification():
+    """The Compose specification's own JSON schema, as check-jsonschema ships it."""
+    found = files("check-jsonschema") or []
+    (schema,) = (file for file in found if file.name == "compose-spec.json")
+    return Draft202012Validator(json.loads(schema.read_text()))
+
+
+def test_it_is_a_compose_file():
+    """The specification's own schema takes it, and refuses it with a key misspelt."""
+    schema, text = specification(), FILE.read_text()
+    assert [error.message for error in schema.iter_errors(YAML(typ="safe").load(text))] == []
+    wrong = YAML(typ="safe").load(text.replace("healthcheck:", "healthchek:"))
+    assert any("healthchek" in error.message for error in schema.iter_errors(wrong))
 
 
 def test_every_key_is_of_the_specification():
