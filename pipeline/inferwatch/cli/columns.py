@@ -154,7 +154,7 @@ def _floats(path: Path, batch: "pyarrow.RecordBatch", names: list[str]) -> Float
         column = batch.column(name)
         try:
             numbers = column.cast(pa.float64(), safe=False)  # an integer may lose its last digits
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # texts; types without a cast
             told = f"column '{name}' holds {column.type}, not numbers"
             raise UsageError(f"{path}: {told}") from None
         found.append(np.asarray(numbers.to_numpy(zero_copy_only=False), np.float64))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from inferwatch.ingest import columns, plain
-from inferwatch.ingest.plain import Event, Table, TooWide
+from inferwatch.ingest.plain import Event, Table, TooWideError
 from inferwatch.records import batch
 
 ROWS_MAX = 500
@@ -58,7 +58,7 @@ class Group:
     def _batches(self, emitter: str, checked: bool) -> Iterator[Batch | Any]:
         try:
             table = Table(self.events, COLUMNS_MAX)
-        except TooWide:
+        except TooWideError:
             yield from self._halves(emitter, checked)
             return
         except plain.UNREADABLE:

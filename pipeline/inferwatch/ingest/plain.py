@@ -88,6 +88,7 @@ def read(described: Sequence[tuple[str, bytes | None]] | None, body: bytes | Non
         readers = _READERS.get((said.get("ce_type", ""), said.get("content-type", "")), ())
     for reader in readers if body else ():
         try:
+            # that there is a body was seen before the loop
             return reader(body)  # type: ignore[arg-type]
         except UNREADABLE:
             continue
@@ -132,7 +133,7 @@ def column(values: Sequence[Any]) -> Column:
     return Column(values, set(map(type, values)))
 
 
-class TooWide(Exception):  # noqa: N818
+class TooWideError(Exception):
     """More names in a table than a batch has room for."""
 
 
@@ -141,7 +142,7 @@ class Table:
     features, scores and segments (`maps`).
 
     Cost: 2 µs an event of 20 features.
-    :raises TooWide: more than `names_max` names in all maps.
+    :raises TooWideError: more than `names_max` names in all maps.
     :raises UNREADABLE: features that are none.
     """
 
@@ -238,7 +239,7 @@ def _named(
     names: Collection[str], columns: Iterable[Sequence[Any]], n: int, names_max: int
 ) -> dict[str, Column]:
     if len(names) > names_max and n > 1:
-        raise TooWide
+        raise TooWideError
     return {name: column(values) for name, values in zip(names, columns, strict=True)}
 
 

@@ -22,6 +22,7 @@ settings: Any = numba.config
 caching: Any = numba.core.caching
 
 
+# numba carries no types, so that its classes are of any kind to mypy
 class _ReadableFolder(caching.CompileResultCacheImpl._locator_classes[0]):  # type: ignore[misc]
     """`NUMBA_CACHE_DIR`, whether or not it can be written."""
 

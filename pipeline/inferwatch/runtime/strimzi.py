@@ -44,6 +44,7 @@ def text(documents: Iterable[Resource]) -> str:
     yaml, stream = YAML(), io.StringIO()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 100
+    # ruamel.yaml infers None's type from the default of the attribute
     yaml.explicit_start = True  # type: ignore[assignment]
     yaml.dump_all(documents, stream)
     return stream.getvalue()

@@ -111,6 +111,7 @@ class RowAnomaly:
         values = np.array(rows, np.float64)
         values = np.where(np.isfinite(values), values, self._mean)
         scaled = np.clip((values - self._low) / self._range, 0.0, 1.0)
+        # `make` promises what every detector has; half-space trees have scores beside it
         return self._trees.score_many(scaled)  # type: ignore[attr-defined, no-any-return]
 
     def _learn(self, scores: NDArray[np.float64]) -> int:
