@@ -109,6 +109,7 @@ def test_without_a_change_one_row_in_a_hundred_is_beyond():
     assert false <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("method", inspect.ROWS)
 def test_every_method_sees_rows_that_are_elsewhere(method):
     """Where columns keep their ranges and lose what ties them, or move, the answer says so."""
@@ -119,6 +120,7 @@ def test_every_method_sees_rows_that_are_elsewhere(method):
     assert after.value > before.value + 0.1 and after.low > before.value
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_auc_without_a_change_is_a_half():
     """Over 8 pairs of like samples the mean AUC is one half, within four standard errors."""
     areas = [
@@ -128,6 +130,7 @@ def test_auc_without_a_change_is_a_half():
     assert abs(np.mean(areas) - 0.5) < 4 * np.std(areas) / np.sqrt(8)
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("method", inspect.ROWS)
 def test_the_same_seed_gives_the_same_answer(method):
     """Twice, and with any number of threads around it."""
@@ -138,6 +141,7 @@ def test_the_same_seed_gives_the_same_answer(method):
             assert inspect.rows(method, reference, found, seed=7) == first
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("method", inspect.ROWS)
 def test_units_do_not_show(method):
     """Columns times 2³⁰, so of the size of 10⁹, give the same answer to the last bit."""
@@ -168,6 +172,7 @@ ODD = {
 BLIND = ("no columns", "an empty reference", "an empty window", "one row each")
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("method", inspect.ROWS)
 def test_odd_rows_have_an_answer(method, odd):
@@ -184,6 +189,7 @@ def test_odd_rows_have_an_answer(method, odd):
     np.testing.assert_array_equal(before[1], found)
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
 @pytest.mark.parametrize("method", ["lof", "one_class_svm", "domain_classifier"])
 def test_a_column_that_breaks_is_seen(method, value):
@@ -193,6 +199,7 @@ def test_a_column_that_breaks_is_seen(method, value):
     assert inspect.rows(method, normal(300, 1), found).value > 0.9
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_gaps_that_the_reference_has_too_are_usual():
     """A third of a column missing on both sides gives no more than chance does."""
     reference, found = normal(600, 1), normal(200, 2)

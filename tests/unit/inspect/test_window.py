@@ -36,6 +36,7 @@ def test_the_rank_is_counted_over_folds():
     assert answer.p_value == pytest.approx((1 + more) / 51) and 0 < more < 50
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("method", inspect.OUTLIERS)
 def test_figures_that_no_longer_go_together_stand_out(method):
     """One figure against the others, each within its own range: above 19 in 20 past windows."""
@@ -47,10 +48,11 @@ def test_figures_that_no_longer_go_together_stand_out(method):
 def test_without_a_change_the_rank_is_even():
     """Of 200 like windows one in ten ranks above 0.9, within four standard errors."""
     windows = past(300)
-    ranks = [inspect.window("lof", windows[:100], figures).value for figures in windows[100:]]
+    ranks = [beyond.rank(distance, windows[:100], figures, 0).value for figures in windows[100:]]
     assert abs(np.mean(np.array(ranks) > 0.9) - 0.1) < 4 * np.sqrt(0.1 * 0.9 * (1 / 200 + 1 / 100))
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("method", inspect.OUTLIERS)
 def test_odd_figures_have_an_answer(method):
     """Missing, infinite and constant figures are ranked; without a past the answer is unknown."""
