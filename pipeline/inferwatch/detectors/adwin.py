@@ -37,7 +37,7 @@ class Adwin:
         purpose="a changed level of a bounded stream, window of its own length",
         source="Bifet and Gavaldà 2007",
         rows_min=11,
-        cost_ns=20,
+        cost_ns=15,
         state_bytes=1_600,
     )
 

@@ -27,11 +27,12 @@ ROW_MAX = 5
 ROWS = 44
 """Enough for 10¹⁴ values."""
 WIDTH, TOTAL, SPREAD, TICK, USED, OVER, BEFORE, AFTER, PART_SUM, PART_SQUARE = range(10)
-_SLOTS = ROW_MAX + 1
+_TOGETHER = 64
+"""Values that are put into the window in one go, at most."""
 _COUNTS = 10
 _TOTALS = _COUNTS + ROWS
-_SPREADS = _TOTALS + ROWS * _SLOTS
-SIZE = _SPREADS + ROWS * _SLOTS
+_SPREADS = _TOTALS + ROWS * ROW_MAX
+SIZE = _SPREADS + ROWS * ROW_MAX
 
 LOW, RANGE, DELTA, CLOCK, LENGTH_MIN, GRACE, BLOCK = range(7)
 
@@ -61,9 +62,9 @@ def dump(state: Floats) -> bytes:
     """The state as bytes: the buckets in use only, so that equal windows give equal bytes."""
     used = int(state[USED])
     counts = state[_COUNTS : _COUNTS + used]
-    filled = np.arange(_SLOTS) < counts[:, np.newaxis]
+    filled = np.arange(ROW_MAX) < counts[:, np.newaxis]
     totals, spreads = (
-        state[first : first + used * _SLOTS].reshape(used, _SLOTS)[filled]
+        state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled]
         for first in (_TOTALS, _SPREADS)
     )
     head = state[:_COUNTS]
@@ -76,10 +77,10 @@ def load(data: bytes) -> Floats:
     used = int(values[USED])
     counts = values[_COUNTS : _COUNTS + used]
     state[: _COUNTS + used] = values[: _COUNTS + used]
-    filled = np.arange(_SLOTS) < counts[:, np.newaxis]
+    filled = np.arange(ROW_MAX) < counts[:, np.newaxis]
     buckets = values[_COUNTS + used :].reshape(2, -1)
     for first, mine in zip((_TOTALS, _SPREADS), buckets, strict=True):
-        state[first : first + used * _SLOTS].reshape(used, _SLOTS)[filled] = mine
+        state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled] = mine
     return state
 
 
@@ -98,6 +99,7 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     low, range_ = params[LOW], params[RANGE]
     clock, grace = params[CLOCK], params[GRACE]
     width, total, spread, tick = state[WIDTH], state[TOTAL], state[SPREAD], state[TICK]
+    fresh, waiting = np.empty((2, 2, ROW_MAX + _TOGETHER)), 0
     changed = -1
     for at in range(start, len(values)):
         value = float(values[at])
@@ -110,8 +112,12 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
             away = value - total / (width - 1.0)
             spread += (width - 1.0) * away * away / width
         total += value
-        _insert(state, 1.0, value, 0.0)
+        fresh[0, 0, ROW_MAX + waiting], fresh[0, 1, ROW_MAX + waiting] = value, 0.0
+        waiting += 1
         tick += 1.0
+        if tick >= clock or waiting == _TOGETHER:
+            _insert(state, 1.0, fresh, waiting)
+            waiting = 0
         if tick >= clock:
             tick = 0.0
             if width > grace:
@@ -121,6 +127,7 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
                 width, total, spread = state[WIDTH], state[TOTAL], state[SPREAD]
                 if changed >= 0:
                     break
+    _insert(state, 1.0, fresh, waiting)
     state[WIDTH], state[TOTAL], state[SPREAD], state[TICK] = width, total, spread, tick
     return changed
 
@@ -152,6 +159,7 @@ def _update_weighted(
     """As `update`, in blocks; `state[TICK]` values of the next block are in `PART_*`."""
     low, range_, block = params[LOW], params[RANGE], params[BLOCK]
     part, part_sum, part_square = state[TICK], state[PART_SUM], state[PART_SQUARE]
+    fresh = np.empty((2, 2, ROW_MAX + _TOGETHER))
     changed = -1
     for at in range(start, len(values)):
         value = float(values[at])
@@ -172,7 +180,8 @@ def _update_weighted(
             state[SPREAD] = own
         state[WIDTH] = width + block
         state[TOTAL] += part_sum
-        _insert(state, block, part_sum, own)
+        fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part_sum, own
+        _insert(state, block, fresh, 1)
         part, part_sum, part_square = 0.0, 0.0, 0.0
         if state[WIDTH] > params[GRACE] and _shrink(params, state):
             changed = at
@@ -182,50 +191,43 @@ def _update_weighted(
 
 
 @jit
-def _insert(state: Floats, size: float, total: float, spread: float) -> None:
-    """A new bucket of the smallest kind, which holds `size` values."""
-    slot = int(state[_COUNTS])
-    state[_TOTALS + slot], state[_SPREADS + slot] = total, spread
-    state[_COUNTS] = slot + 1.0
-    if slot == ROW_MAX:
-        _compress(state, size)
-    elif state[USED] == 0.0:
-        state[USED] = 1.0
+def _insert(state: Floats, size: float, fresh: Floats, n: int) -> None:
+    """Put `n` new buckets of `size` values into the window, merged as if each had come alone.
+
+    Alone, a sixth bucket makes the two oldest of its row one of the next. So, whenever they come, a
+    row hands on its buckets in pairs, oldest first, until five or four are left.
+
+    :param fresh: float64[2, 2, …], used up; sums and spreads of the new ones are `fresh[0]`, from
+        ROW_MAX on, as those of a row before them are put there.
+    """
+    row = 0
+    while n > 0:
+        here, there, own = fresh[row % 2], fresh[1 - row % 2], row * ROW_MAX
+        held = int(state[_COUNTS + row])
+        first, pairs = ROW_MAX - held, max(held + n - ROW_MAX + 1, 0) // 2
+        for slot in range(held):
+            here[0, first + slot] = state[_TOTALS + own + slot]
+            here[1, first + slot] = state[_SPREADS + own + slot]
+        for pair in range(pairs):
+            left = first + 2 * pair
+            apart = here[0, left] / size - here[0, left + 1] / size
+            there[0, ROW_MAX + pair] = here[0, left] + here[0, left + 1]
+            there[1, ROW_MAX + pair] = (
+                here[1, left] + here[1, left + 1] + size * size * apart * apart / (size + size)
+            )
+        first, rest = first + 2 * pairs, held + n - 2 * pairs
+        for slot in range(rest):
+            state[_TOTALS + own + slot] = here[0, first + slot]
+            state[_SPREADS + own + slot] = here[1, first + slot]
+        state[_COUNTS + row] = float(rest)
+        state[USED] = max(state[USED], row + 1.0)
+        size, n, row = 2.0 * size, pairs, row + 1
 
 
 @jit
 def _clear(state: Floats) -> None:
     for at in range(_TOTALS):
         state[at] = 0.0
-
-
-@jit
-def _compress(state: Floats, size: float) -> None:
-    """Merge the two oldest buckets of each row that is too long into one of the next.
-
-    `size` is the number of values in the smallest bucket.
-    """
-    for row in range(ROWS - 1):
-        n = int(state[_COUNTS + row])
-        if n <= ROW_MAX:
-            break
-        first, after = row * _SLOTS, (row + 1) * _SLOTS
-        left, right = state[_TOTALS + first], state[_TOTALS + first + 1]
-        apart = left / size - right / size
-        slot = after + int(state[_COUNTS + row + 1])
-        state[_TOTALS + slot] = left + right
-        state[_SPREADS + slot] = (
-            state[_SPREADS + first]
-            + state[_SPREADS + first + 1]
-            + size * size * apart * apart / (size + size)
-        )
-        state[_COUNTS + row + 1] += 1.0
-        for place in range(first, first + n - 2):
-            state[_TOTALS + place] = state[_TOTALS + place + 2]
-            state[_SPREADS + place] = state[_SPREADS + place + 2]
-        state[_COUNTS + row] = n - 2.0
-        state[USED] = max(state[USED], row + 2.0)
-        size *= 2.0
 
 
 @jit
@@ -261,7 +263,7 @@ def _cut(params: Floats, state: Floats) -> bool:
     size = params[BLOCK] * 2.0**row
     while row >= 0:
         for slot in range(int(state[_COUNTS + row])):
-            bucket = state[_TOTALS + row * _SLOTS + slot]
+            bucket = state[_TOTALS + row * ROW_MAX + slot]
             n0 += size
             u0 += bucket
             u1 -= bucket
@@ -286,7 +288,7 @@ def _cut(params: Floats, state: Floats) -> bool:
 @jit
 def _drop_oldest(params: Floats, state: Floats) -> None:
     row = int(state[USED]) - 1
-    first, n = row * _SLOTS, int(state[_COUNTS + row])
+    first, n = row * ROW_MAX, int(state[_COUNTS + row])
     size = params[BLOCK] * 2.0**row
     total, spread = state[_TOTALS + first], state[_SPREADS + first]
     width = state[WIDTH] - size

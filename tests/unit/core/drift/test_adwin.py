@@ -12,6 +12,7 @@ from river.drift import ADWIN
 
 from inferwatch.core.drift.adwin import Adwin
 from inferwatch.core.drift.scale import Scale
+from inferwatch.kernels import adwin as kernel
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
@@ -111,6 +112,30 @@ def test_decisions_are_those_of_the_plain_algorithm(seed, levels, sd, delta):
     found = rows(Adwin(-1.0, 2.0, delta), values)
     assert found == plain(scaled.tolist(), delta)
     assert found == rivers(scaled, delta)
+
+
+@pytest.mark.parametrize("block", [1, 3])
+@pytest.mark.parametrize("clock", [1, 32, 200])
+def test_values_that_come_together_leave_the_window_that_they_leave_alone(clock, block):
+    """Buckets are merged many at a time: in pieces of any size the same rows alarm, and the window
+    is byte for byte that of values fed one by one.
+    """
+    draw = np.random.default_rng(clock)
+    values = np.concatenate([draw.normal(level, 0.1, 1_500) for level in (0.2, 0.6, 0.3)])
+    values[draw.random(len(values)) < 0.02] = np.nan
+    params = kernel.params(0.002, clock=clock, block=block)
+    one, many = kernel.empty(), kernel.empty()
+    singly = [
+        row for row in range(len(values)) if kernel.update(values[: row + 1], row, params, one) >= 0
+    ]
+    found, first = [], 0
+    for part in np.array_split(values, [1, 7, 500, 501, 2_000]):
+        row = -1
+        while (row := kernel.update(part, row + 1, params, many)) >= 0:
+            found.append(first + row)
+        first += len(part)
+    assert found == singly and len(found) >= 2
+    assert kernel.dump(many) == kernel.dump(one)
 
 
 def test_a_change_needs_64_rows():
