@@ -186,8 +186,15 @@ def _monitor_file() -> Schema:
         "extends": WORD | {"description": "A file beside this one; own keys rule over its."},
         "model": _object(_facts()),
         "reference": _object(
-            {"profile": WORD, "last": DURATION, "min_rows": _whole(50, 1_000_000)},
-            dependentSchemas={"profile": {"properties": {"last": False, "min_rows": False}}},
+            {
+                "profile": WORD,
+                "last": DURATION,
+                "min_rows": _whole(50, 1_000_000),
+                "min_span": DURATION,
+            },
+            dependentSchemas={
+                "profile": {"properties": dict.fromkeys(monitors.LEARNT_KEYS, False)}
+            },
         ),
         "windows": _map(_ref("window"), minProperties=1, maxProperties=soundness.WINDOWS_MAX),
         "checks": {

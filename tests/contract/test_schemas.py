@@ -345,7 +345,7 @@ model:
   segments_max: 20
   pending_max: 64MiB
   restate_every: 5m
-reference: {last: 7d, min_rows: 5000}
+reference: {last: 7d, min_rows: 5000, min_span: 1h}
 windows:
   slow: {size: 1h, step: 15m, grace: 30s}
   batch: {rows: 5000, exact: true}
@@ -452,6 +452,7 @@ MISTAKES = [
     HEAD + "windows: {w: {size: 1h, exact: 1}}",
     HEAD + "reference: {profile: p.json, last: 7d}",
     HEAD + "reference: {min_rows: 10}",
+    HEAD + "reference: {profile: p.json, min_span: 1h}",
     HEAD + "model: {segments: country}",
     HEAD + "model: {segments_max: 0}",
     HEAD + "model: {pending_max: 64}",

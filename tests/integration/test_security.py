@@ -17,6 +17,7 @@ from inferwatch.cli.main import main
 from inferwatch.connection import Connection
 from inferwatch.core.output import ERROR_HEADERS
 from inferwatch.errors import Exit
+from inferwatch.records.outputs import ComparedWith, Span, WindowRecord, canonical
 from inferwatch.replay.log import LogReader
 from inferwatch.runtime import topics
 from inferwatch.runtime.processes import Child, wait_for
@@ -59,6 +60,10 @@ def broker(secure_broker):
     """With our topics, one that `ingest` reads, and a dead letter that is only a pointer."""
     topics.apply(secure_broker.super, topics.wanted(PREFIX, 1), 1)
     topics.apply(secure_broker.super, [topics.Topic(SOURCE, 1, {})], 1)
+    span = Span(name="batch", start=0, end=50, rows=50)
+    learning = ComparedWith(kind="learning")
+    window = WindowRecord(id="1", model=MODEL, version="1", window=span, reference=learning)
+    write(secure_broker, f"{PREFIX}windows.v1", canonical(window))
     return secure_broker
 
 
@@ -84,6 +89,9 @@ def command(component, connection, folder) -> list[str]:
         "worker": ["--monitors", str(folder / "monitors.yaml")],
         "notifier": ["--channels", str(folder / "channels.yaml")],
         "replay": ["topic", "--out", str(folder / "out")],
+        "reference show": [MODEL],
+        "reference accept": [MODEL],
+        "reference reset": [MODEL],
         "dlq show": [LETTER],
         "dlq requeue": [LETTER, "--yes"],
         "topics plan": ["--partitions", "1"],

@@ -17,6 +17,7 @@ from inferwatch.deadletters import Letter
 from inferwatch.errors import Exit, Reason, UsageError
 from inferwatch.notify.text import printable
 from inferwatch.records.raw import RawRecord
+from inferwatch.replay import append
 
 SHOWN_MAX = 50
 BODY_SHOWN_BYTES = 2_000
@@ -136,10 +137,10 @@ def _requeue(there: Connection, found: Sequence[Letter], *, do_it: bool) -> int:
         sent += 1
         records.append(deadletters.again(raw, letter))
         if do_it and len(records) >= BATCH:
-            deadletters.send(there, records)
+            append.send(there, records)
             records = []
     if do_it:
-        deadletters.send(there, records)
+        append.send(there, records)
     said = f"sent {sent}" if do_it else f"would send {sent} (nothing is sent without --yes)"
     print(f"{said}, left {refused}")
     return Exit.FINDINGS if refused else Exit.DONE

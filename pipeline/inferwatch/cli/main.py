@@ -19,6 +19,7 @@ COMMANDS = {
     "profile": "describe reference rows: build, show",
     "plan": "what monitor files will cost in memory, records and series",
     "models": "which models are watched, and how they are",
+    "reference": "what versions are compared with: show, accept, reset",
     "alerts": "the state of every alert: list, show, follow",
     "dlq": "what could not be folded: list, show, requeue",
     "topics": "what topics there should be: plan, apply",

@@ -1,21 +1,17 @@
 """`inferwatch models`"""
 
 import argparse
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
 
+from inferwatch.cli import windows
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
+from inferwatch.cli.windows import latest, span_ms
 from inferwatch.errors import Exit
-from inferwatch.records.outputs import WindowRecord, live, percent
-from inferwatch.records.raw import RawRecord
-from inferwatch.replay.log import LogReader
-
-# of each partition: some thousand windows of the models that share it, read in about a second
-RECORDS_MAX = 5_000
+from inferwatch.records.outputs import WindowRecord, percent
 
 
 class Model(msgspec.Struct):
@@ -45,18 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the newest windows and print one line a model and version."""
-    records: list[WindowRecord] = []
-    with LogReader(connection(arguments), "windows.v1") as reader:
-        for partition in reader.partitions():
-            low, high = reader.ends(partition)
-            if high - low > RECORDS_MAX:
-                print(
-                    f"only the last {RECORDS_MAX:,} windows of partition {partition} are read",
-                    file=sys.stderr,
-                )
-            for raw in reader.read(partition, max(low, high - RECORDS_MAX), high):
-                records += _window(raw)
-    found = models(records)
+    found = models(windows.read(connection(arguments)))
     if arguments.format == "json":
         for model in found:
             print(msgspec.json.encode(model, order="sorted").decode())
@@ -70,45 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _window(raw: RawRecord) -> list[WindowRecord]:
-    if not live(raw.headers):
-        return []
-    try:
-        return [msgspec.json.decode(raw.value or b"", type=WindowRecord)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        print(f"{raw.name} is no window: {error}", file=sys.stderr)
-        return []
-
-
 def models(records: Iterable[WindowRecord]) -> list[Model]:
     """One entry a model and version, from its newest window over all rows.
 
     Of windows that end together the shortest speaks, of its revisions the last.
     """
-    newest: dict[tuple[str, str], WindowRecord] = {}
-    for record in records:
-        if record.segment:
-            continue
-        key = record.model, record.version
-        if key not in newest or _age(record) > _age(newest[key]):
-            newest[key] = record
-    return [_model(newest[key]) for key in sorted(newest)]
-
-
-def _age(record: WindowRecord) -> tuple[int, int, int]:
-    start, end = _span_ms(record)
-    return end, start, record.revision
-
-
-def _span_ms(record: WindowRecord) -> tuple[int, int]:
-    """Event time from which to which the window's rows are."""
-    if record.window.rows:
-        return record.from_ms or 0, record.to_ms or 0
-    return record.window.start, record.window.end
+    return [_model(record) for record in latest(records)]
 
 
 def _model(record: WindowRecord) -> Model:
-    start, end = _span_ms(record)
+    start, end = span_ms(record)
     return Model(
         model=record.model,
         version=record.version,

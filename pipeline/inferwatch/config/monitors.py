@@ -39,6 +39,7 @@ MODEL_KEYS = [
     "pending_max",
     "restate_every",
 ]
+LEARNT_KEYS = ("last", "min_rows", "min_span")
 PANE_BYTES = 25_000
 
 
@@ -234,9 +235,9 @@ def _label_times(fields: Mapping[str, Node]) -> dict[str, int]:
 def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
     if node is None:
         return Reference(), {}
-    fields = node.fields(("profile", "last", "min_rows"))
+    fields = node.fields(("profile", *LEARNT_KEYS))
     if "profile" in fields:
-        for name in ("last", "min_rows"):
+        for name in LEARNT_KEYS:
             if name in fields:
                 raise fields[name].error("a profile is not learnt", "leave one of the two out")
         place = Path(node.file).parent / fields["profile"].text()
@@ -250,6 +251,8 @@ def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
         given["last_ms"] = fields["last"].duration_ms()
     if "min_rows" in fields:
         given["min_rows"] = fields["min_rows"].integer(50, 1_000_000)
+    if "min_span" in fields:
+        given["min_span_ms"] = fields["min_span"].duration_ms()
     return Reference(**given), {}
 
 

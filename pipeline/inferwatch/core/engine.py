@@ -25,7 +25,14 @@ from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Track
-from inferwatch.records.events import Deploy, MonitorChange, Resource, Tick, Verdict
+from inferwatch.records.events import (
+    Deploy,
+    MonitorChange,
+    ReferenceChange,
+    Resource,
+    Tick,
+    Verdict,
+)
 from inferwatch.records.rows import Rows, Truths
 
 
@@ -50,7 +57,7 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
             watermark.tick(model.state.watermark, at.time_ms)
         case Resource():
             _resource(model, record)
-        case Deploy() | MonitorChange() | Verdict():
+        case Deploy() | MonitorChange() | ReferenceChange() | Verdict():
             outputs += operators.apply(model, record, at)
     outputs += judge.close(model, at)
     outputs += online.quiet(model)
@@ -101,8 +108,8 @@ def _next_cut(model: Model, block: Block, first: int, now_ms: NDArray[np.int64])
     ]
     learning = model.learning(block.version)
     if learning is not None:
-        left = model.definition.reference.min_rows - learning.rows
-        cuts.append(first + max(1, left - 1))  # the last one alone: after it there is a reference
+        asked = model.definition.reference
+        cuts.append(first + references.next_cut(learning, asked, block.time_ms[first:]))
     return min([len(block.row), *cuts])
 
 
@@ -137,14 +144,14 @@ def _learn(model: Model, block: Block, sample: NDArray[np.bool_] | None) -> None
     panes.fold(
         model.first_plan(), track, block, references.bind(None, {}, model.state.columns), sample
     )
-    references.learn(learning, block)
+    references.learn(learning, block, model.definition.reference.min_rows)
 
 
 def _freeze(model: Model, version: str) -> None:
     """End the learning span with its last row, which like those before it saw no reference."""
     learning = model.learning(version)
-    if learning is not None and learning.rows >= model.definition.reference.min_rows:
-        model.freeze(version, learning)
+    if learning is not None and references.complete(learning, model.definition.reference):
+        model.freeze(version)
 
 
 def _account(model: Model, rows: Rows, block: Block) -> None:
@@ -184,8 +191,8 @@ def _contribute(model: Model, joined: Joined, at: Position) -> list[Output]:
             _add_labels(model, plan, track, _counted(model, plan, track, joined))
     first = model.state.first.get(joined.version)
     if first is not None:
-        plan = model.first_plan()
-        _add_labels(model, plan, first, joined.take(joined.row < plan.window.rows))
+        learnt = (joined.row >= first.first_row) & (joined.row < first.first_row + first.rows)
+        _add_labels(model, model.first_plan(), first, joined.take(learnt))
     return online.errors(model, joined, at)
 
 

@@ -73,13 +73,14 @@ def _publish(
 def _close_first(model: Model, version: str, track: Track, at: Position) -> None:
     """The learning span is complete: keep its figures as the baseline."""
     plan = model.first_plan()
-    if 0 in track.closed or 0 not in track.panes or track.rows < plan.window.rows:
+    learnt = model.state.learnt.get(version)
+    if 0 in track.closed or 0 not in track.panes or learnt is None or learnt.profile is None:
         return
     pane, base = track.panes[0], {}
     for name, _, cell in segments(model, pane):
         view = opened_view(model, plan, version, track, pane, 0, name, cell, LabelCell())
         base[name] = publish.record(model, plan, track, pane, view, at)
-    track.closed[0] = Closed(0, plan.window.rows, pane.to_ms, base, [], 0, at.time_ms)
+    track.closed[0] = Closed(0, track.rows, pane.to_ms, base, [], 0, at.time_ms)
     del track.panes[0]
 
 

@@ -25,12 +25,13 @@ from inferwatch.core.watermark import Watermark
 from inferwatch.core.windows import Track
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition, Window
-from inferwatch.records.events import Deploy
-from inferwatch.records.outputs import FOLD_VERSION
+from inferwatch.records.events import Deploy, ReferenceChange
+from inferwatch.records.outputs import FOLD_VERSION, ComparedWith
 
 FORMAT = 1
 DEPLOYS_MAX = 20
 VERSIONS_MAX = 500
+SPAN_ROWS = 1 << 53  # more than a version ever has: the learning span is one window
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -172,9 +173,8 @@ class Model:
         return self.state.tracks.setdefault(plan.window.name, {}).setdefault(version, Track())
 
     def first_plan(self) -> WindowPlan:
-        """The learning span as a window of rows: its figures are the learnt baseline."""
-        rows = self.definition.reference.min_rows
-        return WindowPlan(Window(name="reference", rows=rows), 0, True, 0.8, False, (), "")
+        """The learning span as a window of rows, however many: its figures are the baseline."""
+        return WindowPlan(Window(name="reference", rows=SPAN_ROWS), 0, True, 0.8, False, (), "")
 
     def learning(self, version: str) -> Learning | None:
         """The reference being learnt, None once there is one."""
@@ -185,12 +185,27 @@ class Model:
             learnt = self.state.learnt[version] = Learnt(learning=Learning())
         return learnt.learning
 
-    def freeze(self, version: str, learning: Learning) -> None:
-        """The reference is complete."""
+    def freeze(self, version: str, change: ReferenceChange | None = None) -> None:
+        """What was learnt is the reference from here on; `change` where an operator said so."""
+        learnt = self.state.learnt[version]
+        if learnt.learning is None:
+            return
         exact = any(plan.window.exact for plan in self.plan.windows)
-        self.state.learnt[version] = references.freeze(
-            learning, self.state.columns, keep_values=exact
-        )
+        found = references.freeze(learnt.learning, self.state.columns, keep_values=exact)
+        found.change = change or learnt.change
+        self._refer(version, found)
+
+    def forget(self, version: str, change: ReferenceChange) -> None:
+        """Learn the reference of `version` anew; what open windows counted on its bins is void."""
+        self._refer(version, Learnt(learning=Learning(), change=change))
+        self.state.first.pop(version, None)
+        for tracks in self.state.tracks.values():
+            for pane in tracks.get(version, Track()).panes.values():
+                for cell in pane.cells.values():
+                    cell.bins = cell.score_bins = None
+
+    def _refer(self, version: str, learnt: Learnt) -> None:
+        self.state.learnt[version] = learnt
         self._references.pop(version, None)
         self.banks.clear()
 
@@ -207,6 +222,10 @@ class Model:
             bound = references.bind(profile, values, self.state.columns)
             self._references[version] = bound
         return bound
+
+    def compared_with(self, version: str) -> ComparedWith:
+        """The same, as a window's record says it."""
+        return references.describe(self.definition.reference, self.state.learnt.get(version))
 
     def dump_detectors(self) -> None:
         """Bring `state.detectors` up to date, for a checkpoint."""

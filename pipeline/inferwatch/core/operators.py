@@ -4,18 +4,27 @@ from inferwatch.core import alerts
 from inferwatch.core.alerts import Instance
 from inferwatch.core.model import DEPLOYS_MAX, Model, Position
 from inferwatch.core.output import Output, alert_output
+from inferwatch.core.reference import ACCEPTED_ROWS_MIN
 from inferwatch.records.definition import Check, Definition
-from inferwatch.records.events import Deploy, MonitorChange, Verdict
+from inferwatch.records.events import Deploy, MonitorChange, ReferenceChange, Verdict
 from inferwatch.records.outputs import alert_fingerprint
 
+UNSCALED = ("error", "latency")
+"""Streams whose detectors no reference scales."""
 
-def apply(model: Model, record: Deploy | Verdict | MonitorChange, at: Position) -> list[Output]:
+
+def apply(
+    model: Model, record: Deploy | Verdict | ReferenceChange | MonitorChange, at: Position
+) -> list[Output]:
     """Take the record in; gives the transitions that follow at once."""
     if isinstance(record, Deploy):
         model.state.deploys = [*model.state.deploys, record][-DEPLOYS_MAX:]
         return []
     if isinstance(record, Verdict):
         return _verdict(model, record, at)
+    if isinstance(record, ReferenceChange):
+        _refer(model, record)
+        return []
     if record.definition.digest() == model.definition.digest():
         return []
     outputs = _end_changed(model, record.definition, at)
@@ -44,6 +53,36 @@ def _verdict(model: Model, verdict: Verdict, at: Position) -> list[Output]:
     return []
 
 
+def _refer(model: Model, change: ReferenceChange) -> None:
+    """Accept or reset what versions have learnt; a profile is not learnt, so there it does nothing.
+
+    The same word again, as a sender that was not answered may say it, changes nothing.
+    """
+    if model.definition.reference.profile is not None:
+        return
+    versions = list(model.state.learnt) if change.version is None else [change.version]
+    for version in versions:
+        learnt = model.state.learnt.get(version)
+        if learnt is None or learnt.change == change:
+            continue
+        if change.action == "reset":
+            model.forget(version, change)
+            _drop_scaled(model, version)
+        elif learnt.learning is None:
+            learnt.change = change
+        elif learnt.learning.rows >= ACCEPTED_ROWS_MIN:
+            model.freeze(version, change)
+
+
+def _drop_scaled(model: Model, version: str) -> None:
+    """Forget the detectors that the reference of `version` has scaled."""
+    metrics = {check.alert: check.metric for check in model.definition.checks}
+    for key in list(model.detectors):
+        alert, of, *_ = key.split("\x1f")
+        if of == version and metrics.get(alert) not in UNSCALED:
+            del model.detectors[key]
+
+
 def _end_changed(model: Model, definition: Definition, at: Position) -> list[Output]:
     """Alerts of checks that are gone or changed end, with the reason; nothing goes silently."""
     before = {check.alert: check for check in model.definition.checks}
@@ -68,7 +107,7 @@ def _drop_detectors(model: Model, definition: Definition) -> None:
     metrics = {check.alert: check.metric for check in definition.checks}
     for key in list(model.detectors):
         alert = alerts.alert_of(key)
-        rescaled = scaled_anew and metrics.get(alert) not in ("error", "latency")
+        rescaled = scaled_anew and metrics.get(alert) not in UNSCALED
         if before.get(alert) != after.get(alert) or rescaled:
             del model.detectors[key]
 

@@ -28,6 +28,7 @@ def record(
         from_ms=pane.from_ms,
         to_ms=pane.to_ms,
         late=track.late if not view.segment else 0,
+        reference=None if view.segment else model.compared_with(view.version),
         features=dict(view.features),
         first_offset=pane.first_offset,
         last_offset=pane.last_offset,

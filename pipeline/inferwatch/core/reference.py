@@ -1,32 +1,39 @@
-"""The rows that a version is compared with: a profile given, or learnt from its own first rows.
+"""The rows that a version is compared with: a profile given, or learnt from its own rows.
 
-A learnt reference is frozen once it holds `min_rows` rows of its version; until then everything
-that needs it says `learning`.
+A learnt reference is frozen once it holds `min_rows` rows of its version over `min_span_ms`, or
+when an operator accepts what is there; until then everything that needs it says `learning`. Of a
+long span every 2nd, 4th, … row is kept for its numbers, never fewer than `min_rows`.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core.columns import Block, Columns
+from inferwatch.core.columns import OTHER, Block, Columns
 from inferwatch.core.drift import together
 from inferwatch.core.drift.together import Numbers, Words
 from inferwatch.core.sketches import binned
 from inferwatch.core.sketches.binned import Grid
-from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile
+from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile, Reference
+from inferwatch.records.events import ReferenceChange
+from inferwatch.records.outputs import ComparedWith
 
 FINE_BINS = 128
 PSI_BINS = 10
+WORDS_MAX = 1_000
+ACCEPTED_ROWS_MIN = 50
 SCALE_QUANTILES = (0.001, 0.999)
 Values = Mapping[str, NDArray[np.floating]]
 
 
 class Learning(msgspec.Struct):
-    """Rows of the reference to be, one array a batch."""
+    """Rows of the reference to be: of their numbers one in 2^`shift` is kept, an array a batch."""
 
     rows: int = 0
+    shift: int = 0
     from_ms: int = 0
     to_ms: int = 0
     numeric: list[NDArray[np.float32]] = []
@@ -38,10 +45,14 @@ class Learning(msgspec.Struct):
 
 
 class Learnt(msgspec.Struct):
-    """One version's own reference; `values` are its sorted columns where a window is exact."""
+    """One version's own reference; `values` are its sorted columns where a window is exact.
+
+    `change` is what an operator said of it last.
+    """
 
     learning: Learning | None = None
     profile: Profile | None = None
+    change: ReferenceChange | None = None
     values: dict[str, NDArray[np.float64]] = {}
 
 
@@ -100,22 +111,104 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
     )
 
 
-def learn(state: Learning, block: Block) -> None:
-    """Keep the rows of `block`; the caller cuts it so that no more than `min_rows` are kept."""
+def next_cut(state: Learning, asked: Reference, time_ms: NDArray[np.int64]) -> int:
+    """How many of the rows at `time_ms` may be folded at once.
+
+    Those before the row that completes the reference, or that one alone: after it there is one.
+    """
+    rows = state.rows + np.arange(1, len(time_ms) + 1)
+    from_ms = state.from_ms if state.rows else int(time_ms[0])
+    reached_ms = np.maximum(np.maximum.accumulate(time_ms), state.to_ms)
+    last = (rows >= asked.min_rows) & (reached_ms - from_ms >= asked.min_span_ms)
+    return max(1, int(last.argmax())) if last.any() else len(time_ms)
+
+
+def complete(state: Learning, asked: Reference) -> bool:
+    """Whether the rows so far are all that is asked for."""
+    return state.rows >= asked.min_rows and state.to_ms - state.from_ms >= asked.min_span_ms
+
+
+def learn(state: Learning, block: Block, min_rows: int) -> None:
+    """Add the rows of `block`, at most up to the one that completes the reference.
+
+    Numbers kept: at most 2·`min_rows` of each column. Words are counted in every row.
+    """
     state.from_ms = int(block.time_ms[0]) if not state.rows else state.from_ms
     state.to_ms = max(state.to_ms, int(block.time_ms.max()))
+    step = 1 << state.shift
+    picked = slice(-state.rows % step, None, step)
     state.rows += len(block.time_ms)
-    state.numeric.append(block.numeric)
-    state.score.append(block.score)
-    state.value.append(block.value)
-    state.predicted.append(block.predicted)
+    if len(block.time_ms[picked]):
+        state.numeric.append(np.ascontiguousarray(block.numeric[:, picked]))
+        state.score.append(np.ascontiguousarray(block.score[picked]))
+        state.value.append(np.ascontiguousarray(block.value[picked]))
+        state.predicted.append(np.ascontiguousarray(block.predicted[picked]))
+    while -(-state.rows >> state.shift) > 2 * min_rows:
+        _halve(state)
+    _count_words(state, block)
+
+
+def _halve(state: Learning) -> None:
+    """Keep every second of the rows kept."""
+    state.shift += 1
+    width = max(map(len, state.numeric))
+    whole = np.concatenate([_padded(block, width) for block in state.numeric], axis=1)
+    state.numeric = [np.ascontiguousarray(whole[:, ::2])]
+    state.score = [np.concatenate(state.score)[::2].copy()]
+    state.value = [np.concatenate(state.value)[::2].copy()]
+    state.predicted = [np.concatenate(state.predicted)[::2].copy()]
+
+
+def _count_words(state: Learning, block: Block) -> None:
     for name, column in block.categories.items():
         counts = np.bincount(column.codes + 1, minlength=len(column.words) + 1).tolist()
         state.wordless[name] = state.wordless.get(name, 0) + counts[0]
         words = state.words.setdefault(name, {})
         for word, count in zip(column.words, counts[1:], strict=True):
             if count:
+                word = word if word in words or len(words) < WORDS_MAX else OTHER
                 words[word] = words.get(word, 0) + count
+
+
+def describe(asked: Reference, learnt: Learnt | None) -> ComparedWith:
+    """What a version is compared with, in the words of a window's record."""
+    if asked.profile is not None:
+        return _described("profile", asked.profile, None)
+    learnt = learnt or Learnt(learning=Learning())
+    if learnt.profile is not None:
+        accepted = learnt.change is not None and learnt.change.action == "accept"
+        return _described("accepted" if accepted else "learnt", learnt.profile, learnt.change)
+    learning = learnt.learning or Learning()
+    return ComparedWith(
+        kind="learning",
+        rows=learning.rows,
+        from_ms=learning.from_ms if learning.rows else None,
+        to_ms=learning.to_ms + 1 if learning.rows else None,
+        min_rows=asked.min_rows,
+        min_span_ms=asked.min_span_ms,
+        **_said(learnt.change),
+    )
+
+
+def _described(
+    kind: Literal["learnt", "accepted", "profile"],
+    profile: Profile,
+    change: ReferenceChange | None,
+) -> ComparedWith:
+    return ComparedWith(
+        kind=kind,
+        name=profile.name,
+        rows=profile.rows,
+        from_ms=profile.from_ms,
+        to_ms=profile.to_ms,
+        **_said(change),
+    )
+
+
+def _said(change: ReferenceChange | None) -> dict[str, Any]:
+    if change is None:
+        return {}
+    return {"author": change.author, "comment": change.comment, "changed_ms": change.time_ms}
 
 
 def freeze(state: Learning, columns: Columns, *, keep_values: bool) -> Learnt:

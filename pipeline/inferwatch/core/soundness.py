@@ -73,6 +73,8 @@ def _reference(reference: Reference) -> Iterator[str]:
         yield f"min_rows {reference.min_rows} is not in 1 to {ROWS_MAX}"
     if not 0 <= reference.last_ms <= LONGEST_MS:
         yield "the reference reaches further back than ten years"
+    if not 0 <= reference.min_span_ms <= LONGEST_MS:
+        yield "the reference is learnt for longer than ten years"
     if reference.profile is not None:
         wrong = profile_problem(reference.profile)
         if wrong:

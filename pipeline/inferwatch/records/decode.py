@@ -16,7 +16,16 @@ from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds, single
 from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.columns import Categories, Float32Block, Float64Block, Numbers, Texts
-from inferwatch.records.events import Deploy, Gap, MonitorChange, Resource, Skip, Tick, Verdict
+from inferwatch.records.events import (
+    Deploy,
+    Gap,
+    MonitorChange,
+    ReferenceChange,
+    Resource,
+    Skip,
+    Tick,
+    Verdict,
+)
 from inferwatch.records.ids import Ids, is_text
 from inferwatch.records.raw import (
     COLUMNS_MAX,
@@ -42,6 +51,7 @@ EVENTS: dict[str, Any] = {
     "resource": Resource,
     "deploy": Deploy,
     "verdict": Verdict,
+    "reference": ReferenceChange,
     "monitor": MonitorChange,
     "skip": Skip,
     "gap": Gap,

@@ -74,14 +74,16 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where the reference comes from: a profile, or the model's own first `min_rows` rows.
+    """Where the reference comes from: a profile, or the model's own first rows.
 
-    A learnt reference is frozen, per version, once it holds `min_rows` rows.
+    A learnt reference is frozen, per version, once it holds `min_rows` rows that reach over
+    `min_span_ms` of event time.
     """
 
     profile: Profile | None = None
     last_ms: int = 604_800_000
     min_rows: int = 5_000
+    min_span_ms: int = 0
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -52,6 +52,21 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     comment: str = ""
 
 
+class ReferenceChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator's word on what a model's rows are compared with, from here in the log on.
+
+    `accept`: what was learnt so far is the reference now. `reset`: forget it and learn anew from
+    the next row on. Without `version` it is said of every version that the model has by then.
+    """
+
+    model: str
+    action: Literal["accept", "reset"]
+    time_ms: int
+    version: str | None = None
+    author: str = ""
+    comment: str = ""
+
+
 class MonitorChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The definition that a model is watched by from here on.
 
@@ -92,4 +107,4 @@ class Tick(msgspec.Struct, frozen=True):
     closing: bool = False
 
 
-Event = Resource | Deploy | Verdict | MonitorChange | Skip | Gap
+Event = Resource | Deploy | Verdict | ReferenceChange | MonitorChange | Skip | Gap

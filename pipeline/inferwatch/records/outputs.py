@@ -57,11 +57,32 @@ class FeatureFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     l_infinity: float | None = None
 
 
+class ComparedWith(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the rows of a window's version are compared with, as of the window's end.
+
+    `rows` from `from_ms` to `to_ms` are those of the reference; while `learning`, those so far, and
+    `min_rows` over `min_span_ms` are asked for. `author`, `comment` and `changed_ms` are of the
+    operator who accepted or reset it last.
+    """
+
+    kind: Literal["learning", "learnt", "accepted", "profile"]
+    name: str = ""
+    rows: int = 0
+    from_ms: int | None = None
+    to_ms: int | None = None
+    min_rows: int = 0
+    min_span_ms: int = 0
+    author: str = ""
+    comment: str = ""
+    changed_ms: int | None = None
+
+
 class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One closed window of one model, version and segment.
 
     `metrics` holds figures that are known, `unknown` the reason for each that is not. Label metrics
-    are published again under a higher `revision` as labels come.
+    are published again under a higher `revision` as labels come. Only the record of all rows, with
+    "" as `segment`, says what they are compared with.
     """
 
     id: str
@@ -77,6 +98,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     labels: int = 0
     coverage: float | None = None
     sampled: float = 1.0
+    reference: ComparedWith | None = None
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     unknown: dict[str, str] = {}

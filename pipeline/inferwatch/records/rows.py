@@ -75,4 +75,4 @@ class Truths(msgspec.Struct, frozen=True, kw_only=True):
     source_offsets: NDArray[np.int64] | None = None
 
 
-Record = Any  # Rows | Truths | Resource | Deploy | Verdict | MonitorChange | Skip | Gap | Tick
+Record = Any  # Rows | Truths | any event of `records.events`, or Tick

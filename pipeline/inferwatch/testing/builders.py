@@ -97,8 +97,8 @@ def raw_labels(
 def raw_event(
     event: Any, *, offset: int = 0, partition: int = 0, time_ms: int = TIME_MS
 ) -> RawRecord:
-    """A small event: Resource, Deploy, Verdict, MonitorChange, Skip or Gap."""
-    words = {"MonitorChange": "monitor"}
+    """A small event of `records.events`."""
+    words = {"MonitorChange": "monitor", "ReferenceChange": "reference"}
     word = words.get(type(event).__name__, type(event).__name__.lower())
     body = msgspec.json.encode(event)
     return _raw(word, getattr(event, "model", None), body, JSON, offset, partition, time_ms)

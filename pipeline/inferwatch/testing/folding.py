@@ -115,7 +115,7 @@ class Log:
         return self.write(raw_tick(offset=self.offset, time_ms=self.start_ms + record_ms))
 
     def event(self, event: Any, record_ms: int) -> list[Output]:
-        """A small event: Resource, Deploy, Verdict, MonitorChange or Skip."""
+        """A small event of `records.events`."""
         return self.write(raw_event(event, time_ms=self.start_ms + record_ms))
 
     def windows(self, name: str = "", segment: str | None = "") -> list[WindowRecord]:

@@ -35,7 +35,7 @@ from inferwatch.records.definition import (
     Task,
     Window,
 )
-from inferwatch.records.events import Deploy, MonitorChange, Resource, Verdict
+from inferwatch.records.events import Deploy, MonitorChange, ReferenceChange, Resource, Verdict
 from inferwatch.records.outputs import alert_fingerprint
 from inferwatch.records.raw import JSON, RawRecord, headers
 from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels, raw_tick
@@ -457,8 +457,17 @@ class _Writer:
             if len(self.versions) < 3:
                 self.versions.append(str(len(self.versions) + 1))
             event = Deploy(model=self.model, version=self.versions[-1], time_ms=now_ms)
-        elif chance < 0.85:
+        elif chance < 0.8:
             event = self._verdict(now_ms)
+        elif chance < 0.85:
+            version = draw.choice([None, version])
+            event = ReferenceChange(
+                model=self.model,
+                action=draw.choice(["accept", "reset"]),
+                time_ms=now_ms,
+                version=version,
+                author="on call",
+            )
         else:
             self.changes += 1
             event = MonitorChange(model=self.model, definition=definition(self.model, self.changes))

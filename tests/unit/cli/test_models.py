@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from inferwatch.cli import models
+from inferwatch.cli import models, windows
 from inferwatch.cli.main import main
 from inferwatch.errors import Exit
 from inferwatch.records.outputs import Span, WindowRecord, canonical
@@ -89,7 +89,7 @@ def show(monkeypatch, capsys):
     """What the command prints about a topic."""
 
     def shown(*values: bytes | None, options: tuple[str, ...] = (), run: bytes = b"live"):
-        monkeypatch.setattr(models, "LogReader", Topic(*values, run=run))
+        monkeypatch.setattr(windows, "LogReader", Topic(*values, run=run))
         assert main(["models", "--bootstrap-server", "kafka:9092", *options]) == Exit.DONE
         return capsys.readouterr()
 
@@ -129,7 +129,7 @@ def test_what_is_no_live_window_is_passed_over(show):
 
 def test_only_the_newest_records_are_read(show, monkeypatch):
     """A topic of months is not read from its beginning, and the command says so."""
-    monkeypatch.setattr(models, "RECORDS_MAX", 2)
+    monkeypatch.setattr(windows, "RECORDS_MAX", 2)
     values = [canonical(window(hour, model=f"team/{hour}")) for hour in range(4)]
     said = show(*values)
     assert [line.split()[0] for line in said.out.splitlines()[1:]] == ["team/2", "team/3"]

@@ -72,6 +72,7 @@ UNSOUND = [
     replace(SOUND, model=replace(SOUND.model, label_horizon_ms=-1)),
     replace(SOUND, model=replace(SOUND.model, pending_max_bytes=0)),
     replace(SOUND, reference=replace(SOUND.reference, min_rows=0)),
+    replace(SOUND, reference=replace(SOUND.reference, min_span_ms=-1)),
     changed_column(counts=[1, 2, 3]),
     changed_column(edges=[1.0, 1.0]),
     changed_column(sd=math.nan),

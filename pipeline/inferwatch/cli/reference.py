@@ -1,0 +1,131 @@
+"""`inferwatch reference show|accept|reset`"""
+
+import argparse
+import getpass
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from inferwatch.cli import windows
+from inferwatch.cli.connect import add_connection, connection
+from inferwatch.cli.table import table
+from inferwatch.connection import Connection
+from inferwatch.errors import Exit, UsageError
+from inferwatch.records.events import ReferenceChange
+from inferwatch.records.outputs import ComparedWith
+from inferwatch.records.raw import JSON, RawRecord, headers
+from inferwatch.replay import append
+
+Found = dict[str, ComparedWith]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the three."""
+    parser.add_argument(
+        "action",
+        choices=["show", "accept", "reset"],
+        help="show: what each version is compared with; accept: what was learnt so far is the "
+        "reference now; reset: forget it, learn anew from the next row on",
+    )
+    parser.add_argument("model", metavar="MODEL", help="team/model")
+    parser.add_argument("--version", help="only this one; else all that the model has")
+    parser.add_argument(
+        "--author", help="accept, reset: who says so; the name you are logged in by"
+    )
+    parser.add_argument("--comment", default="", metavar="TEXT", help="accept, reset: and why")
+    parser.add_argument(
+        "--format", choices=["table", "json"], default="table", help="json: one version a line"
+    )
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the newest windows say, or put the operator's word into the model's log."""
+    there = connection(arguments)
+    found = _found(there, arguments.model, arguments.version)
+    if arguments.action != "show":
+        _say(there, _change(arguments, found))
+        print(f"{arguments.action} is in the log of {arguments.model}; its next windows show it")
+    elif arguments.format == "json":
+        for version, reference in found.items():
+            line = {"version": version, **msgspec.to_builtins(reference)}
+            print(msgspec.json.encode(line, order="sorted").decode())
+    else:
+        heads = ["VERSION", "REFERENCE", "ROWS", "FROM", "TO", "SAID BY", "WHY"]
+        print(table(heads, [_row(version, reference) for version, reference in found.items()]))
+    return Exit.DONE
+
+
+def _found(there: Connection, model: str, version: str | None) -> Found:
+    """What the model's versions are compared with, by their newest windows."""
+    found = {
+        record.version: record.reference
+        for record in windows.latest(windows.read(there, model))
+        if record.reference is not None and version in (None, record.version)
+    }
+    if not found:
+        of = "" if version is None else f" of version {version}"
+        raise UsageError(f"no window{of} of {model} has closed yet; see `inferwatch models`")
+    return found
+
+
+def _change(arguments: argparse.Namespace, found: Found) -> ReferenceChange:
+    for version, reference in found.items():
+        if reference.kind == "profile":
+            raise UsageError(
+                f"version {version} is compared with the profile '{reference.name}', which is not "
+                "learnt; name another one in the monitor file"
+            )
+    return ReferenceChange(
+        model=arguments.model,
+        action=arguments.action,
+        time_ms=round(time.time() * 1000),
+        version=arguments.version,
+        author=arguments.author or getpass.getuser(),
+        comment=arguments.comment,
+    )
+
+
+def _say(there: Connection, change: ReferenceChange) -> None:
+    described = headers(
+        "reference",
+        id=str(uuid.uuid4()),
+        source="inferwatch/cli",
+        time=datetime.fromtimestamp(change.time_ms / 1000, UTC).isoformat(),
+        content_type=JSON,
+    )
+    body, key = msgspec.json.encode(change), change.model.encode()
+    append.send(there, [RawRecord("", -1, -1, change.time_ms, key, body, described)])
+
+
+def _row(version: str, reference: ComparedWith) -> Sequence[str]:
+    return [
+        version,
+        reference.kind if reference.kind != "profile" else f"profile {reference.name}",
+        _rows(reference),
+        _time(reference.from_ms),
+        _time(reference.to_ms),
+        reference.author,
+        reference.comment,
+    ]
+
+
+def _rows(reference: ComparedWith) -> str:
+    """ "1,200", or "1,200 of 5,000, 0:20:00 of 1:00:00" while it learns."""
+    if reference.kind != "learning":
+        return f"{reference.rows:,}"
+    said = f"{reference.rows:,} of {reference.min_rows:,}"
+    if not reference.min_span_ms:
+        return said
+    span_ms = (reference.to_ms or 0) - (reference.from_ms or 0)
+    so_far, wanted = (timedelta(seconds=ms // 1000) for ms in (span_ms, reference.min_span_ms))
+    return f"{said}, {so_far} of {wanted}"
+
+
+def _time(time_ms: int | None) -> str:
+    if time_ms is None:
+        return ""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
