@@ -100,6 +100,7 @@ FLEET = [
 ]
 
 THIS = 'model="$model"'
+ERRORS = "log_loss|brier|calibration_bias|calibration_error|mae|rmse|bias|mape"
 SHARES = (
     "accuracy|balanced_accuracy|precision|recall|f1|specificity|auc|average_precision|macro_.*"
     "|weighted_.*"
@@ -135,7 +136,7 @@ MODEL = [
         [
             (
                 "max by (version, window, metric) (inferwatch_quality"
-                f'{{{THIS}, metric=~"log_loss|brier|calibration_error|mae|rmse|bias|mape"}})',
+                f'{{{THIS}, metric=~"{ERRORS}"}})',
                 "{{metric}} {{version}} {{window}}",
             )
         ],

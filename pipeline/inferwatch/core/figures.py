@@ -12,7 +12,7 @@ from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift import WINDOW_METHODS, share, together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_rows, of_words
 from inferwatch.core.figure import Figure
-from inferwatch.core.metrics.intervals import wilson
+from inferwatch.core.intervals import wilson
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.sketches import log_histogram, moments
 from inferwatch.core.sketches.moments import Moments

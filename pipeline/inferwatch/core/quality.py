@@ -92,6 +92,7 @@ def figures(
             "average_precision": ranked.average_precision(scores, truth),
             "log_loss": ranked.log_loss(scores, truth),
             "brier": ranked.brier(scores, truth),
+            "calibration_bias": ranked.calibration_bias(scores, truth),
             "calibration_error": ranked.calibration_error(scores, truth),
         }
     state = cell.scores or score_labels.empty()
@@ -100,5 +101,6 @@ def figures(
         "average_precision": score_labels.average_precision(state),
         "log_loss": score_labels.log_loss(state),
         "brier": score_labels.brier(state),
+        "calibration_bias": score_labels.calibration_bias(state),
         "calibration_error": score_labels.calibration_error(state),
     }

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core.metrics.intervals import wilson
+from inferwatch.core.intervals import wilson
 from inferwatch.inspect import scaling
 from inferwatch.inspect.inspection import Inspection
 from inferwatch.inspect.scaling import Matrix

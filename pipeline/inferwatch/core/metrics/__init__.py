@@ -27,6 +27,7 @@ LABEL_METRICS = {
     "auc": Metric(_BINARY),
     "average_precision": Metric(_BINARY),
     "brier": Metric(_BINARY),
+    "calibration_bias": Metric(_BINARY),
     "calibration_error": Metric(_BINARY),
     "log_loss": Metric(_BINARY, share=False),
     "macro_precision": Metric(("multiclass",)),

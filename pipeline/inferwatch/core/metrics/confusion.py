@@ -1,10 +1,8 @@
 """Counts of true against predicted classes, and the figures that follow from them.
 
-Definitions as scikit-learn has them, but a zero denominator is unknown, not 0. MCC: B. W. Matthews,
-Biochim. Biophys. Acta 405 (1975); for k classes J. Gorodkin, Comput. Biol. Chem. 28 (2004).
+Definitions as scikit-learn has them, but a zero denominator is unknown, not 0.
 """
 
-import math
 from collections.abc import Sequence
 
 import msgspec
@@ -12,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.figure import Figure
-from inferwatch.core.metrics.intervals import wilson
+from inferwatch.core.intervals import wilson
+from inferwatch.core.metrics import averages
 
 NO_LABELS = "no labels"
 
@@ -84,64 +83,34 @@ def binary(state: Confusion, positive: str) -> dict[str, Figure]:
     fn = int(state.counts[at].sum()) - tp if at >= 0 else 0
     fp = int(state.counts[:, at].sum()) - tp if at >= 0 else 0
     tn = n - tp - fn - fp
-    recall = share(tp, tp + fn, "no positive label" if n else NO_LABELS)
-    specificity = share(tn, tn + fp, "no negative label" if n else NO_LABELS)
-    f1 = 2 * tp + fp + fn
+    two = np.array([[tn, fp], [fn, tp]], np.int64)
     return {
         "accuracy": share(int(np.trace(state.counts)), n, NO_LABELS),
         "precision": share(tp, tp + fp, "no positive prediction" if n else NO_LABELS),
-        "recall": recall,
-        "specificity": specificity,
-        "f1": Figure(2 * tp / f1, n)
-        if f1
-        else Figure(None, n, unknown="no positive label or prediction" if n else NO_LABELS),
-        "balanced_accuracy": _mean([recall, specificity], n),
-        "mcc": _mcc(np.array([[tn, fp], [fn, tp]], np.int64)),
+        "recall": share(tp, tp + fn, "no positive label" if n else NO_LABELS),
+        "specificity": share(tn, tn + fp, "no negative label" if n else NO_LABELS),
+        "f1": _f1(tp, fp + fn, n),
+        "balanced_accuracy": averages.balanced_accuracy(two),
+        "mcc": averages.mcc(two),
     }
 
 
-def _mean(figures: Sequence[Figure], n: int) -> Figure:
-    values = [figure.value for figure in figures if figure.value is not None]
-    if not values:
-        return Figure(None, n, unknown=NO_LABELS)
-    return Figure(sum(values) / len(values), n)
-
-
-def _mcc(counts: NDArray[np.int64]) -> Figure:
-    n = int(counts.sum())
-    truth, guess = counts.sum(axis=1).astype(object), counts.sum(axis=0).astype(object)
-    covariance = int(np.trace(counts)) * n - int((truth * guess).sum())
-    spread = (n * n - int((truth**2).sum())) * (n * n - int((guess**2).sum()))
-    if not spread:
-        return Figure(None, n, unknown="one class" if n else NO_LABELS)
-    return Figure(covariance / math.sqrt(spread), n)
+def _f1(hits: int, misses: int, n: int) -> Figure:
+    """F1 = 2J / (1 + J), where J = TP / (TP + FP + FN) is a share: its interval is that of J."""
+    if not hits + misses:
+        why = "no positive label or prediction" if n else NO_LABELS
+        return Figure(None, n, unknown=why)
+    low, high = (2 * end / (1 + end) for end in wilson(hits, hits + misses))
+    return Figure(2 * hits / (2 * hits + misses), n, low, high)
 
 
 def multiclass(state: Confusion) -> dict[str, Figure]:
-    """Accuracy, MCC, and per-class figures averaged plainly (macro) and by support (weighted).
-
-    As in scikit-learn a class without a denominator counts 0 in the macro and weighted means, over
-    the union of true and predicted classes.
-    """
-    counts, n = state.counts, int(state.counts.sum())
-    truth, guess = counts.sum(axis=1), counts.sum(axis=0)
-    used = (truth > 0) | (guess > 0)
-    found = {"accuracy": share(int(np.trace(counts)), n, NO_LABELS), "mcc": _mcc(counts)}
-    hits = np.diag(counts)[used].astype(np.float64)
-    truth, guess = truth[used], guess[used]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recall = np.where(truth > 0, hits / truth, 0.0)
-        columns = {
-            "precision": np.where(guess > 0, hits / guess, 0.0),
-            "recall": recall,
-            "f1": 2 * hits / (truth + guess),
-        }
-    for name, values in columns.items():
-        macro = Figure(float(values.mean()), n) if n else Figure(None, unknown=NO_LABELS)
-        weighted = Figure(float(values @ truth) / n, n) if n else macro
-        found |= {f"macro_{name}": macro, f"weighted_{name}": weighted}
-    present = recall[truth > 0]
-    found["balanced_accuracy"] = (
-        Figure(float(present.mean()), n) if len(present) else Figure(None, unknown=NO_LABELS)
-    )
-    return found
+    """Accuracy, MCC, and per-class figures averaged plainly (macro) and by support (weighted)."""
+    accuracy = share(int(np.trace(state.counts)), int(state.counts.sum()), NO_LABELS)
+    return {
+        "accuracy": accuracy,
+        "balanced_accuracy": averages.balanced_accuracy(state.counts),
+        "mcc": averages.mcc(state.counts),
+        **averages.macro_and_weighted(state.counts),
+        "weighted_recall": accuracy,
+    }

@@ -9,49 +9,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.figure import Figure
+from inferwatch.core.sketches import score_labels
 from inferwatch.core.sketches.score_labels import EPSILON
 
 Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]
+Counts = NDArray[np.int64]
 NO_LABELS = "no labels"
+
+
+def _by_score(scores: Floats, truth: Truths) -> tuple[Counts, Counts]:
+    """Rows of the negative and of the positive class for each distinct score, the lowest first."""
+    distinct, place = np.unique(scores, return_inverse=True)
+    negative, positive = (
+        np.bincount(place[rows], minlength=len(distinct)) for rows in (~truth, truth)
+    )
+    return negative, positive
 
 
 def auc(scores: Floats, truth: Truths) -> Figure:
     """P(s⁺ > s⁻) + ½ P(s⁺ = s⁻)."""
-    n, positives = len(truth), int(truth.sum())
-    if not positives or positives == n:
-        return Figure(None, n, unknown="one class" if n else NO_LABELS)
-    _, place, ties = np.unique(scores, return_inverse=True, return_counts=True)
-    last = np.cumsum(ties)
-    rank_sum_doubled = int(((2 * last - ties + 1)[place])[truth].sum())
-    wins_doubled = rank_sum_doubled - positives * (positives + 1)
-    return Figure(wins_doubled / (2 * positives * (n - positives)), n)
+    return score_labels.auc_of(*_by_score(scores, truth))
 
 
 def average_precision(scores: Floats, truth: Truths) -> Figure:
     """Precision averaged over the recall steps from the highest score down."""
-    n, positives = len(truth), int(truth.sum())
-    if not positives:
-        return Figure(None, n, unknown="no positive label" if n else NO_LABELS)
-    _, place, ties = np.unique(-scores, return_inverse=True, return_counts=True)
-    gained = np.bincount(place, truth)
-    hits, seen = np.cumsum(gained), np.cumsum(ties)
-    return Figure(float((gained * hits / seen).sum() / positives), n)
+    return score_labels.average_precision_of(*_by_score(scores, truth))
 
 
 def log_loss(scores: Floats, truth: Truths) -> Figure:
     """−mean ln p(y)."""
-    if not len(truth):
-        return Figure(None, unknown=NO_LABELS)
     p = np.clip(scores, EPSILON, 1 - EPSILON)
-    return Figure(float(-np.where(truth, np.log(p), np.log1p(-p)).mean()), len(truth))
+    return _mean(-np.where(truth, np.log(p), np.log1p(-p)), least=0.0)
 
 
 def brier(scores: Floats, truth: Truths) -> Figure:
     """Mean (p − y)²."""
-    if not len(truth):
-        return Figure(None, unknown=NO_LABELS)
-    return Figure(float(((np.clip(scores, 0, 1) - truth) ** 2).mean()), len(truth))
+    return _mean((np.clip(scores, 0, 1) - truth) ** 2, least=0.0)
+
+
+def calibration_bias(scores: Floats, truth: Truths) -> Figure:
+    """Mean p − y: above 0 the model promises too much."""
+    return _mean(np.clip(scores, 0, 1) - truth)
+
+
+def _mean(values: Floats, least: float = -np.inf) -> Figure:
+    return score_labels.mean_of(values, np.ones(len(values), np.int64), least)
 
 
 def calibration_error(scores: Floats, truth: Truths, bins: int = 10) -> Figure:

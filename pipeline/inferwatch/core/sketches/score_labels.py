@@ -1,6 +1,9 @@
 """Scores of a binary model by true class, on a grid of logits.
 
 From one small table follow ROC AUC, average precision, log-loss, Brier score and calibration.
+Intervals: AUC by E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44 (1988), average precision
+by K. Boyd, K. Eng, C. D. Page, ECML PKDD (2013), both on the log odds; the others as means of rows.
+The calibration error has none: its bias, not its spread, is what it is off by.
 Scores of one bin, 0.126 logits wide, count as equal. Where scores spread over many bins and each
 class has 30 labels, errors against the rows stay under 0.01 for AUC, 0.05 for average precision,
 0.03 for log-loss, 0.002 for the Brier score and 0.03 for calibration
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.figure import Figure
+from inferwatch.core.intervals import logit, normal
 
 BINS = 256
 EPSILON = 1e-7
@@ -53,42 +57,73 @@ def merge(into: ScoreLabels, other: ScoreLabels) -> None:
 
 def auc(state: ScoreLabels) -> Figure:
     """P(s⁺ > s⁻) + ½ P(=) over bins."""
-    negative, positive = state.counts
-    n, pairs = int(state.counts.sum()), int(negative.sum()) * int(positive.sum())
-    if not pairs:
+    return auc_of(*state.counts)
+
+
+def auc_of(negative: NDArray[np.int64], positive: NDArray[np.int64]) -> Figure:
+    """AUC of rows counted by class in groups of equal scores, the lowest first."""
+    negatives, positives = int(negative.sum()), int(positive.sum())
+    n = negatives + positives
+    if not (negatives and positives):
         return Figure(None, n, unknown="one class" if n else "no labels")
-    below = np.cumsum(negative) - negative
-    return Figure(float((positive * (below + negative / 2)).sum() / pairs), n)
+    beaten = (np.cumsum(negative) - negative + negative / 2) / negatives
+    beating = (positives - np.cumsum(positive) + positive / 2) / positives
+    value = float(positive @ beaten) / positives
+    variance = _variance(beaten, positive) + _variance(beating, negative)
+    return Figure(value, n, *logit(value, variance))
+
+
+def _variance(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    """Variance of the mean of `values`, of which there are `counts` each; 0 of a single one."""
+    n = int(counts.sum())
+    if n < 2:
+        return 0.0
+    spread = values - (counts @ values) / n
+    return float(counts @ (spread * spread)) / (n - 1) / n
 
 
 def average_precision(state: ScoreLabels) -> Figure:
     """Σ (R_k − R_{k−1})·P_k over the bins from the highest score down."""
-    negative, positive = state.counts[:, ::-1]
-    n = int(state.counts.sum())
-    if not positive.sum():
+    return average_precision_of(*state.counts)
+
+
+def average_precision_of(negative: NDArray[np.int64], positive: NDArray[np.int64]) -> Figure:
+    """Average precision of rows counted by class in groups of equal scores, the lowest first."""
+    n, positives = int(negative.sum() + positive.sum()), int(positive.sum())
+    if not positives:
         return Figure(None, n, unknown="no positive label" if n else "no labels")
-    hits = np.cumsum(positive)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = hits / (hits + np.cumsum(negative))
-    steps = np.where(positive > 0, positive * precision, 0.0)
-    return Figure(float(steps.sum() / positive.sum()), n)
+    gained = positive[::-1]
+    hits, seen = np.cumsum(gained), np.cumsum(gained + negative[::-1])
+    value = float((gained * hits / np.maximum(seen, 1)).sum()) / positives
+    return Figure(value, n, *logit(value, value * (1 - value) / positives))
+
+
+def mean_of(
+    values: NDArray[np.float64], counts: NDArray[np.int64], least: float = -np.inf
+) -> Figure:
+    """Mean of `values`, of which there are `counts` each."""
+    n = int(counts.sum())
+    if not n:
+        return Figure(None, unknown="no labels")
+    value = float(counts @ values) / n
+    return Figure(value, n, *normal(value, _variance(values, counts), least))
 
 
 def log_loss(state: ScoreLabels) -> Figure:
     """−mean ln p(y), p the middle of the bin."""
-    n, p = int(state.counts.sum()), _MIDDLES
-    if not n:
-        return Figure(None, unknown="no labels")
-    loss = -(state.counts[1] * np.log(p) + state.counts[0] * np.log1p(-p)).sum()
-    return Figure(float(loss / n), n)
+    losses = -np.concatenate([np.log1p(-_MIDDLES), np.log(_MIDDLES)])
+    return mean_of(losses, state.counts.ravel(), least=0.0)
 
 
 def brier(state: ScoreLabels) -> Figure:
     """Mean (p − y)², p the middle of the bin."""
-    n, p = int(state.counts.sum()), _MIDDLES
-    if not n:
-        return Figure(None, unknown="no labels")
-    return Figure(float((state.counts[1] * (1 - p) ** 2 + state.counts[0] * p**2).sum() / n), n)
+    losses = np.concatenate([_MIDDLES**2, (1 - _MIDDLES) ** 2])
+    return mean_of(losses, state.counts.ravel(), least=0.0)
+
+
+def calibration_bias(state: ScoreLabels) -> Figure:
+    """Mean p − y, p the middle of the bin: above 0 the model promises too much."""
+    return mean_of(np.concatenate([_MIDDLES, _MIDDLES - 1]), state.counts.ravel())
 
 
 def calibration_error(state: ScoreLabels, bins: int = 10) -> Figure:

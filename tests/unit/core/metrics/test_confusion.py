@@ -178,3 +178,16 @@ def test_a_share_has_the_interval_of_its_own_denominator(rows):
         if size:
             hits = round(figure.value * size)
             assert (figure.low, figure.high) == confusion.wilson(hits, size)
+
+
+@given(pairs)
+def test_f1_has_the_interval_of_the_share_that_it_follows_from(rows):
+    """F1 = 2J / (1 + J) with J = TP / (TP + FP + FN): scikit-learn's Jaccard score, as a share."""
+    true, predicted = columns(rows)
+    figure = confusion.binary(table(rows), "1")["f1"]
+    wanted = int(((true == 1) | (predicted == 1)).sum())
+    if wanted:
+        jaccard = sklearn.jaccard_score(true, predicted)
+        low, high = confusion.wilson(round(jaccard * wanted), wanted)
+        expected = [2 * end / (1 + end) for end in (low, jaccard, high)]
+        assert [figure.low, figure.value, figure.high] == pytest.approx(expected, abs=1e-12)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 from sklearn.calibration import calibration_curve
 
+from inferwatch.core.intervals import logit
 from inferwatch.core.metrics import ranked
 from inferwatch.core.sketches.score_labels import EPSILON
 
@@ -15,6 +16,7 @@ FIGURES = (
     ranked.average_precision,
     ranked.log_loss,
     ranked.brier,
+    ranked.calibration_bias,
     ranked.calibration_error,
 )
 scores = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
@@ -125,3 +127,63 @@ def test_a_score_that_is_no_probability_counts_as_the_nearest_one():
     truth = np.array([True, True, False])
     for figure in FIGURES:
         assert figure(wild, truth) == figure(tame, truth)
+
+
+@settings(deadline=None)
+@given(rows)
+def test_auc_has_delongs_interval(drawn):
+    """Any scores with any ties: the structural components over all pairs, on the log odds."""
+    score, truth = columns(drawn)
+    if truth.all() or not truth.any():
+        return
+    wins = (np.sign(score[truth][:, np.newaxis] - score[~truth]) + 1) / 2
+    sides = [side for side in (wins.mean(axis=1), wins.mean(axis=0)) if len(side) > 1]
+    variance = sum(side.var(ddof=1) / len(side) for side in sides)
+    found = ranked.auc(score, truth)
+    if variance < 1e-12 or wins.mean() in (0, 1):
+        return
+    assert (found.low, found.high) == pytest.approx(logit(wins.mean(), variance), abs=1e-9)
+
+
+@settings(deadline=None)
+@given(rows)
+def test_means_of_losses_have_the_interval_of_a_mean(drawn):
+    """Brier score, log-loss and bias: 1.96 standard errors, and no loss below 0."""
+    score, truth = columns(drawn)
+    p = np.clip(score, EPSILON, 1 - EPSILON)
+    losses = {
+        ranked.brier: (score - truth) ** 2,
+        ranked.log_loss: -np.where(truth, np.log(p), np.log1p(-p)),
+        ranked.calibration_bias: score - truth,
+    }
+    for figure, values in losses.items():
+        found = figure(score, truth)
+        if found.low is None:
+            assert len(values) < 2 or values.std() == pytest.approx(0, abs=1e-9)
+            continue
+        half = 1.959963984540054 * values.std(ddof=1) / np.sqrt(len(values))
+        low = found.value - half
+        low = low if figure is ranked.calibration_bias else max(0.0, low)
+        assert (found.low, found.high) == pytest.approx((low, found.value + half), abs=1e-9)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say():
+    """500 samples of 300 rows of a known model: 92 to 98 in 100 hold the figure of all rows."""
+    generator = np.random.default_rng(2)
+    score = generator.beta(2, 3, 150_000)
+    truth = generator.random(len(score)) < score
+    for figure in FIGURES[:-1]:
+        whole = figure(score, truth).value
+        found = [
+            figure(score[at : at + 300], truth[at : at + 300]) for at in range(0, 150_000, 300)
+        ]
+        assert 0.92 < np.mean([one.low <= whole <= one.high for one in found]) < 0.98, figure
+
+
+def test_what_is_alike_in_every_row_has_no_interval():
+    """One class apart from the other, one row, the calibration error: a value alone."""
+    apart = ranked.auc(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
+    assert (apart.value, apart.low) == (1.0, None)
+    assert ranked.brier(np.array([0.3]), np.array([True])).low is None
+    error = ranked.calibration_error(np.array([0.1, 0.9]), np.array([False, True]))
+    assert (error.low, error.high) == (None, None)

@@ -54,6 +54,60 @@ def test_figures_are_scikit_learns(seed, n, level):
     assert all("regression" in LABEL_METRICS[name].tasks for name in found)
 
 
+def variances(truth, predicted):
+    """Variance of each figure from its influence in every row."""
+    error, n = predicted - truth, len(truth)
+    relative, centred = np.abs(error / truth), truth - truth.mean()
+    rest = (error**2).sum() / (centred**2).sum()
+    means = {"mae": np.abs(error), "bias": error, "mape": relative}
+    return {name: value.var(ddof=1) / n for name, value in means.items()} | {
+        "rmse": (error**2).var(ddof=1) / n / (4 * (error**2).mean()),
+        "r2": ((error**2 - rest * centred**2) ** 2).mean() / n / truth.var() ** 2,
+    }
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(3, 500), level=st.floats(-1e3, 1e3))
+def test_intervals_have_the_variance_of_the_influence_of_rows(seed, n, level):
+    """Random truths about any level, in two panes with other origins: each interval to 1e-6."""
+    generator = np.random.default_rng(seed)
+    truth = generator.normal(level, 3, n)
+    predicted = truth + generator.standard_t(5, n)
+    state, then = regression.empty(), regression.empty()
+    regression.add(state, truth[: n // 2], predicted[: n // 2])
+    regression.add(then, truth[n // 2 :], predicted[n // 2 :])
+    regression.merge(state, then)
+    found = regression.figures(state)
+    for name, variance in variances(truth, predicted).items():
+        half = 1.959963984540054 * math.sqrt(variance)
+        low, high = found[name].value - half, found[name].value + half
+        low = low if name in ("bias", "r2") else max(0.0, low)
+        high = min(1.0, high) if name == "r2" else high
+        assert (found[name].low, found[name].high) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
+
+
+def test_rows_that_are_all_alike_have_no_interval():
+    """One row, and errors of one size: nothing tells how far the next may be."""
+    for drawn in ([(1.0, 2.0)], [(1.0, 2.0), (3.0, 4.0)]):
+        found = regression.figures(sums(drawn))
+        assert (found["mae"].value, found["mae"].low, found["rmse"].low) == (1.0, None, None)
+
+
+def test_sums_of_a_checkpoint_from_before_intervals_are_read():
+    """Six columns: the figures go on, those intervals that need the others are not known."""
+    drawn = [(1.0, 2.0), (4.0, 2.0), (5.0, 8.0)]
+    whole = sums(drawn)
+    old = regression.Residuals(whole.high[:6], whole.low[:6], whole.origin, whole.n, whole.n)
+    for state in (whole, old):
+        regression.add(state, *columns(drawn))
+    found, expected = regression.figures(old), regression.figures(whole)
+    assert {name: one.value for name, one in found.items()} == {
+        name: one.value for name, one in expected.items()
+    }
+    assert found["mae"] == expected["mae"]
+    assert [found[name].low for name in ("rmse", "mape", "r2")] == [None, None, None]
+
+
 def test_mape_leaves_out_truths_of_zero_and_says_how_many_are_in():
     """One y = 0, for which scikit-learn says 2e15: left out, and `n` counts the others."""
     truth, predicted = np.array([0.0, 10.0, -4.0]), np.array([1.0, 12.0, -3.0])

@@ -14,6 +14,7 @@ TOLERANCES = {
     "average_precision": 0.05,
     "log_loss": 0.03,
     "brier": 0.002,
+    "calibration_bias": 0.02,
     "calibration_error": 0.03,
 }
 CLASS_MIN = 30
@@ -82,13 +83,15 @@ def test_auc_is_scikit_learns_of_the_bins(drawn):
 
 @given(rows)
 def test_figures_are_those_of_rows_in_the_middle_of_their_bins(drawn):
-    """Each score replaced by its bin's middle: the figures of the rows, to 1e-9."""
+    """Each score replaced by its bin's middle: figures and intervals of the rows, to 1e-9."""
     score, truth = columns(drawn)
     middles = score_labels._MIDDLES[score_labels.bin_of(score)]
-    for name in ("average_precision", "log_loss", "brier"):
-        expected, found = getattr(ranked, name)(middles, truth), getattr(score_labels, name)
-        assert found(table(drawn)).unknown == expected.unknown
-        assert found(table(drawn)).value == pytest.approx(expected.value, abs=1e-9)
+    for name in ("auc", "average_precision", "log_loss", "brier", "calibration_bias"):
+        expected = getattr(ranked, name)(middles, truth)
+        found = getattr(score_labels, name)(table(drawn))
+        assert found.unknown == expected.unknown
+        for end in ("value", "low", "high"):
+            assert getattr(found, end) == pytest.approx(getattr(expected, end), abs=1e-9)
 
 
 @given(probabilities, probabilities)
