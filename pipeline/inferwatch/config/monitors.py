@@ -57,13 +57,14 @@ class Monitors:
     def __init__(self, files: Sequence[MonitorFile], values: Mapping[str, Values]) -> None:
         self._files = sorted(files, key=lambda file: _specificity(file.match), reverse=True)
         self._values = dict(values)
+        self._default = default_definition()
 
     def definition(self, model: str) -> Definition:
         """The most specific file that matches, or the default set."""
         for file in self._files:
             if fnmatch.fnmatchcase(model, file.match):
                 return file.definition
-        return default_definition()
+        return self._default
 
     def values(self) -> dict[str, Values]:
         """Reference columns of every profile in use, by digest."""

@@ -3,6 +3,9 @@
 Rows are kept only by exact windows (`Kept`), and only until the window is judged.
 """
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,9 @@ from inferwatch.core.reference import VersionReference
 from inferwatch.core.sketches import binned, log_histogram, moments
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.sketches.moments import Moments
+from inferwatch.records.rows import Words
 
+T = TypeVar("T")
 WORDS_MAX = 1_000
 LATENCY, SCORE, VALUE = 0, 1, 2
 
@@ -51,71 +56,96 @@ class Cell(msgspec.Struct):
     kept: Kept | None = None
 
 
-def empty(reference: VersionReference, *, features: int, exact: bool) -> Cell:
-    """A cell without rows; `features` is 0 where the segment keeps no features."""
-    ready = reference.grid is not None and bool(features)
+def empty(reference: VersionReference, *, features: int | None, exact: bool) -> Cell:
+    """A cell without rows, of so many numeric features; None where it keeps no features at all."""
+    ready = reference.grid is not None and features is not None
     return Cell(
         answers=moments.empty(3),
         latency=log_histogram.empty(),
-        numeric=moments.empty(features) if features else None,
+        numeric=None if features is None else moments.empty(features),
         bins=binned.empty(reference.grid) if ready and reference.grid else None,
         score_bins=binned.empty(reference.score_grid) if reference.score_grid else None,
         kept=Kept() if exact else None,
     )
 
 
-def count_bins(block: Block, reference: VersionReference) -> NDArray[np.int64] | None:
-    """Rows of `block` by bin of its features; None before there is a reference."""
-    if reference.grid is None:
-        return None
-    counts = binned.empty(reference.grid)
-    binned.update(counts, reference.grid, block.numeric, reference.columns())
-    return counts
+class Tally(msgspec.Struct):
+    """Counts of a block's rows, made once for all the cells that they go to.
 
-
-def add(
-    cell: Cell,
-    block: Block,
-    reference: VersionReference,
-    counted: NDArray[np.int64] | None = None,
-) -> None:
-    """Fold the rows of `block` into `cell`; cost 0.3 µs a row of 20 features.
-
-    :param counted: what `count_bins` gives for them, where the caller has it.
+    `answers` float64[3, n] are their latencies, scores and values; `classes` rows by class code,
+    `words` and `wordless` rows by category and those without one.
     """
-    cell.rows += len(block.time_ms)
-    cell.failed += int(block.failed.sum())
-    moments.update(cell.answers, np.stack([block.latency_ms, block.score, block.value]))
+
+    rows: int
+    failed: int
+    answers: NDArray[np.float64]
+    classes: list[tuple[int, int]]
+    score_bins: NDArray[np.int64] | None
+    bins: NDArray[np.int64] | None
+    words: list[tuple[str, int, list[tuple[str, int]]]]
+
+
+def tally(block: Block, reference: VersionReference, *, features: bool) -> Tally:
+    """Count the rows of `block`, and their features where asked for; cost 0.2 µs a row of 20."""
+    score_bins = None
+    if reference.score_grid is not None:
+        score_bins = binned.empty(reference.score_grid)
+        binned.update(score_bins, reference.score_grid, block.score[np.newaxis])
+    bins = None
+    if features and reference.grid is not None:
+        bins = binned.empty(reference.grid)
+        binned.update(bins, reference.grid, block.numeric, reference.columns())
+    classes = np.bincount(block.predicted + 1)[1:]
+    return Tally(
+        rows=len(block.time_ms),
+        failed=int(np.count_nonzero(block.failed)),
+        answers=np.stack([block.latency_ms, block.score, block.value]),
+        classes=_seen(range(len(classes)), classes),
+        score_bins=score_bins,
+        bins=bins,
+        words=[_words_of(name, column) for name, column in block.categories.items() if features],
+    )
+
+
+def _words_of(name: str, column: Words) -> tuple[str, int, list[tuple[str, int]]]:
+    counts = np.bincount(column.codes + 1, minlength=len(column.words) + 1)
+    return name, int(counts[0]), _seen(column.words, counts[1:])
+
+
+def _seen(names: Sequence[T], counts: NDArray[np.int64]) -> list[tuple[T, int]]:
+    return [(names[place], int(counts[place])) for place in np.flatnonzero(counts).tolist()]
+
+
+def add(cell: Cell, block: Block, counted: Tally) -> None:
+    """Fold the rows of `block` into `cell`; cost 0.1 µs a row of 20 features.
+
+    :param counted: what `tally` gives for them.
+    """
+    cell.rows += counted.rows
+    cell.failed += counted.failed
+    moments.update(cell.answers, counted.answers)
     log_histogram.update(cell.latency, block.latency_ms)
-    for code, count in enumerate(np.bincount(block.predicted + 1)[1:].tolist()):
-        if count:
-            cell.classes[code] = cell.classes.get(code, 0) + count
-    if cell.score_bins is not None and reference.score_grid is not None:
-        binned.update(cell.score_bins, reference.score_grid, block.score[np.newaxis])
-    _add_features(cell, block, reference, counted)
+    for code, count in counted.classes:
+        cell.classes[code] = cell.classes.get(code, 0) + count
+    if cell.score_bins is not None and counted.score_bins is not None:
+        cell.score_bins += counted.score_bins
+    if cell.numeric is not None:
+        cell.numeric = moments.grown(cell.numeric, len(block.numeric))
+        moments.update(cell.numeric, block.numeric)
+        _add_features(cell, counted)
     if cell.kept is not None:
         cell.kept.numeric.append(block.numeric)
         cell.kept.score.append(block.score)
 
 
-def _add_features(
-    cell: Cell, block: Block, reference: VersionReference, counted: NDArray[np.int64] | None
-) -> None:
-    if cell.numeric is None:
-        return
-    cell.numeric = moments.grown(cell.numeric, len(block.numeric))
-    moments.update(cell.numeric, block.numeric)
-    if cell.bins is not None:
-        counted = count_bins(block, reference) if counted is None else counted
-        if counted is not None:
-            cell.bins += counted
-    for name, column in block.categories.items():
-        counts = np.bincount(column.codes + 1, minlength=len(column.words) + 1).tolist()
+def _add_features(cell: Cell, counted: Tally) -> None:
+    if cell.bins is not None and counted.bins is not None:
+        cell.bins += counted.bins
+    for name, wordless, seen in counted.words:
         words = cell.words.setdefault(name, {})
-        cell.wordless[name] = cell.wordless.get(name, 0) + counts[0]
-        for word, count in zip(column.words, counts[1:], strict=True):
-            if count:
-                count_word(words, word, count)
+        cell.wordless[name] = cell.wordless.get(name, 0) + wordless
+        for word, count in seen:
+            count_word(words, word, count)
 
 
 def count_word(words: dict[str, int], word: str, count: int) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core import sample
 from inferwatch.core.sample import Hashes
+from inferwatch.kernels import distinct
 from inferwatch.records.definition import ModelFacts, Task
 from inferwatch.records.ids import Ids
 from inferwatch.records.rows import Codes, Floats, Rows, Words
@@ -176,22 +177,28 @@ def answers(columns: Columns, answer: Words | Floats | None, n: int) -> tuple[Co
 
     Numbers are kept as both while the task is not known.
     """
-    codes, values = np.full(n, -1, np.int32), np.full(n, np.nan)
+    values = np.full(n, np.nan)
     if answer is None:
-        return codes, values
+        return np.full(n, -1, np.int32), values
     if columns.task == "regression":
-        if isinstance(answer, Words):
-            return codes, values
-        return codes, np.where(np.isfinite(answer), answer, np.nan)
+        if not isinstance(answer, Words):
+            values = np.where(np.isfinite(answer), answer, np.nan)
+        return np.full(n, -1, np.int32), values
     if isinstance(answer, Words):
         return _coded(columns, "classes", columns.classes, answer, CLASSES_MAX), values
-    finite = np.isfinite(answer)
     if columns.task == "unknown":
-        values[finite] = answer[finite]
-    distinct, position = np.unique(answer[finite], return_inverse=True)
-    words = Words(tuple(class_name(float(value)) for value in distinct), position.astype(np.int32))
-    codes[finite] = _coded(columns, "classes", columns.classes, words, CLASSES_MAX)
-    return codes, values
+        values = np.where(np.isfinite(answer), answer, np.nan)
+    return _coded(columns, "classes", columns.classes, _words(answer), CLASSES_MAX), values
+
+
+def _words(answer: Floats) -> Words:
+    """Classes that came as numbers, in ascending order; -1 for what is not finite."""
+    found, positions = distinct.small(answer.copy())  # of one kind: aligned, to be written
+    if not len(positions):
+        finite = np.isfinite(answer)
+        positions = np.full(len(answer), -1, np.int32)
+        found, positions[finite] = np.unique(answer[finite], return_inverse=True)
+    return Words(tuple(map(class_name, found.tolist())), positions)
 
 
 def recode(known: list[str], column: Words, most: int) -> Codes:

@@ -16,7 +16,7 @@ from inferwatch.core import columns as model_columns
 from inferwatch.core import emitters, judge, online, operators, quality, silence, watermark
 from inferwatch.core import reference as references
 from inferwatch.core import windows as panes
-from inferwatch.core.cell import Gauge, count_bins
+from inferwatch.core.cell import Gauge, tally
 from inferwatch.core.columns import Block
 from inferwatch.core.labels import Joined
 from inferwatch.core.model import Model, Position
@@ -119,18 +119,16 @@ def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position)
     late = np.zeros(len(block.row), np.uint16)
     _learn(model, block, sample)
     reference = model.reference(version)
-    counted = count_bins(block, reference) if len(model.plan.windows) > 1 else None
+    counted = tally(block, reference, features=True)
     for plan in model.plan.windows:
         track = model.track(plan, version)
         lost = panes.fold(plan, track, block, reference, sample, counted)
         if lost.any():
             late |= lost.astype(np.uint16) << model.bit(plan)
     outputs = online.rows(model, block, after_ms, at)
-    kept, kept_late = (block, late) if sample is None else (block.take(sample), late[sample])
-    if len(kept.row):
-        regression = state.columns.task == "regression"
-        for joined in model.join.predict(kept, kept_late, values=regression):
-            outputs += _contribute(model, joined, at)
+    regression = state.columns.task == "regression"
+    for joined in model.join.predict(block, late, sample, values=regression):
+        outputs += _contribute(model, joined, at)
     _freeze(model, version)
     return outputs
 

@@ -27,6 +27,7 @@ from inferwatch.core.pending import (
     together,
     unknown,
 )
+from inferwatch.core.sample import Hashes
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.ids import Ids, pack
 from inferwatch.records.rows import Codes, Floats
@@ -101,28 +102,26 @@ class Join:
             return None
         return sample.kept(block.hashes, self.state.shift)
 
-    def predict(self, block: Block, late: NDArray[np.uint16], *, values: bool) -> list[Joined]:
-        """Remember the predictions of `block`, of which the sample keeps every row (`sample`).
+    def predict(
+        self,
+        block: Block,
+        late: NDArray[np.uint16],
+        sampled: NDArray[np.bool_] | None = None,
+        *,
+        values: bool,
+    ) -> list[Joined]:
+        """Remember the predictions of `block` that the sample keeps: `sampled` as from `sample`.
 
         Gives those whose label was here already.
         """
-        key, base = self._append(
-            Slab(
-                version=block.version,
-                ids=block.ids,
-                row=block.row,
-                time_ms=block.time_ms,
-                predicted=block.predicted,
-                score=block.score,
-                segments=block.segments,
-                late=late,
-                value=block.value if values else np.empty(0),
-                newest_ms=int(block.time_ms.max()),
-            )
-        )
+        rows = _slab(block, late, sampled, values=values)
+        if not len(rows.row):
+            return []
+        key, base = self._append(rows)
         first = key << ROW_BITS | base
-        self.state.collisions += self._index(block.version).put(block.hashes, first)
-        return self._meet(block, first)
+        hashes = block.hashes if sampled is None else block.hashes[sampled]
+        self.state.collisions += self._index(block.version).put(hashes, first)
+        return self._meet(rows, hashes, first)
 
     def _append(self, rows: Slab) -> tuple[int, int]:
         """Put rows behind those of their version; gives the slab and the place of the first."""
@@ -150,22 +149,22 @@ class Join:
         state.bytes += slab_bytes(rows)
         return key, base
 
-    def _meet(self, block: Block, first: int) -> list[Joined]:
+    def _meet(self, rows: Slab, hashes: Hashes, first: int) -> list[Joined]:
         early = self.state.early
         if not early:
             return []
         met = []
-        newest = self.index[block.version].get(block.hashes) - first
-        for row, id_ in enumerate(block.ids):
+        newest = self.index[rows.version].get(hashes) - first
+        for row, id_ in enumerate(rows.ids):
             label = early.get(id_)
-            if label is None or label.version not in (None, block.version):
+            if label is None or label.version not in (None, rows.version):
                 continue
             if newest[row] != row:
                 continue
             del early[id_]
             self._write(first + row, label.label, label.truth, label.time_ms)
             met.append(first + row)
-        return [self.gather(block.version, met, 1)] if met else []
+        return [self.gather(rows.version, met, 1)] if met else []
 
     def label(
         self,
@@ -403,3 +402,25 @@ class Join:
                     truth = float(answer.truth[row]) if len(answer.truth) else float("nan")
                     slot = at << ROW_BITS | (base + new)
                     self._write(slot, int(answer.label[row]), truth, int(answer.at_ms[row]))
+
+
+def _slab(
+    block: Block, late: NDArray[np.uint16], keep: NDArray[np.bool_] | None, *, values: bool
+) -> Slab:
+    """What the join remembers of a block's rows, of those that `keep` picks."""
+    rows = Slab(
+        version=block.version,
+        ids=block.ids,
+        row=block.row,
+        time_ms=block.time_ms,
+        predicted=block.predicted,
+        score=block.score,
+        segments=block.segments,
+        late=late,
+        value=block.value if values else np.empty(0),
+        newest_ms=0,
+    )
+    if keep is not None:
+        rows = taken(rows, keep)
+    rows.newest_ms = int(rows.time_ms.max(initial=0))
+    return rows

@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.kernels import watermark as kernel
+
 AHEAD_MAX_MS = 600_000
 UNSET = -(1 << 62)
 
@@ -59,21 +61,14 @@ def advance(state: Watermark, time_ms: NDArray[np.int64], record_ms: int) -> Adv
     A row more than ten minutes ahead of its record is counted in `ahead` and moves nothing once the
     watermark is set.
     """
-    clamped = np.minimum(time_ms, record_ms)
-    ahead = time_ms > record_ms + AHEAD_MAX_MS
-    state.ahead += int(ahead.sum())
-    if state.event_ms == UNSET and len(ahead):
-        ahead = ahead.copy()
-        ahead[0] = False
-    moving = np.where(ahead, UNSET, clamped)
-    running = np.maximum.accumulate(np.concatenate(([state.event_ms], moving)))
-    after = running[1:]
     unmoved_ms, moved_ms = (
         max(0, state.ticked_ms - since_ms) for since_ms in (state.moved_at_ms, record_ms)
     )
-    passed = np.where(after > state.event_ms, moved_ms, unmoved_ms)
-    now = np.concatenate(([state.now_ms()], after + passed))
-    return Advance(clamped, running[:-1], after, now)
+    clamped, before, after, now, ahead = kernel.advance(
+        time_ms, record_ms, AHEAD_MAX_MS, state.event_ms, UNSET, unmoved_ms, moved_ms
+    )
+    state.ahead += int(ahead)
+    return Advance(clamped, before, after, now)
 
 
 def reach(state: Watermark, event_ms: int, record_ms: int) -> None:

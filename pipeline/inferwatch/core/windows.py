@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core import cell as cells
 from inferwatch.core import quality
-from inferwatch.core.cell import Cell
+from inferwatch.core.cell import Cell, Tally
 from inferwatch.core.columns import Block, Columns
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
@@ -77,11 +77,11 @@ def fold(
     block: Block,
     reference: VersionReference,
     sample: NDArray[np.bool_] | None,
-    counted: NDArray[np.int64] | None = None,
+    counted: Tally | None = None,
 ) -> NDArray[np.bool_]:
     """Add the rows to their panes. Gives the mask of rows that came too late for any window.
 
-    :param counted: the rows by bin (`cell.count_bins`), where several windows read them.
+    :param counted: `cell.tally` of the block, which several windows share.
     """
     n = len(block.time_ms)
     if not track.rows:
@@ -114,7 +114,7 @@ def _add(
     block: Block,
     reference: VersionReference,
     sample: NDArray[np.bool_] | None,
-    counted: NDArray[np.int64] | None = None,
+    counted: Tally | None = None,
 ) -> None:
     from_ms, to_ms = int(block.time_ms.min()), int(block.time_ms.max())
     pane = track.panes.get(start)
@@ -128,10 +128,12 @@ def _add(
         part = block if keep is None else block.take(keep)
         if segment not in pane.cells:
             full = segment == ALL or plan.segment_features
-            features = len(block.numeric) if full else 0
+            features = len(block.numeric) if full else None
             exact = plan.window.exact and full
             pane.cells[segment] = cells.empty(reference, features=features, exact=exact)
-        cells.add(pane.cells[segment], part, reference, None if segment else counted)
+        if segment or counted is None:
+            counted = cells.tally(part, reference, features=not segment or plan.segment_features)
+        cells.add(pane.cells[segment], part, counted)
         if labels is not None:
             mine = sample if keep is None or sample is None else sample[keep]
             taking_part = len(part.ids) if mine is None else int(mine.sum())
@@ -244,7 +246,7 @@ def merged(plan: WindowPlan, track: Track, start: int, reference: VersionReferen
     for pane in panes:
         for segment, part in pane.cells.items():
             if segment not in whole.cells:
-                features = len(part.numeric.count) if part.numeric is not None else 0
+                features = None if part.numeric is None else len(part.numeric.count)
                 whole.cells[segment] = cells.empty(reference, features=features, exact=False)
             cells.merge(whole.cells[segment], part)
     return whole

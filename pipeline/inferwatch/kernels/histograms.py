@@ -9,7 +9,9 @@ from inferwatch.kernels.jit import jit
 
 SHIFT = 18
 """Bits of a float32 that a log bin ignores: 32 bins an octave."""
-CELLS = 256
+CELLS = 1024
+"""Cells of a look-up table: of the values of 128 quantile bins, four in five lie in one without an
+edge, so that the search is over before it begins and the processor guesses so."""
 _KEYS = 1 << (31 - SHIFT)
 
 
@@ -22,19 +24,20 @@ def cell_of(value: float, low: float, cells_per_unit: float) -> int:
 @jit
 def cell_starts(
     edges: NDArray[np.float32], firsts: NDArray[np.int64], scales: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Where among its edges each column's cells begin: int64[G, CELLS + 1].
+) -> NDArray[np.uint16]:
+    """Where among its edges, at most 65,535, each column's cells begin: uint16[G, CELLS + 1].
 
     `scales` float64[G, 2] are each column's lowest edge and the cells in one unit of its values.
     As `cell_of` never falls with its value, a value of cell c lies above all edges before
     `starts[g, c]` and not above those from `starts[g, c + 1]` on.
     """
-    starts = np.zeros((len(firsts) - 1, CELLS + 1), np.int64)
+    starts = np.zeros((len(firsts) - 1, CELLS + 1), np.uint16)
     for column in range(len(firsts) - 1):
+        low, cells_per_unit = scales[column]
         for edge in range(firsts[column], firsts[column + 1]):
-            low, cells_per_unit = scales[column]
-            starts[column, cell_of(float(edges[edge]), low, cells_per_unit) + 1] += 1
-        starts[column] = firsts[column] + np.cumsum(starts[column])
+            starts[column, cell_of(float(edges[edge]), low, cells_per_unit) + 1] += np.uint16(1)
+        for cell in range(CELLS):
+            starts[column, cell + 1] += starts[column, cell]
     return starts
 
 
@@ -44,7 +47,7 @@ def count_bins(
     edges: NDArray[np.float32],
     firsts: NDArray[np.int64],
     scales: NDArray[np.float64],
-    starts: NDArray[np.int64],
+    starts: NDArray[np.uint16],
     columns: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> None:
@@ -64,20 +67,21 @@ def count_bins(
             counts[missing] += n
             continue
         values = block[columns[place]]
+        mine, begins = edges[first:last], starts[place]
         for at in range(n):
             if not math.isfinite(values[at]):
                 counts[missing] += 1
                 continue
             value = np.float32(values[at])
             cell = cell_of(float(value), low, cells_per_unit)
-            left, right = starts[place, cell], starts[place, cell + 1]
+            left, right = np.int64(begins[cell]), np.int64(begins[cell + 1])
             while left < right:  # the first edge that is not below the value
-                middle = (left + right) // 2
-                if edges[middle] < value:
+                middle = (left + right) >> 1
+                if mine[middle] < value:
                     left = middle + 1
                 else:
                     right = middle
-            counts[start + left - first] += 1
+            counts[start + left] += 1
 
 
 @jit

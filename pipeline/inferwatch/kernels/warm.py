@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from inferwatch.kernels import (
     adwin,
     distances,
+    distinct,
     hashing,
     histograms,
     index,
@@ -13,6 +14,7 @@ from inferwatch.kernels import (
     moments,
     page_hinkley,
     panes,
+    watermark,
 )
 
 
@@ -31,6 +33,8 @@ def warm() -> None:
     times = np.zeros(1, np.int64)
     panes.next_cut(times, times, np.zeros(2, np.int64), 0, 1, 1, 1, 0, 0)
     panes.place(times, times, 1, 1, 1, 0, 0)
+    watermark.advance(times, 0, 0, 0, 0, 0, 0)
+    distinct.small(np.zeros(1))
     _warm_distances()
 
 

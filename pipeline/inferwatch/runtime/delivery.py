@@ -295,12 +295,12 @@ class Delivery:
         name = getattr(decoded.record, "model", None)
         if name is None or name not in owned.partition.models:
             return
-        definition = self._definition(owned, name)
-        wanted = definition.digest()
-        if owned.announced.get(name) == wanted:
+        told = self.rules.definition(name)
+        if owned.announced.get(name) == told:
             return
-        owned.announced[name] = wanted
-        if owned.partition.models[name].definition.digest() != wanted:
+        owned.announced[name] = told
+        definition = self._definition(owned, name)
+        if owned.partition.models[name].definition.digest() != definition.digest():
             log.info("the definition of %s changed", name)
             owned.sends.append(
                 asyncio.ensure_future(self._announce(owned.partition.number, name, definition))

@@ -3,6 +3,7 @@
 import asyncio
 
 from inferwatch.core.fold import Partition
+from inferwatch.records.definition import Definition
 from inferwatch.runtime.checkpoint import Attempt, Restored
 
 STARTS_MAX = 3
@@ -21,7 +22,7 @@ class Owned:
         self.sends: list[asyncio.Future[None]] = []
         self.saved_offset = partition.offset
         self.saved_at_s: dict[str, tuple[float, int]] = {}
-        self.announced: dict[str, str] = {}
+        self.announced: dict[str, Definition] = {}  # as the files have them
         self.written_bytes = 0
         self.attempt = Attempt(offset=partition.offset)
         self.skips = {offset for offset in found.skipped if offset > partition.offset}

@@ -50,7 +50,7 @@ def filled(parts, bound, *, features=1):
     """A cell of these blocks."""
     found = cells.empty(bound, features=features, exact=False)
     for part in parts:
-        cells.add(found, part, bound)
+        cells.add(found, part, cells.tally(part, bound, features=True))
     return found
 
 
@@ -168,7 +168,7 @@ def test_drift_is_against_the_reference_and_silent_without_one():
     assert far["feature.a"].psi.value > 1 > near["score"].psi.value
     assert far["feature.a"].effect.value > 0.9
     assert set(near) == {"feature.a", "feature.k", "score", "prediction"}
-    bare = filled([block], bound, features=0)
+    bare = filled([block], bound, features=None)
     assert set(figures.drifts(bare, state, bound)) == {"score", "prediction"}
     learning = reference.bind(None, {}, state)
     assert figures.drifts(filled([block], learning), state, learning) == {}

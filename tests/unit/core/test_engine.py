@@ -208,3 +208,12 @@ def test_only_windows_that_read_labels_are_kept_for_them():
     tracks = log.partition.models[MODEL].state.tracks
     assert (tracks["fast"]["1"].closed, tracks["fast"]["1"].labels) == ({}, {})
     assert len(tracks["slow"]["1"].closed) == 3
+
+
+def test_words_count_where_a_model_has_no_numbers():
+    """Rows of categories alone: their words and what is missing are in the window."""
+    log = log_of()
+    log.rows(3, 10_000, numeric={}, categories={"k": ["x", None, "x"]})
+    log.tick(5 * MINUTE)
+    (window,) = log.windows()
+    assert (window.features["k"].rows, window.features["k"].missing) == (2, 1)

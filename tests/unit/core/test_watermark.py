@@ -146,3 +146,25 @@ def test_two_tickers_do_no_harm(order):
     for tick_ms in order:
         watermark.tick(state, tick_ms)
     assert state.now_ms() == 8_000
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 2 * AHEAD_MAX_MS), min_size=1, max_size=9), max_size=5),
+    st.integers(0, AHEAD_MAX_MS),
+    st.integers(0, 3 * AHEAD_MAX_MS),
+)
+def test_a_batch_moves_the_watermark_as_its_rows_one_by_one_do(batches, record_ms, ticked_ms):
+    """Clamped times, the watermark before and after each row, and where it ends are the same."""
+    whole, single = Watermark(ticked_ms=ticked_ms), Watermark(ticked_ms=ticked_ms)
+    for times in batches:
+        record_ms += 30_000
+        before = whole.now_ms()
+        found = advance(whole, times, record_ms)
+        assert found.now_ms[0] == before
+        for at, time_ms in enumerate(times):
+            event_ms = single.event_ms
+            advance(single, [time_ms], record_ms)
+            assert found.time_ms[at] == min(time_ms, record_ms)
+            assert (found.before_ms[at], found.after_ms[at]) == (event_ms, single.event_ms)
+            assert found.now_ms[at + 1] == single.now_ms()
+        assert whole == single

@@ -6,12 +6,14 @@ import sys
 CODE = """
 from inferwatch.core.fold import Partition
 from inferwatch.kernels import (
-    adwin, distances, hashing, histograms, index, moments, page_hinkley, panes,
+    adwin, distances, distinct, hashing, histograms, index, moments, page_hinkley, panes, watermark,
 )
 from inferwatch.kernels.warm import warm
 from inferwatch.testing import folding, streams
 
-modules = adwin, distances, hashing, histograms, index, moments, page_hinkley, panes
+modules = (
+    adwin, distances, distinct, hashing, histograms, index, moments, page_hinkley, panes, watermark,
+)
 kernels = [
     item for module in modules for item in vars(module).values() if hasattr(item, "signatures")
 ]

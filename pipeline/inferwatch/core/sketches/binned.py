@@ -28,7 +28,7 @@ class Grid(msgspec.Struct, frozen=True):
     firsts: NDArray[np.int64]
     starts: NDArray[np.int64]
     scales: NDArray[np.float64]
-    cells: NDArray[np.int64]
+    cells: NDArray[np.uint16]
 
 
 def make_grid(edges: Sequence[NDArray[np.floating]]) -> Grid:
@@ -42,10 +42,15 @@ def make_grid(edges: Sequence[NDArray[np.floating]]) -> Grid:
 
 
 def _scale(edges: NDArray[np.float32]) -> tuple[float, float]:
-    """Lowest edge, and cells of the look-up table in one unit."""
-    if len(edges) < 2:
-        return (float(edges[0]) if len(edges) else 0.0), 1.0
-    return float(edges[0]), kernel.CELLS / (float(edges[-1]) - float(edges[0]))
+    """Where the cells of the look-up table begin, and how many there are in one unit.
+
+    They span the inner edges: the outermost lie at the ends of the range, far out where tails are
+    heavy, and all other edges would share a few cells.
+    """
+    inner = edges[1:-1] if len(edges) > 3 else edges
+    if len(inner) < 2:
+        return (float(inner[0]) if len(inner) else 0.0), 1.0
+    return float(inner[0]), kernel.CELLS / (float(inner[-1]) - float(inner[0]))
 
 
 def empty(grid: Grid) -> Counts:
