@@ -172,6 +172,38 @@ def test_sdk_calls_are_timed_with_and_without_a_broker(bench):
     assert len(sdk.figures(measured)) == 4
 
 
+def test_kernels_find_what_river_finds(bench):
+    """Both sides alarm at the same rows and score the same (or the run would end), something is
+    found, and every candidate has a cost for every round.
+    """
+    kernels = bench("kernels")
+    costs = kernels.measure(rounds=1)
+    assert {len(found) for found in costs.values()} == {1}
+    assert len(kernels.figures(costs)) == 6
+
+
+@pytest.mark.parametrize(("ours", "rivers"), [([(1, 2)], [(1, 3)]), ([1.0], [1.0, 0.5]), ([], [])])
+def test_a_kernel_that_decides_otherwise_ends_the_run(bench, ours, rivers):
+    """No ratio of two different things, and none of nothing."""
+    with pytest.raises(SystemExit, match="not what river finds"):
+        bench("kernels").same("ADWIN", ours, rivers)
+
+
+def test_candidates_take_turns(bench):
+    """Each runs once a round and once before, the order rotates, and a cost is that of a unit."""
+    turns, ran = bench("turns"), []
+
+    def turn(name, done):
+        ran.append(name)
+        return done
+
+    costs = turns.costs_ns({"a": lambda: turn("a", 1), "b": lambda: turn("b", 10**9)}, rounds=2)
+    assert "".join(ran) == "abbaab"
+    assert len(costs["a"]) == len(costs["b"]) == 2
+    assert max(costs["b"]) < 1
+    assert turns.ratio([6.0, 10.0], [2.0, 5.0]) == "3× (median 2×)"
+
+
 def test_results_can_be_published_as_printed(bench):
     """The head names cores and versions, and neither the host nor a path of it."""
     report = bench("report")

@@ -114,9 +114,9 @@ def _kept(
 
 def _facts(state: Moments, places: NDArray[np.int64]) -> NDArray[np.float64]:
     """Least, most and mean of the columns of `state` at `places`; NaN for -1 and without rows."""
-    facts = np.stack([state.least, state.most, moments.mean(state)], axis=1)
-    facts = np.append(facts, np.full((1, 3), np.nan), axis=0)
-    return np.ascontiguousarray(facts[np.where(places < len(facts) - 1, places, -1)])
+    facts = np.full((len(state.least) + 1, 3), np.nan)
+    facts[:-1, 0], facts[:-1, 1], facts[:-1, 2] = state.least, state.most, moments.mean(state)
+    return facts[np.where(places < len(facts) - 1, places, -1)]
 
 
 def _of_score(cell: Cell, reference: VersionReference) -> dict[str, Drift]:

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 N, MEAN, RISE, FALL, LOWEST, HIGHEST, RISE_N, RISE_TOTAL, FALL_N, FALL_TOTAL, OVER = range(11)
 HELD, HELD_TOTAL = 11, 12
 SIZE = 13
+_TOGETHER = 256
+"""Values that are standardised in one go."""
 DELTA, THRESHOLD, ALPHA, ROWS_MIN, UP, DOWN, LOW, HIGH, CENTRE, SCALE, BLOCK = range(11)
 
 
@@ -67,7 +69,6 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     Values that are not finite are passed over. The next call after a change begins anew.
     """
     delta, threshold, alpha = params[DELTA], params[THRESHOLD], params[ALPHA]
-    low, high, centre, scale = params[LOW], params[HIGH], params[CENTRE], params[SCALE]
     if state[OVER] > 0.0:
         for slot in range(SIZE):
             state[slot] = 0.0
@@ -82,11 +83,13 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     )
     block, held, held_total = params[BLOCK], state[HELD], state[HELD_TOTAL]
     changed = -1
+    scaled = np.empty(_TOGETHER)
     for at in range(start, len(values)):
-        value = float(values[at])
+        if (at - start) % _TOGETHER == 0:
+            _standardise(values[at : at + _TOGETHER], params, scaled)
+        value = scaled[(at - start) % _TOGETHER]
         if not math.isfinite(value):
             continue
-        value = (min(max(value, low), high) - centre) / scale
         if block > 1.0:
             held, held_total = held + 1.0, held_total + value
             if held < block:
@@ -120,6 +123,19 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
         fall_total,
     )
     return changed
+
+
+@jit
+def _standardise(values: NDArray[np.floating], params: Floats, scaled: Floats) -> None:
+    """Write the values clipped and standardised, NaN for those that are not finite.
+
+    Apart from the sums, each of which waits for the one before, so that these divisions need not.
+    """
+    low, high, centre, scale = params[LOW], params[HIGH], params[CENTRE], params[SCALE]
+    for at in range(len(values)):
+        value = float(values[at])
+        clipped = min(max(value, low), high)
+        scaled[at] = (clipped - centre) / scale if math.isfinite(value) else math.nan
 
 
 @jit

@@ -5,7 +5,7 @@ at river's defaults 10⁶ rows of N(0, 1) alarm 609 times, and clipped to its ra
 value of 40 sd is a shift. Here δ is 0.2 sd, and the threshold follows from the run length:
 excursions of a normal walk with drift −δ pass λ about once in e^{2δλ}/(2δ²) rows, which for λ = 40
 is 10⁸. Decisions are those of river's `PageHinkley` with `alpha` 1: its fading sum forgets the
-drift −δ and with these parameters alarms 45 times in 10⁶ such rows. Cost: 8 ns a value.
+drift −δ and with these parameters alarms 45 times in 10⁶ such rows. Cost: 7 ns a value.
 
 Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 """
