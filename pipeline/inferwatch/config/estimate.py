@@ -12,6 +12,7 @@ from inferwatch.core import plan as plans
 from inferwatch.core.drift import WINDOW_METHODS, reads_rows
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.plan import WindowPlan
+from inferwatch.core.recent import PIECES
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Check, Definition
 from inferwatch.telemetry.catalogue import LATENCIES_S
@@ -85,7 +86,7 @@ def of(definition: Definition, load: Load) -> Estimate:
         * (CLOSED_BYTES + LABEL_CELL_BYTES + segments * (CLOSED_SEGMENT_BYTES + LABEL_CELL_BYTES)),
         pending_bytes=pending_bytes,
         sampled=1.0 if wanted_bytes <= pending_bytes else pending_bytes / wanted_bytes,
-        reference_bytes=versions * load.features * REFERENCE_FEATURE_BYTES,
+        reference_bytes=versions * _reference_bytes(definition, load),
         detectors_bytes=versions
         * DETECTOR_BYTES
         * sum(_streams(one, load) for one in plan.row_checks),
@@ -126,6 +127,13 @@ def check(definition: Definition) -> None:
                 key="model.label_horizon",
                 fix=f"at most {CLOSED_MAX:,}: a shorter horizon, or longer windows for labels",
             )
+
+
+def _reference_bytes(definition: Definition, load: Load) -> int:
+    """The reference of one version, and where it moves along the pieces it is made of."""
+    pieces = PIECES + 1 if definition.reference.last_ms else 0
+    piece_bytes = PANE_BYTES + load.features * FEATURE_BYTES
+    return load.features * REFERENCE_FEATURE_BYTES + pieces * piece_bytes
 
 
 def _segments(definition: Definition, load: Load) -> int:

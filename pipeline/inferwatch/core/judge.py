@@ -6,7 +6,7 @@ from functools import partial
 
 import msgspec
 
-from inferwatch.core import alerts, diagnose, publish, rules, windows
+from inferwatch.core import alerts, diagnose, publish, recent, rules, windows
 from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.metrics import LABEL_METRICS
@@ -35,7 +35,9 @@ def close(model: Model, at: Position) -> list[Output]:
                 outputs += _publish(model, plan, version, track, start, at)
             last = max((windows.end_of(plan, start) for start in ended), default=UNSET)
             windows.move_boundary(plan, track, last, model.state.watermark.event_ms)
-            windows.drop_panes(plan, track, ended)
+            dropped = windows.drop_panes(plan, track, ended)
+            if model.definition.reference.last_ms and plan is model.plan.shortest:
+                recent.follow(model, version, dropped)
             outputs += publish.restate(model, plan, version, track, at)
             outputs += _settle(model, plan, version, track, at)
     for version, track in model.state.first.items():

@@ -22,9 +22,9 @@ from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
 from inferwatch.core.watermark import Watermark
-from inferwatch.core.windows import Track
+from inferwatch.core.windows import Pane, Track
 from inferwatch.errors import ConfigError
-from inferwatch.records.definition import Definition, Window
+from inferwatch.records.definition import Definition, Profile, Window
 from inferwatch.records.events import Deploy, ReferenceChange
 from inferwatch.records.outputs import FOLD_VERSION, ComparedWith
 
@@ -45,9 +45,10 @@ class Position(msgspec.Struct, frozen=True):
 class ModelState(msgspec.Struct, kw_only=True):
     """Everything a checkpoint holds. `offset` is the last record folded, -1 for none.
 
-    `tracks` by window and version; `first` is each version's learning span as one window of rows;
-    `row_ms` the record time of the newest inference row; `bits` says which bit of a prediction's
-    `late` speaks of which window definition.
+    `tracks` by window and version; `recent` the pieces of each version's past of which a reference
+    that moves along is made, by their start; `first` is each version's learning span as one window
+    of rows; `row_ms` the record time of the newest inference row; `bits` says which bit of a
+    prediction's `late` speaks of which window definition.
     """
 
     format: int = FORMAT
@@ -60,6 +61,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     rows: dict[str, int] = {}
     row_ms: int = -1
     learnt: dict[str, Learnt] = {}
+    recent: dict[str, dict[int, Pane]] = {}
     first: dict[str, Track] = {}
     tracks: dict[str, dict[str, Track]] = {}
     pending: Pending = msgspec.field(default_factory=Pending)
@@ -107,6 +109,8 @@ class Model:
     def redefine(self, definition: Definition) -> None:
         """Watch by `definition` from here on; windows whose definition changed start anew."""
         before = {plan.window.name: plan.digest for plan in self.plan.windows}
+        if definition.reference != self.state.definition.reference:
+            self.state.recent = {}
         self.state.definition = definition
         self._check_values()
         self.plan = plans.make(definition)
@@ -204,8 +208,15 @@ class Model:
                 for cell in pane.cells.values():
                     cell.bins = cell.score_bins = None
 
+    def turn(self, version: str, profile: Profile) -> None:
+        """The reference has moved along, on the same bins: what is counted and scaled stays."""
+        self.state.learnt[version].profile = profile
+        self.state.learnt[version].values = {}
+        self._references.pop(version, None)
+
     def _refer(self, version: str, learnt: Learnt) -> None:
         self.state.learnt[version] = learnt
+        self.state.recent.pop(version, None)
         self._references.pop(version, None)
         self.banks.clear()
 

@@ -70,6 +70,7 @@ def _refer(model: Model, change: ReferenceChange) -> None:
             _drop_scaled(model, version)
         elif learnt.learning is None:
             learnt.change = change
+            model.state.recent.pop(version, None)
         elif learnt.learning.rows >= ACCEPTED_ROWS_MIN:
             model.freeze(version, change)
 

@@ -29,10 +29,14 @@ class WindowPlan(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A definition with its checks sorted by who evaluates them."""
+    """A definition with its checks sorted by who evaluates them.
+
+    `shortest` is the window of the shortest panes, of time where there are any.
+    """
 
     definition: Definition
     windows: tuple[WindowPlan, ...]
+    shortest: WindowPlan | None
     row_checks: tuple[Check, ...]
     absent_checks: tuple[Check, ...]
 
@@ -53,6 +57,11 @@ def make(definition: Definition) -> Plan:
     return Plan(
         definition,
         windows,
+        min(
+            windows,
+            key=lambda one: (not one.pane_ms, one.pane_ms, one.window.rows),
+            default=None,
+        ),
         tuple(check for check in definition.checks if reads_rows(check.method, check.metric)),
         tuple(check for check in definition.checks if check.method == "absent"),
     )

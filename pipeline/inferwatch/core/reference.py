@@ -2,7 +2,8 @@
 
 A learnt reference is frozen once it holds `min_rows` rows of its version over `min_span_ms`, or
 when an operator accepts what is there; until then everything that needs it says `learning`. Of a
-long span every 2nd, 4th, … row is kept for its numbers, never fewer than `min_rows`.
+long span every 2nd, 4th, … row is kept for its numbers, never fewer than `min_rows`. With `last` it
+moves along from there (`recent`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ PSI_BINS = 10
 WORDS_MAX = 1_000
 ACCEPTED_ROWS_MIN = 50
 SCALE_QUANTILES = (0.001, 0.999)
+Kind = Literal["learnt", "rolling", "accepted", "profile"]
 Values = Mapping[str, NDArray[np.floating]]
 
 
@@ -170,14 +172,20 @@ def _count_words(state: Learning, block: Block) -> None:
                 words[word] = words.get(word, 0) + count
 
 
+def accepted(learnt: Learnt) -> bool:
+    """Whether an operator said that this is the reference."""
+    return learnt.change is not None and learnt.change.action == "accept"
+
+
 def describe(asked: Reference, learnt: Learnt | None) -> ComparedWith:
     """What a version is compared with, in the words of a window's record."""
     if asked.profile is not None:
         return _described("profile", asked.profile, None)
     learnt = learnt or Learnt(learning=Learning())
     if learnt.profile is not None:
-        accepted = learnt.change is not None and learnt.change.action == "accept"
-        return _described("accepted" if accepted else "learnt", learnt.profile, learnt.change)
+        kind: Kind = "rolling" if asked.last_ms else "learnt"
+        kind = "accepted" if accepted(learnt) else kind
+        return _described(kind, learnt.profile, learnt.change)
     learning = learnt.learning or Learning()
     return ComparedWith(
         kind="learning",
@@ -190,11 +198,7 @@ def describe(asked: Reference, learnt: Learnt | None) -> ComparedWith:
     )
 
 
-def _described(
-    kind: Literal["learnt", "accepted", "profile"],
-    profile: Profile,
-    change: ReferenceChange | None,
-) -> ComparedWith:
+def _described(kind: Kind, profile: Profile, change: ReferenceChange | None) -> ComparedWith:
     return ComparedWith(
         kind=kind,
         name=profile.name,

@@ -82,6 +82,7 @@ _DECODERS: dict[str, Any] = {
     "detectors": _decoder(dict[str, DetectorState]),
     "early": _decoder(dict[str, Early]),
     "pane": _decoder(_Panes),
+    "recent": _decoder(_Panes),
     "labels": _decoder(_Labels),
     "closed": _decoder(_Closed),
     "open": _decoder(Slab),
@@ -102,6 +103,7 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
         state,
         definition=Definition(),
         learnt={},
+        recent={},
         first={},
         tracks={
             window: {version: _bare(track) for version, track in tracks.items()}
@@ -126,6 +128,9 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
     }
     for name, part in _track_parts(model):
         pieces[name] = made(part)
+    for version, panes in state.recent.items():
+        for start, pane in panes.items():
+            pieces[f"recent/{version}/{start}"] = made(_Panes("", version, {start: pane}))
     unfinished = frozenset(pending.open.values())
     for key, slab in pending.slabs.items():
         if key in unfinished:
@@ -222,6 +227,7 @@ _PUT: dict[str, Callable[[ModelState, Any], None]] = {
     "detectors": _put("detectors"),
     "early": lambda state, item: setattr(state.pending, "early", item),
     "pane": lambda state, item: _track(state, item).panes.update(item.panes),
+    "recent": lambda state, item: state.recent.setdefault(item.version, {}).update(item.panes),
     "labels": lambda state, item: _track(state, item).labels.update(item.labels),
     "closed": lambda state, item: _track(state, item).closed.update(item.closed),
 }

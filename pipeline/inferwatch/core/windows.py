@@ -252,15 +252,12 @@ def merged(plan: WindowPlan, track: Track, start: int, reference: VersionReferen
     return whole
 
 
-def drop_panes(plan: WindowPlan, track: Track, started: list[int]) -> None:
-    """Forget the panes that no open window needs; their label part stays."""
-    if not plan.pane_ms:
-        for start in started:
-            del track.panes[start]
-        return
-    for start in list(track.panes):
-        if _newest_end(plan, start) <= track.boundary_ms:
-            del track.panes[start]
+def drop_panes(plan: WindowPlan, track: Track, started: list[int]) -> list[Pane]:
+    """Forget the panes that no open window needs, and give them; their label part stays."""
+    if plan.pane_ms:
+        over = [one for one in track.panes if _newest_end(plan, one) <= track.boundary_ms]
+        started = sorted(over)
+    return [track.panes.pop(start) for start in started]
 
 
 def window_labels(plan: WindowPlan, track: Track, start: int, segment: str) -> LabelCell:

@@ -77,11 +77,12 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where the reference comes from: a profile, or the model's own first rows.
 
     A learnt reference is frozen, per version, once it holds `min_rows` rows that reach over
-    `min_span_ms` of event time.
+    `min_span_ms` of event time. With `last_ms` it then becomes, again and again, that much of the
+    version's own past; 0 for one that stays.
     """
 
     profile: Profile | None = None
-    last_ms: int = 604_800_000
+    last_ms: int = 0
     min_rows: int = 5_000
     min_span_ms: int = 0
 

@@ -65,7 +65,7 @@ class ComparedWith(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     operator who accepted or reset it last.
     """
 
-    kind: Literal["learning", "learnt", "accepted", "profile"]
+    kind: Literal["learning", "learnt", "rolling", "accepted", "profile"]
     name: str = ""
     rows: int = 0
     from_ms: int | None = None

@@ -78,7 +78,9 @@ def definition(model: str, change: int = 0) -> Definition:
             restate_every_ms=MINUTE_MS,
         ),
         reference=Reference(
-            profile=_profile() if task == "regression" else None, min_rows=REFERENCE_ROWS
+            profile=_profile() if task == "regression" else None,
+            min_rows=REFERENCE_ROWS,
+            last_ms=7 * MINUTE_MS if task == "multiclass" else 0,
         ),
         windows=windows,
         checks=checks,

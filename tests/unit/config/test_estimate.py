@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -67,6 +68,22 @@ def test_the_estimate_bounds_a_real_state(labelled, features, segments):
     estimated = estimate.of(found, load).total_bytes()
     measured = state_bytes(found, features, segments)
     assert measured <= estimated <= 6 * measured
+
+
+def test_a_reference_that_moves_along_is_in_the_estimate():
+    """What it keeps of the past is bounded too."""
+    found = definition(labelled=False)
+    still = Reference(min_rows=500)
+    moving = Reference(min_rows=500, last_ms=7 * MINUTE_MS)
+    bytes_of = []
+    for reference in (still, moving):
+        found = msgspec.structs.replace(found, reference=reference)
+        estimated = estimate.of(found, Load(rows_per_s=5, segments=1, versions=1)).total_bytes()
+        measured = state_bytes(found, 20, 1)
+        assert measured <= estimated <= 6 * measured
+        bytes_of.append((measured, estimated))
+    (less, less_told), (more, more_told) = bytes_of
+    assert more > less and more - less <= more_told - less_told
 
 
 def test_more_of_anything_costs_more():
