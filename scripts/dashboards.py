@@ -180,6 +180,28 @@ MODEL = [
         "percentunit",
     ),
     Panel(
+        "Tokens and cost of a call (means)",
+        [
+            (
+                "max by (version, window, metric) (inferwatch_window_figure"
+                f'{{{THIS}, metric=~"(input_tokens|output_tokens|cost).mean"}})',
+                "{{metric}} {{version}} {{window}}",
+            )
+        ],
+        about="Of language models; cost in the currency that the server logs.",
+    ),
+    Panel(
+        "Time to first token",
+        [
+            (
+                "max by (version, window, metric) (inferwatch_window_figure"
+                f'{{{THIS}, metric=~"time_to_first_token.p.*"}})',
+                "{{metric}} {{version}} {{window}}",
+            )
+        ],
+        "ms",
+    ),
+    Panel(
         "Age of what the quality is of",
         [
             (

@@ -16,12 +16,19 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from inferwatch.core.placement import partition_of
 from inferwatch.errors import Reason
-from inferwatch.records.batch import SCHEMA, InferenceBatch, LabelBatch, encode
+from inferwatch.records.batch import (
+    CALL_NUMBERS,
+    SCHEMA,
+    InferenceBatch,
+    LabelBatch,
+    LlmCalls,
+    encode,
+)
 from inferwatch.records.decode import EVENTS, OUTPUTS, decode
 from inferwatch.records.ids import Ids
 from inferwatch.records.outputs import AlertRecord, WindowRecord, canonical
 from inferwatch.records.raw import MSGPACK, PREFIX, RawRecord, headers
-from inferwatch.records.rows import Rows, Truths, Words
+from inferwatch.records.rows import Calls, Rows, Truths, Words
 
 SCHEMAS = Path(__file__).parent.parent.parent / "schemas"
 GOLDEN = SCHEMAS / "golden"
@@ -105,8 +112,9 @@ def said(record):
         for name in record.__struct_fields__
         if name not in ("n", "numeric_names", "numeric", "score_names", "scores")
     }
-    if found["source_offsets"] is None:
-        del found["source_offsets"]  # samples that are older than it do not name it
+    for name in ("source_offsets", "llm"):  # samples that are older than these do not name them
+        if name in found and found[name] is None:
+            del found[name]
     found["rows"] = record.n
     found["scores"] = _block(record.score_names, record.scores)
     if isinstance(record, Rows):
@@ -125,6 +133,9 @@ def _column(value):
         return {name: _column(item) for name, item in value.items()}
     if isinstance(value, Ids):
         return list(value)
+    if isinstance(value, Calls):
+        numbers = zip(CALL_NUMBERS, value.numbers.tolist(), strict=True)
+        return dict(numbers) | {"finish_reason": _column(value.finish_reason)}
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -365,6 +376,18 @@ def read_batch(body, is_label):
     def floats(name):
         return optional(lambda data: array("f", data, n), body.get(name))
 
+    def call():
+        told = body["llm"]
+        numbers = ("input_tokens", "output_tokens", "time_to_first_token_ms", "cost")
+        found = {
+            name: array("f", told[name], n) if name in told else [None] * n for name in numbers
+        }
+        finish = told.get("finish_reason")
+        return found | {"finish_reason": categories(finish, n) if finish else [None] * n}
+
+    if body.get("llm") is not None:
+        found["llm"] = call()
+
     def words(name):
         return {key: categories(column, n) for key, column in body.get(name, {}).items()}
 
@@ -395,6 +418,8 @@ def test_the_specification_names_every_field():
     assert fields.findall(inference) == list(InferenceBatch.__struct_fields__)
     shared = re.findall(r"`(\w+)`", re.search(r"\n`label` has(.*?)as above", BATCH, re.DOTALL)[1])
     assert {*shared, *fields.findall(label)} == set(LabelBatch.__struct_fields__)
+    (calls,) = re.findall(r"\| in `llm` \|.*?\n\n", BATCH, re.DOTALL)
+    assert set(fields.findall(calls)) == set(LlmCalls.__struct_fields__)
 
 
 def test_the_specification_knows_every_reason():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds
-from inferwatch.records.batch import InferenceBatch, LabelBatch, encode
+from inferwatch.records.batch import CALL_NUMBERS, InferenceBatch, LabelBatch, LlmCalls, encode
 from inferwatch.records.columns import (
     Float32Block,
     Float64Block,
@@ -70,6 +70,13 @@ def columns(draw, n):
         "weight": draw(st.none() | rows_of(n, st.floats(width=32, allow_infinity=False))),
         "error": draw(st.none() | rows_of(n, st.none() | text)),
         "entity": draw(st.none() | rows_of(n, text)),
+        "llm": draw(
+            st.dictionaries(
+                st.sampled_from(CALL_NUMBERS),
+                rows_of(n, st.floats(width=32, allow_infinity=False)),
+            )
+        ),
+        "finish_reason": draw(rows_of(n, st.none() | text)),
     }
 
 
@@ -124,6 +131,10 @@ def test_any_inference_batch_is_read_as_it_was_written(data, n):
         segments={name: pack_categories(words) for name, words in given_["segments"].items()},
         weight=_packed("f", given_["weight"]),
         entity=None if given_["entity"] is None else pack_texts(given_["entity"]),
+        llm=LlmCalls(
+            **{name: pack("f", numbers) for name, numbers in given_["llm"].items()},
+            finish_reason=pack_categories(given_["finish_reason"]),
+        ),
         **head,
     )
     decoded = decode(record("inference", encode(body)))
@@ -139,6 +150,9 @@ def test_any_inference_batch_is_read_as_it_was_written(data, n):
         found = getattr(rows, field)
         assert same(None if found is None else found.tolist(), given_[field])
     assert (None if rows.error is None else said(rows.error)) == given_["error"]
+    assert said(rows.llm.finish_reason) == given_["finish_reason"]
+    for name, numbers in zip(CALL_NUMBERS, rows.llm.numbers, strict=True):
+        assert same(numbers.tolist(), given_["llm"].get(name, [math.nan] * n))
     for block_names, block, field in (
         (rows.numeric_names, rows.numeric, "numeric"),
         (rows.score_names, rows.scores, "scores"),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from inferwatch.config.document import Node, suggestion
+from inferwatch.core import llm
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import (
     NUMBERS_ONLY,
@@ -32,16 +33,14 @@ RATIOS = frozenset(
         "gpu",
         "gpu_memory",
         "drift_share",
+        *llm.SHARES,
         *(name for name, metric in LABEL_METRICS.items() if metric.share),
     ]
 )
 LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
-DURATIONS = (*LATENCIES, "freshness")
-PLAIN = (
-    frozenset(["rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *DURATIONS])
-    | RATIOS
-    | LABEL_METRICS.keys()
-)
+DURATIONS = (*LATENCIES, *llm.DURATIONS, "freshness")
+AMOUNTS = ("rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *llm.AMOUNTS)
+PLAIN = frozenset([*AMOUNTS, *DURATIONS]) | RATIOS | LABEL_METRICS.keys()
 SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share", "freshness"}  # published as it closes
 METRICS = {
     "value": PLAIN,

@@ -7,6 +7,7 @@ import msgspec
 
 from inferwatch.config import document
 from inferwatch.config.document import Node
+from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
 from inferwatch.records.raw import NAME, NAME_MAX
 
 KEYS = [
@@ -21,6 +22,7 @@ KEYS = [
     "label_delay",
     "entity_id",
     "latency_ms",
+    "llm",
     "error",
     "features",
     "segments",
@@ -32,7 +34,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     `numeric` and `categories` are the feature columns; where both are empty every column that is
     not named elsewhere is one. `label_delay_ms` makes labels trail where no column says when they
-    came.
+    came. `llm` names the columns of what a call of a language model used.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: str | None = None
     latency_ms: str | None = None
     error: str | None = None
+    llm: dict[str, str] = {}
     numeric: list[str] = []
     categories: list[str] = []
     segments: list[str] = []
@@ -65,7 +68,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
             self.error,
         )
         named = [name for name in single if name is not None]
-        return [*named, *self.numeric, *self.categories, *self.segments]
+        return [*named, *self.llm.values(), *self.numeric, *self.categories, *self.segments]
 
 
 def read(path: Path) -> Mapping:
@@ -79,6 +82,9 @@ def read(path: Path) -> Mapping:
     for name, node in fields.items():
         if name == "features":
             given |= _features(node)
+        elif name == "llm":
+            columns = node.fields((*CALL_NUMBERS, FINISH_REASON))
+            given["llm"] = {figure: item.text() for figure, item in columns.items()}
         elif name == "segments":
             given["segments"] = node.texts()
         elif name == "label_delay":

@@ -10,7 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core import llm
 from inferwatch.core.columns import OTHER, Block
+from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.sketches import binned, log_histogram, moments
 from inferwatch.core.sketches.log_histogram import LogHistogram
@@ -54,6 +56,7 @@ class Cell(msgspec.Struct):
     emitted: int = 0
     dropped: int = 0
     kept: Kept | None = None
+    llm: CallCell | None = None
 
 
 def empty(reference: VersionReference, *, features: int | None, exact: bool) -> Cell:
@@ -129,6 +132,9 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
         cell.classes[code] = cell.classes.get(code, 0) + count
     if cell.score_bins is not None and counted.score_bins is not None:
         cell.score_bins += counted.score_bins
+    if block.llm is not None:
+        cell.llm = cell.llm or llm.empty()
+        llm.add(cell.llm, block.llm, block.latency_ms, block.failed)
     if cell.numeric is not None:
         cell.numeric = moments.grown(cell.numeric, len(block.numeric))
         moments.update(cell.numeric, block.numeric)
@@ -163,6 +169,9 @@ def merge(into: Cell, other: Cell) -> None:
     into.dropped += other.dropped
     moments.merge(into.answers, other.answers)
     log_histogram.merge(into.latency, other.latency)
+    if other.llm is not None:
+        into.llm = into.llm or llm.empty()
+        llm.merge(into.llm, other.llm)
     _merge_features(into, other)
     for code, count in other.classes.items():
         into.classes[code] = into.classes.get(code, 0) + count

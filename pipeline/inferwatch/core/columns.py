@@ -13,7 +13,7 @@ from inferwatch.core.sample import Hashes
 from inferwatch.kernels import distinct
 from inferwatch.records.definition import ModelFacts, Task
 from inferwatch.records.ids import Ids
-from inferwatch.records.rows import Codes, Floats, Rows, Words
+from inferwatch.records.rows import Calls, Codes, Floats, Rows, Words
 
 FEATURES_MAX = 5_000
 CLASSES_MAX = 1_000
@@ -60,6 +60,7 @@ class Block(msgspec.Struct):
     failed: NDArray[np.bool_]
     segments: dict[str, Codes]
     offset: int
+    llm: Calls | None = None
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
         """The rows that `keep` picks."""
@@ -82,6 +83,7 @@ class Block(msgspec.Struct):
             failed=self.failed[keep],
             segments={name: codes[keep] for name, codes in self.segments.items()},
             offset=self.offset,
+            llm=None if self.llm is None else self.llm.take(keep),
         )
 
 
@@ -115,6 +117,7 @@ def align(
         failed=np.zeros(rows.n, bool) if rows.error is None else rows.error.codes >= 0,
         segments={name: _segment(columns, facts, rows, name) for name in facts.segments},
         offset=offset,
+        llm=rows.llm,
     )
 
 

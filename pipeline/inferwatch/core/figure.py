@@ -1,5 +1,7 @@
 """A figure that is known, or the reason why it is not."""
 
+import math
+
 import msgspec
 
 
@@ -11,3 +13,8 @@ class Figure(msgspec.Struct, frozen=True):
     low: float | None = None
     high: float | None = None
     unknown: str = ""
+
+
+def known(value: float, n: int, why: str) -> Figure:
+    """`value` as a figure; unknown where it is not finite."""
+    return Figure(value, n) if math.isfinite(value) else Figure(None, n, unknown=why)

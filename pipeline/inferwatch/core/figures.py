@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core import llm
 from inferwatch.core.cell import LATENCY, SCORE, VALUE, Cell
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift import WINDOW_METHODS, share, together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_rows, of_words
-from inferwatch.core.figure import Figure
-from inferwatch.core.intervals import wilson
+from inferwatch.core.figure import Figure, known
+from inferwatch.core.intervals import rate
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.sketches import log_histogram, moments
 from inferwatch.core.sketches.moments import Moments
@@ -23,19 +24,6 @@ QUANTILES = {"latency.p50": 0.5, "latency.p90": 0.9, "latency.p95": 0.95, "laten
 PSI_DRIFTED = WINDOW_METHODS["psi"]
 ROWS_MIN = 200
 LEARNING = "learning"
-
-
-def rate(part: int, whole: int, why: str) -> Figure:
-    """A share with its Wilson interval; unknown where there is nothing to divide by."""
-    if not whole:
-        return Figure(None, unknown=why)
-    low, high = wilson(part, whole)
-    return Figure(part / whole, whole, low, high)
-
-
-def known(value: float, n: int, why: str) -> Figure:
-    """`value` as a figure; unknown for NaN."""
-    return Figure(value, n) if math.isfinite(value) else Figure(None, n, unknown=why)
 
 
 def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
@@ -63,6 +51,8 @@ def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
         found["positive_rate"] = rate(
             cell.classes.get(code, 0), sum(cell.classes.values()), "no predictions"
         )
+    if cell.llm is not None:
+        found |= llm.figures(cell.llm)
     for name, gauge in cell.gauges.items():
         found[name] = known(gauge.total / gauge.n, gauge.n, "too large to add up")
         found[f"{name}.max"] = Figure(gauge.most, gauge.n)

@@ -6,6 +6,8 @@ J. Am. Stat. Assoc. 22 (1927); A. W. van der Vaart, Asymptotic Statistics (1998)
 
 import math
 
+from inferwatch.core.figure import Figure
+
 Z = 1.959963984540054
 Ends = tuple[float, float] | tuple[None, None]
 NONE: Ends = (None, None)
@@ -20,6 +22,14 @@ def wilson(successes: int, n: int, z: float = Z) -> tuple[float, float]:
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     return low, 1.0 if successes == n else min(1.0, centre + half)
+
+
+def rate(part: int, whole: int, why: str) -> Figure:
+    """A share with its Wilson interval; unknown where there is nothing to divide by."""
+    if not whole:
+        return Figure(None, unknown=why)
+    low, high = wilson(part, whole)
+    return Figure(part / whole, whole, low, high)
 
 
 def normal(value: float, variance: float, least: float = -math.inf, most: float = math.inf) -> Ends:

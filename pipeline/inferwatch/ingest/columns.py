@@ -9,10 +9,16 @@ from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from inferwatch.ingest.plain import Column, Table, is_known
-from inferwatch.records.batch import InferenceBatch, LabelBatch
+from inferwatch.ingest.plain import NOTHING, Column, Table, is_known
+from inferwatch.records.batch import (
+    CALL_NUMBERS,
+    FINISH_REASON,
+    InferenceBatch,
+    LabelBatch,
+    LlmCalls,
+)
 from inferwatch.records.columns import (
     Categories,
     Float32Block,
@@ -25,7 +31,6 @@ from inferwatch.records.columns import (
 
 NAN = float("nan")
 NUMERIC = {int, float}
-NOTHING = {type(None), UnsetType}
 
 
 def packed(table: Table, offsets: Sequence[int], emitter: str) -> InferenceBatch | LabelBatch:
@@ -57,11 +62,12 @@ def packed(table: Table, offsets: Sequence[int], emitter: str) -> InferenceBatch
         categories=categories,
         prediction=_answers(fields["prediction"]),
         scores=_scores(table),
-        latency_ms=_latency(fields["latency_ms"]),
+        latency_ms=_floats(fields["latency_ms"]),
         error=_words(fields["error"]),
         segments={name: _coded(one.values) for name, one in table.of("segments").items()},
         entity=pack_texts(entities) if any(entities) else None,
         instance="" if others else instance,
+        llm=_calls(table.of("llm")),
         **common,
     )
 
@@ -110,8 +116,16 @@ def _words(found: Column) -> Categories | None:
     return None if found.kinds <= NOTHING else _coded(found.values)
 
 
-def _latency(found: Column) -> bytes | None:
+def _floats(found: Column) -> bytes | None:
     return None if found.kinds <= NOTHING else pack("f", _numbers(found))
+
+
+def _calls(found: Mapping[str, Column]) -> LlmCalls | None:
+    packed = {name: _floats(found[name]) for name in CALL_NUMBERS if name in found}
+    finish = _words(found[FINISH_REASON]) if FINISH_REASON in found else None
+    if finish is None and all(column is None for column in packed.values()):
+        return None
+    return LlmCalls(**packed, finish_reason=finish)
 
 
 def _answers(found: Column) -> Numbers | Categories | None:

@@ -23,11 +23,13 @@ from msgspec import UNSET, UnsetType
 
 from inferwatch.errors import DataError
 from inferwatch.records import bounds, single
+from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
 from inferwatch.records.decode import event as read_carefully
 from inferwatch.records.raw import EARLIEST_MS, JSON, LATEST_MS, NAME, NAME_MAX, PREFIX
 from inferwatch.records.single import Scalar
 
 FLOAT32_MAX = 3.4028234e38
+NOTHING = {type(None), UnsetType}
 Number = int | float
 Missing = UnsetType | None
 
@@ -48,6 +50,7 @@ class Inference(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     segments: dict[str, str | None] | UnsetType = UNSET
     entity_id: str | Missing = UNSET
     instance: str | UnsetType = UNSET
+    llm: dict[str, Number | str | None] | Missing = UNSET
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -114,9 +117,13 @@ def carefully(
 
 
 def _fits(event: single.InferenceEvent | single.LabelEvent) -> bool:
-    """Whether a batch can hold the event: its latency is float32 there."""
-    latency_ms = event.latency_ms if isinstance(event, single.InferenceEvent) else None
-    return latency_ms is None or abs(latency_ms) <= FLOAT32_MAX
+    """Whether a batch can hold the event: its latency and what it used are float32 there."""
+    if isinstance(event, single.LabelEvent):
+        return True
+    told = [event.latency_ms]
+    if event.llm is not None:
+        told += [getattr(event.llm, name) for name in CALL_NUMBERS]
+    return all(value is None or abs(value) <= FLOAT32_MAX for value in told)
 
 
 class Column(NamedTuple):
@@ -139,7 +146,7 @@ class TooWideError(Exception):
 
 class Table:
     """n events of one kind, model and version by column, n ≥ 1: `fields`, and by name what is in
-    features, scores and segments (`maps`).
+    features, scores, segments and llm (`maps`).
 
     Cost: 2 µs an event of 20 features.
     :raises TooWideError: more than `names_max` names in all maps.
@@ -159,12 +166,12 @@ class Table:
         for name, (values, kinds) in self.fields.items():
             if dict in kinds:
                 self.maps[name] = _spread(
-                    [{} if one is UNSET else one for one in values], names_max
+                    [one if is_known(one) else {} for one in values], names_max
                 )
                 names_max -= len(self.maps[name])
 
     def of(self, field: str) -> dict[str, Column]:
-        """Features, scores or segments, in order of first appearance."""
+        """Features, scores, segments or llm, in order of first appearance."""
         return self.maps.get(field, {})
 
     @cached_property
@@ -181,7 +188,7 @@ class Table:
         names = texts = most = 0
         for values, kinds in self.fields.values():
             if dict in kinds:
-                sizes = [0 if one is UNSET else len(one) for one in values]
+                sizes = [len(one) if is_known(one) else 0 for one in values]
                 names += sum(sizes)
                 most += max(sizes)
             names += self.n - (values.count(UNSET) if UnsetType in kinds else 0)
@@ -196,6 +203,7 @@ class Table:
             and _quotes(b"".join(bodies)) == 2 * (names + texts)
             and self._is_named()
             and self._is_timed()
+            and self._is_call()
             and self._fits()
         )
 
@@ -210,11 +218,19 @@ class Table:
         except DataError:
             return False
 
+    def _is_call(self) -> bool:
+        """Whether all that `llm` holds has a name and the type of it."""
+        return all(
+            found.kinds <= NOTHING | ({str} if name == FINISH_REASON else {int, float})
+            for name, found in self.of("llm").items()
+        ) and {*self.of("llm")} <= {*CALL_NUMBERS, FINISH_REASON}
+
     def _fits(self) -> bool:
         if self.is_label:
             return True
-        known = [abs(one) for one in self.fields["latency_ms"].values if is_known(one)]
-        return not known or max(known) <= FLOAT32_MAX
+        told = [self.fields["latency_ms"].values]
+        told += [self.of("llm")[name].values for name in CALL_NUMBERS if name in self.of("llm")]
+        return all(abs(one) <= FLOAT32_MAX for one in chain(*told) if is_known(one))
 
 
 def is_known(value: object) -> bool:

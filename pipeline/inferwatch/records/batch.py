@@ -15,6 +15,21 @@ from inferwatch.records.columns import (
 )
 
 SCHEMA = "1.0"
+CALL_NUMBERS = ("input_tokens", "output_tokens", "time_to_first_token_ms", "cost")
+FINISH_REASON = "finish_reason"
+
+
+class LlmCalls(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What calls of a language model used and how they ended: float32 a row, NaN where missing.
+
+    `cost` is in the sender's own currency; `finish_reason` in its provider's own words.
+    """
+
+    input_tokens: bytes | None = None
+    output_tokens: bytes | None = None
+    time_to_first_token_ms: bytes | None = None
+    cost: bytes | None = None
+    finish_reason: Categories | None = None
 
 
 class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,6 +63,7 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     entity: Texts | None = None
     instance: str = ""
     source_offsets: bytes | None = None
+    llm: LlmCalls | None = None
 
 
 class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

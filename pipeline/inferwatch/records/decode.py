@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds, single
-from inferwatch.records.batch import InferenceBatch, LabelBatch
+from inferwatch.records.batch import CALL_NUMBERS, InferenceBatch, LabelBatch, LlmCalls
 from inferwatch.records.columns import Categories, Float32Block, Float64Block, Numbers, Texts
 from inferwatch.records.events import (
     Deploy,
@@ -40,7 +40,7 @@ from inferwatch.records.raw import (
     RawRecord,
     Reject,
 )
-from inferwatch.records.rows import Floats, Rows, Truths, Words
+from inferwatch.records.rows import Calls, Floats, Rows, Truths, Words
 
 BODY_MAX_BYTES = 1 << 20
 ROWS_MAX = 100_000
@@ -250,12 +250,14 @@ def _rows(batch: InferenceBatch) -> Decoded:
         entity=None if batch.entity is None else _texts(batch.entity, n, "entity"),
         instance=batch.instance,
         source_offsets=_source_offsets(batch.source_offsets, n),
+        llm=None if batch.llm is None else _calls(batch.llm, n),
     )
     columns = {
         "prediction": rows.prediction,
         "a score": rows.scores,
         "latency_ms": rows.latency_ms,
         "weight": rows.weight,
+        "a figure of llm": None if rows.llm is None else rows.llm.numbers,
     }
     return _judged(rows, [*_bad_times(rows.time_ms), *_no_ids(rows.ids), *_infinite(columns)])
 
@@ -362,7 +364,7 @@ def _take(value: Any, keep: NDArray[np.bool_]) -> Any:
         return value[..., keep]
     if isinstance(value, Words):
         return Words(value.words, value.codes[keep])
-    if isinstance(value, Ids):
+    if isinstance(value, Ids | Calls):
         return value.take(keep)
     if isinstance(value, dict):
         return {name: _take(column, keep) for name, column in value.items()}
@@ -392,6 +394,17 @@ def _source_offsets(data: bytes | None, n: int) -> NDArray[np.int64] | None:
 
 def _floats(data: bytes | None, n: int, name: str) -> Floats | None:
     return None if data is None else _array(data, n, np.dtype("<f4"), name).astype(np.float64)
+
+
+def _calls(calls: LlmCalls, n: int) -> Calls:
+    numbers = np.full((len(CALL_NUMBERS), n), np.nan)
+    for row, name in zip(numbers, CALL_NUMBERS, strict=True):
+        column = _floats(getattr(calls, name), n, f"llm.{name}")
+        if column is not None:
+            row[:] = column
+    if calls.finish_reason is None:
+        return Calls(numbers, Words((), np.full(n, -1, np.int32)))
+    return Calls(numbers, _words(calls.finish_reason, n, "llm.finish_reason"))
 
 
 def _block(

@@ -22,6 +22,21 @@ class Words(msgspec.Struct, frozen=True):
     codes: Codes
 
 
+class Calls(msgspec.Struct, frozen=True):
+    """n calls of a language model: `numbers` float64[4, n] as in `batch.CALL_NUMBERS`, NaN missing.
+
+    `finish_reason` is the provider's own word, -1 where there is none.
+    """
+
+    numbers: Floats
+    finish_reason: Words
+
+    def take(self, keep: NDArray[np.bool_] | slice) -> "Calls":
+        """The rows that `keep` picks."""
+        finish = Words(self.finish_reason.words, self.finish_reason.codes[keep])
+        return Calls(self.numbers[:, keep], finish)
+
+
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
     """n answers of one model version.
 
@@ -54,6 +69,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     entity: list[str] | None = None
     instance: str = ""
     source_offsets: NDArray[np.int64] | None = None
+    llm: Calls | None = None
 
 
 class Truths(msgspec.Struct, frozen=True, kw_only=True):

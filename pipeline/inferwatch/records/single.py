@@ -12,12 +12,23 @@ import numpy as np
 
 from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds
+from inferwatch.records.batch import CALL_NUMBERS
 from inferwatch.records.ids import pack
 from inferwatch.records.raw import PREFIX
-from inferwatch.records.rows import Rows, Truths, Words
+from inferwatch.records.rows import Calls, Rows, Truths, Words
 
 OUTPUT = "a record that inferwatch wrote, not an event: is an output topic read as events?"
 Scalar = bool | int | float | str | None
+
+
+class LlmCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call of a language model used, and the provider's word for how it ended."""
+
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    time_to_first_token_ms: float | None = None
+    cost: float | None = None
+    finish_reason: str | None = None
 
 
 class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +47,7 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True):
     segments: dict[str, str | None] = {}
     entity_id: str | None = None
     instance: str = ""
+    llm: LlmCall | None = None
 
 
 class LabelEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +186,14 @@ def _rows(event: InferenceEvent) -> Rows:
         segments={name: _word(value) for name, value in event.segments.items()},
         entity=None if event.entity_id is None else [event.entity_id],
         instance=event.instance,
+        llm=None if event.llm is None else _call(event.llm),
     )
+
+
+def _call(call: LlmCall) -> Calls:
+    known = [getattr(call, name) for name in CALL_NUMBERS]
+    numbers = [[math.nan if value is None else value] for value in known]
+    return Calls(np.array(numbers, np.float64), _word(call.finish_reason))
 
 
 def _truths(event: LabelEvent) -> Truths:

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from inferwatch.config.mapping import Mapping
 from inferwatch.errors import UsageError
+from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
 from inferwatch.records.events import Tick
 from inferwatch.records.ids import pack
 from inferwatch.records.raw import EARLIEST_MS, LATEST_MS, Decoded, RawRecord
-from inferwatch.records.rows import Rows, Truths, Words
+from inferwatch.records.rows import Calls, Rows, Truths, Words
 
 BATCH_ROWS = 500
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
@@ -127,6 +128,7 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
         error=_words(block, mapping.error) if mapping.error else None,
         segments={name: _words(block, name) for name in mapping.segments},
         entity=_texts(block, mapping.entity_id) if mapping.entity_id else None,
+        llm=_calls(path, block, mapping.llm) if mapping.llm else None,
     )
     return _with_labels(path, mapping, block, rows)
 
@@ -167,6 +169,17 @@ def _features(mapping: Mapping, block: Any) -> tuple[list[str], list[str]]:
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
     return numeric, [field.name for field in rest if field.name not in numeric]
+
+
+def _calls(path: Path, block: Any, named: dict[str, str]) -> Calls:
+    missing = np.full(block.num_rows, np.nan)
+    numbers = [
+        _floats(path, block, named[name]) if name in named else missing for name in CALL_NUMBERS
+    ]
+    finish = Words((), np.full(block.num_rows, -1, np.int32))
+    if FINISH_REASON in named:
+        finish = _words(block, named[FINISH_REASON])
+    return Calls(np.stack(numbers), finish)
 
 
 def _texts(block: Any, name: str) -> list[str]:

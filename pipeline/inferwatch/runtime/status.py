@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from inferwatch.core import llm
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
 from inferwatch.core.metrics import LABEL_METRICS
@@ -34,7 +35,8 @@ UNSAVED_S = 120.0
 RESTORE_S = 300.0
 SLOW_RECORDS = 1_000
 LOOP_REMEMBERED_S = 60.0
-RATIOS = frozenset({"error_rate", "captured", "positive_rate", "drift_share"})
+RATIOS = frozenset({"error_rate", "captured", "positive_rate", "drift_share", *llm.SHARES})
+FIGURES = frozenset({*llm.AMOUNTS, *llm.DURATIONS})
 DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
 State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
 
@@ -184,6 +186,8 @@ class Status:
             return  # a restatement tells of labels only
         ratios = {(*within, name): v for name, v in found.metrics.items() if name in RATIOS}
         series.replace(partition, model, "window_ratio", ratios, within)
+        figures = {(*within, name): v for name, v in found.metrics.items() if name in FIGURES}
+        series.replace(partition, model, "window_figure", figures, within)
         drift = {
             (method, name): value
             for name, figures in found.features.items()

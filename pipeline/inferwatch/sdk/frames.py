@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import and_
 from typing import Any
 
+from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
 from inferwatch.records.raw import EARLIEST_MS, LATEST_MS
 from inferwatch.sdk.notice import warn_once
 from inferwatch.sdk.privacy import Privacy
 from inferwatch.sdk.table import (
+    CALL,
     ENTITY,
     ERROR,
     ID,
@@ -62,6 +64,7 @@ def answers_table(
     latency_ms: Any,
     error: Any,
     segments: Mapping[str, Any],
+    llm: Mapping[str, Any],
 ) -> Table:
     """Rows that can be told; those without a possible time are left out."""
     n = len(ids)
@@ -83,6 +86,9 @@ def answers_table(
         columns[ENTITY] = [plain(value) for value in _repeated(entity_id, n)]
     for name, values in segments.items():
         columns["segment", str(name)] = [plain(value) for value in _repeated(values, n)]
+    for name, values in _known(model, llm).items():
+        values = _repeated(values, n)
+        columns[CALL, name] = _numbers(values) if name in CALL_NUMBERS else _texts(model, values)
     return _checked(columns, n)
 
 
@@ -103,6 +109,26 @@ def feature(model: str, name: str, values: Any, *, exact: bool) -> Column:
     if PLAIN_TYPES.issuperset(map(type, items)):
         return items
     return [readable(model, name, value) for value in items]
+
+
+def call(model: str, llm: Mapping[str, Any]) -> dict[str, Plain]:
+    """What a call of a language model used, as plain values."""
+    return {
+        name: readable(model, f"llm.{name}", found) for name, found in _known(model, llm).items()
+    }
+
+
+def _known(model: str, llm: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that a batch has a column for; of others one warning."""
+    named = {str(name): llm[name] for name in llm}
+    for name in named:
+        if name not in (*CALL_NUMBERS, FINISH_REASON):
+            warn_once(model, "llm", f"llm['{name[:80]}'] is not sent: no such figure of a call")
+    return {name: named[name] for name in (*CALL_NUMBERS, FINISH_REASON) if name in named}
+
+
+def _texts(model: str, values: Any) -> list[Plain]:
+    return [readable(model, f"llm.{FINISH_REASON}", value) for value in _items(_unwrapped(values))]
 
 
 def readable(model: str, name: str, value: Any) -> Plain:
@@ -175,7 +201,7 @@ def _checked(columns: dict[Key, Column], n: int) -> Table:
         for moment, id_ in zip(columns[TIME], columns[ID], strict=True)
     ]
     for key in columns:
-        if key in (PREDICTION, LATENCY) or key[0] == SCORE:
+        if key in (PREDICTION, LATENCY) or key[0] in (SCORE, CALL):
             finite = [not is_infinite(value) for value in columns[key]]
             keep = [*map(and_, keep, finite)]
     table = Table(n, columns)

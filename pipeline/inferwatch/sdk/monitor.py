@@ -92,6 +92,7 @@ class Monitor:
         latency_ms: float | None = None,
         error: Any = None,
         segments: Mapping[str, Any] | None = None,
+        llm: Mapping[str, Any] | None = None,
         prediction_id: Any = None,
     ) -> str:
         """Report one answer; returns its prediction id, which `log_label` takes.
@@ -99,7 +100,9 @@ class Monitor:
         Numbers are numeric features, texts and truth values are categories, None and NaN are
         missing. `proba` is the score, or a mapping of class to probability. `timestamp` is a
         datetime (naive is UTC) or integer milliseconds; now by default. `error` is a word or an
-        exception, of which only the class is sent. Cost: about 5 µs with 20 features.
+        exception, of which only the class is sent. `llm` holds `input_tokens`, `output_tokens`,
+        `time_to_first_token_ms`, `cost`, `finish_reason`, each optional. Cost: about 5 µs with 20
+        features.
         """
         row_id = self._emitter.next_id()
         try:
@@ -119,11 +122,13 @@ class Monitor:
                 None if error is None else frames.error_name(error),
                 self._row_segments(segments),
                 None if entity_id is None else text(plain(entity_id)),
+                None if llm is None else frames.call(self._model, llm),
             )
-            if any(
-                map(is_infinite, (row.prediction, row.latency_ms, *(row.scores or {}).values()))
+            told = (row.prediction, row.latency_ms)
+            if any(map(is_infinite, (*told, *(row.scores or {}).values()))) or (
+                row.llm is not None and any(map(is_infinite, row.llm.values()))
             ):
-                raise UnfitError("an answer, a score or the latency is infinite")
+                raise UnfitError("an answer, a score, the latency or a figure of llm is infinite")
         except Exception as problem:
             self._refuse(Drop.BAD_ROW, 1, problem)
             return row_id
@@ -142,6 +147,7 @@ class Monitor:
         latency_ms: Any = None,
         error: Any = None,
         segments: Mapping[str, Any] | None = None,
+        llm: Mapping[str, Any] | None = None,
         prediction_id: Any = None,
     ) -> list[str]:
         """Report many answers; returns their prediction ids. Cost: about 1 µs a row of 10 numbers.
@@ -172,6 +178,7 @@ class Monitor:
                 latency_ms=latency_ms,
                 error=error,
                 segments={**self._segments, **(segments or {})},
+                llm=llm or {},
             )
         except Exception as problem:
             self._refuse(Drop.BAD_ROW, rows, problem)

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferwatch.records.batch import InferenceBatch, LabelBatch
+from inferwatch.records.batch import (
+    CALL_NUMBERS,
+    FINISH_REASON,
+    InferenceBatch,
+    LabelBatch,
+    LlmCalls,
+)
 from inferwatch.records.columns import (
     Categories,
     Float32Block,
@@ -21,7 +27,18 @@ from inferwatch.records.columns import (
     pack_texts,
 )
 from inferwatch.sdk.privacy import Privacy
-from inferwatch.sdk.table import ENTITY, ERROR, ID, LABEL, LATENCY, PREDICTION, TIME, Column, Table
+from inferwatch.sdk.table import (
+    CALL,
+    ENTITY,
+    ERROR,
+    ID,
+    LABEL,
+    LATENCY,
+    PREDICTION,
+    TIME,
+    Column,
+    Table,
+)
 from inferwatch.sdk.values import NUMBER_TYPES, Plain, clean, is_missing, number, text
 
 
@@ -59,6 +76,7 @@ def inference(table: Table, version: str, head: Head, privacy: Privacy) -> Infer
         segments=_segments(table, privacy),
         entity=_entities(table, privacy),
         instance=head.instance,
+        llm=_calls(table),
     )
 
 
@@ -163,6 +181,13 @@ def _scores(table: Table) -> Float64Block | None:
         return None
     data = b"".join(numbers("d", column) for column in scores.values())
     return Float64Block(list(scores), data)
+
+
+def _calls(table: Table) -> LlmCalls | None:
+    found = table.named(CALL)
+    packed = {name: numbers("f", found[name]) for name in CALL_NUMBERS if name in found}
+    finish = words(found[FINISH_REASON]) if FINISH_REASON in found else None
+    return LlmCalls(**packed, finish_reason=finish) if found else None
 
 
 def _segments(table: Table, privacy: Privacy) -> dict[str, Categories]:

@@ -24,6 +24,7 @@ LATENCY: Key = ("latency", "")
 ERROR: Key = ("error", "")
 ENTITY: Key = ("entity", "")
 LABEL: Key = ("label", "")
+CALL = "llm"  # the role of what a call of a language model used
 SCORE = "score"  # the one score of a model without classes has the role's own name
 
 ROW_BYTES = 400
@@ -43,6 +44,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     error: str | None
     segments: dict[str, Plain] | None
     entity: str | None
+    llm: dict[str, Plain] | None
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -89,6 +91,7 @@ def of_rows(rows: Sequence[Row]) -> Table:
     _optional(columns, ENTITY, rows, lambda row: row.entity)
     _spread(columns, "score", [row.scores or {} for row in rows])
     _spread(columns, "segment", [row.segments or {} for row in rows])
+    _spread(columns, CALL, [row.llm or {} for row in rows])
     return Table(len(rows), columns)
 
 

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 
 class Timed:
-    """One call of the model. Set `prediction`, and `proba` if there is one, before the block ends.
+    """One call of the model. Set `prediction`, and `proba` or `llm` where there is one, before the
+    block ends.
 
     `id` is the prediction id, known when the block has ended. The caller's exceptions pass.
     """
@@ -18,6 +19,7 @@ class Timed:
         self.features = features
         self.prediction: Any = None
         self.proba: Any = None
+        self.llm: dict[str, Any] | None = None
         self.id = ""
         self._monitor = monitor
         self._details = details
@@ -39,5 +41,6 @@ class Timed:
             self.proba,
             latency_ms=(time.perf_counter_ns() - self._start_ns) / 1e6,
             error=failure,
+            **({} if self.llm is None else {"llm": self.llm}),
             **self._details,
         )

@@ -283,6 +283,14 @@ CATALOGUE = (
         (*_WINDOW, "metric"),
     ),
     Metric(
+        "window_figure",
+        "gauge",
+        "",
+        "A figure of the last closed window that is no share, in the metric's own unit",
+        _WORKER,
+        (*_WINDOW, "metric"),
+    ),
+    Metric(
         "drift_score",
         "gauge",
         "",

@@ -32,6 +32,7 @@ def raw_inference(
     latency_ms: Sequence[float] | None = None,
     error: Sequence[str | None] | None = None,
     segments: Mapping[str, Sequence[str | None]] | None = None,
+    llm: Mapping[str, Sequence[Any]] | None = None,
     emitted: int = 0,
     dropped: Mapping[str, int] | None = None,
 ) -> RawRecord:
@@ -58,6 +59,7 @@ def raw_inference(
         latency_ms=None if latency_ms is None else columns.pack("f", latency_ms),
         error=None if error is None else columns.pack_categories(error),
         segments={name: columns.pack_categories(words) for name, words in (segments or {}).items()},
+        llm=None if llm is None else calls(llm),
     )
     time = max(times) if record_time_ms is None else record_time_ms
     return _raw("inference", model, batch.encode(body), MSGPACK, offset, partition, time)
@@ -115,6 +117,16 @@ def raw_tick(*, offset: int, time_ms: int, partition: int = 0) -> RawRecord:
         None,
         headers("tick", id=f"t{offset}", source="test", time="", content_type=JSON),
     )
+
+
+def calls(llm: Mapping[str, Sequence[Any]]) -> batch.LlmCalls:
+    """What calls of a language model used, by the names of its columns."""
+    packed: dict[str, Any] = {
+        name: columns.pack("f", llm[name]) for name in batch.CALL_NUMBERS if name in llm
+    }
+    if batch.FINISH_REASON in llm:
+        packed[batch.FINISH_REASON] = columns.pack_categories(llm[batch.FINISH_REASON])
+    return batch.LlmCalls(**packed)
 
 
 def answer(values: Sequence[Any] | None) -> columns.Numbers | columns.Categories | None:

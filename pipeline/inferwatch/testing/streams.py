@@ -274,6 +274,15 @@ def _profile() -> Profile:
     )
 
 
+def _calls(rows: Sequence["_Row"]) -> dict[str, list[Any]]:
+    """What the answers used, were they a language model's: longer where they took longer."""
+    return {
+        "output_tokens": [round(row.latency_ms) for row in rows],
+        "time_to_first_token_ms": [row.latency_ms / 4 for row in rows],
+        "finish_reason": [None if row.error else "length" for row in rows],
+    }
+
+
 class _Row:
     """One request: what it looked like, what was answered, and what turned out to be true.
 
@@ -362,6 +371,7 @@ class _Writer:
                 "country": [row.country for row in rows],
                 "channel": [row.channel for row in rows],
             },
+            llm=_calls(rows) if n % 3 else None,
             dropped={"queue_full": self.sent[emitter][2]},
             **numbers,
         )

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from inferwatch.config import checks, document
+from inferwatch.core import llm
 from inferwatch.core.fold import Partition
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.errors import ConfigError
@@ -94,6 +95,13 @@ def stream(task: str, batches: int):
             else [draw.random() * (0.3 + 0.7 * moved) for _ in ids],
             latency_ms=[draw.random() * (9 + 60 * moved) for _ in ids],
             error=[draw.choice(["Timeout", None]) for _ in ids],
+            llm={
+                "input_tokens": [draw.randrange(900) for _ in ids],
+                "output_tokens": [draw.randrange(2, 90) for _ in ids],
+                "time_to_first_token_ms": [0.0 for _ in ids],
+                "cost": [draw.random() for _ in ids],
+                "finish_reason": [draw.choice(llm.FINISH) for _ in ids],
+            },
             emitted=(number + 1) * 100,
         )
         sample = Resource(

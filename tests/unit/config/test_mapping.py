@@ -31,16 +31,18 @@ def test_every_key_is_taken(tmp_path):
     names = [
         key
         for key in mapping.KEYS
-        if key not in ("model", "version", "label_delay", "features", "segments")
+        if key not in ("model", "version", "label_delay", "features", "segments", "llm")
     ]
     text = "".join(f"{name}: the_{name}\n" for name in names)
     text += "model: team/model\nversion: 3\nlabel_delay: 20d\nsegments: [s]\n"
+    text += "llm: {cost: spent}\n"
     text += "features: {numeric: [n, m], categories: [c]}\n"
     found = read(tmp_path, text)
     assert {name: getattr(found, name) for name in names} == {name: f"the_{name}" for name in names}
     assert (found.version, found.label_delay_ms) == ("3", 20 * 86_400_000)
     assert (found.numeric, found.categories, found.segments) == (["n", "m"], ["c"], ["s"])
-    assert set(found.columns()) == {*(f"the_{name}" for name in names), "n", "m", "c", "s"}
+    assert found.llm == {"cost": "spent"}
+    assert set(found.columns()) == {*(f"the_{name}" for name in names), "n", "m", "c", "s", "spent"}
 
 
 def test_the_example_is_read():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from inferwatch.config.checks import PARTS, PLAIN
+from inferwatch.core import llm
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import LABEL_METRICS
@@ -13,13 +14,16 @@ from inferwatch.inspect import ROWS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+CALLS = (*llm.AMOUNTS, *llm.DURATIONS, *llm.SHARES)
 SECTIONS = {
     "Figures on labels": set(LABEL_METRICS),
     "Drift by window": set(WINDOW_METHODS),
     "Change of level, row by row": set(ROW_METHODS),
     "Anomalies of a window's figures": set(SERIES_METHODS),
     "Samples of rows": set(ROWS),
-    "Service and data": (PLAIN - LABEL_METRICS.keys()) | {f"feature.NAME.{part}" for part in PARTS},
+    "Calls of language models": {*CALLS},
+    "Service and data": (PLAIN - LABEL_METRICS.keys() - {*CALLS})
+    | {f"feature.NAME.{part}" for part in PARTS},
 }
 
 

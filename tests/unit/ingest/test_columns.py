@@ -10,6 +10,7 @@ import pytest
 
 from inferwatch.ingest import plain
 from inferwatch.ingest.groups import BODY_MAX_BYTES, COLUMNS_MAX, ROWS_MAX, Group, Source
+from inferwatch.records.batch import CALL_NUMBERS
 from inferwatch.records.decode import decode
 from inferwatch.records.raw import MSGPACK, RawRecord, headers
 from inferwatch.records.rows import Rows, Words
@@ -17,6 +18,18 @@ from inferwatch.testing.builders import TIME_MS
 
 MODEL = "team/model"
 WORDS = ["de", "fr", "", "größer", "1"]
+
+
+def call(draw):
+    """What a call of a language model used, or some of it."""
+    whole = {
+        "input_tokens": draw.randint(0, 9_000),
+        "output_tokens": draw.choice([0, 17, None]),
+        "time_to_first_token_ms": draw.uniform(0, 900),
+        "cost": draw.random(),
+        "finish_reason": draw.choice(["stop", "length", None]),
+    }
+    return {name: value for name, value in whole.items() if draw.random() < 0.7}
 
 
 def inference_event(draw, number):
@@ -30,6 +43,7 @@ def inference_event(draw, number):
         "scores": {name: draw.random() for name in draw.sample("abc", 2)},
         "proba": draw.random(),
         "prediction": draw.choice([0, 1, 1.5, True, None]),
+        "llm": draw.choice([None, {}, call(draw), call(draw)]),
     }
     features = {
         "amount": draw.uniform(-9, 9),
@@ -141,6 +155,11 @@ def said_of(rows, at):
     found["error"] = word_of(rows.error, at)
     found["entity"] = rows.entity[at] if rows.entity and rows.entity[at] else None
     found["prediction"] = answer_of(rows.prediction, at)
+    if rows.llm is not None:
+        for place, name in enumerate(CALL_NUMBERS):
+            number = number_of(rows.llm.numbers[place], at)
+            found[name] = None if number is None else np.float32(number)
+        found["finish"] = word_of(rows.llm.finish_reason, at)
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -37,6 +37,11 @@ fields = st.fixed_dictionaries(
         "segments": st.dictionaries(names, st.none() | texts, max_size=3),
         "entity_id": st.none() | texts,
         "instance": texts | st.none(),
+        "llm": st.none()
+        | st.just([])
+        | st.dictionaries(
+            st.sampled_from([*batch.CALL_NUMBERS, batch.FINISH_REASON, "more"]), scalars, max_size=4
+        ),
         "timestamp": st.sampled_from(
             [TIME_MS, 5, "2026-01-01T00:00:00Z", "2026-01-01", "soon", 1.5, 10**30, 2**62, True]
         ),
@@ -112,6 +117,8 @@ GOOD = [
     event(features={"a": 1e300}, scores={"x": 0.5, "y": 1}, segments={"s": "de", "t": None}),
     event(proba=0.5, prediction=2**63 - 1, latency_ms=3, error=None, entity_id="e", instance="i"),
     event(timestamp="2026-01-01T00:00:00+01:00", prediction="cat", error="ValueError: x"),
+    event(llm={"input_tokens": 9, "cost": 0.5, "finish_reason": "stop", "output_tokens": None}),
+    event(llm=None),
     b" " + event(features={"\\u00fc": 1}).replace(b"\\\\", b"\\") + b"\n",
 ]
 
@@ -141,6 +148,11 @@ BAD = [
     *(event(**{name: ""}) for name in ("model", "version", "prediction_id")),
     event(model="no name!"),
     event(latency_ms=1e300),
+    event(llm={"cost": 1e300}),
+    event(llm={"cost": 2**64}),
+    event(llm={"cost": "much"}),
+    event(llm={"finish_reason": 7}),
+    event(llm=[]),
     event(features=[]),
     event(features=None),
 ]

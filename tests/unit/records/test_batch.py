@@ -43,6 +43,7 @@ def test_a_column_says_its_kind():
         ("error", True),
         ("weight", True),
         ("entity", True),
+        ("llm", True),
         ("categories", False),
         ("segments", False),
         ("dropped", False),

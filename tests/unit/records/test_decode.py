@@ -134,6 +134,8 @@ BAD_EVENTS = {
     "NaN score": (event(proba=math.nan), "non_finite"),
     "infinite answer": (event(prediction=math.inf), "non_finite"),
     "infinite latency": (event(latency_ms=-math.inf), "non_finite"),
+    "infinite cost": (event(llm={"cost": math.inf}), "non_finite"),
+    "text for tokens": (event(llm={"input_tokens": "9"}), "schema_invalid"),
     "1e999 as score": (literal("1e999", "proba"), "non_finite"),
     "1e999 as answer": (literal("1e999", "prediction"), "non_finite"),
     "2^63": (literal(str(2**63)), "int_range"),
@@ -295,6 +297,12 @@ BAD_BATCHES = {
     "negative count that is called seq": (batch(dropped={"seq": -1}), "int_range"),
     "rows that the columns lack": (batch(rows=4), "column_length"),
     "half a number": (batch(latency_ms=bytes(11)), "column_length"),
+    "half a number of llm": (batch(llm={"cost": bytes(11)}), "column_length"),
+    "llm that is no map": (batch(llm=[]), "schema_invalid"),
+    "a finish reason that is none": (
+        batch(llm={"finish_reason": {"words": ["a"], "codes": columns.pack("i", [0, 1, -1])}}),
+        "int_range",
+    ),
     "column too short": (
         batch(numeric={"names": ["a", "b"], "data": bytes(12)}),
         "column_length",

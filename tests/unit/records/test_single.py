@@ -92,6 +92,16 @@ def test_the_rest_is_carried_over():
     assert (rows.entity, rows.instance) == (["u"], "h")
 
 
+def test_what_a_call_used_is_carried_over():
+    """Figures that are left out or null are missing."""
+    calls = read(llm={"input_tokens": 9, "cost": 0.5, "finish_reason": "stop"}).llm
+    assert calls.numbers[:, 0].tolist()[::3] == [9.0, 0.5]
+    assert np.isnan(calls.numbers[1:3]).all()
+    assert word(calls.finish_reason) == "stop"
+    assert read(llm=None).llm is None
+    assert word(read(llm={}).llm.finish_reason) is None
+
+
 def test_an_object_with_a_label_is_a_label():
     """Without a type the field decides; with one the type does."""
     assert isinstance(read(word="", label=1), Truths)

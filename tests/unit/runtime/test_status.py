@@ -263,6 +263,7 @@ def test_figures_of_a_window_are_told_and_stay_when_it_is_restated(found):
             seq=number,
             numeric={"amount": [float(row % 7 + 9 * (number > 3)) for row in range(500)]},
             latency_ms=[20.0] * 500,
+            llm={"cost": [9.0] * 500},
             prediction=[1.0] * 500,
         )
         for number in range(6)
@@ -288,6 +289,7 @@ def test_figures_of_a_window_are_told_and_stay_when_it_is_restated(found):
     assert figure("label_coverage_ratio", **of) == 1
     assert figure("quality", metric="accuracy", **of) is not None
     assert figure("window_ratio", metric="error_rate", **of) == 0
+    assert figure("window_figure", metric="cost.total", **of) == 9_000
     where = {"window": "batch", "method": "psi", "feature": "amount", "severity": "critical"}
     assert figure("drift_threshold", **where) == LIMIT.value
     assert figure("alert_firing", alertname="Drift", severity="critical") == 1

@@ -59,7 +59,7 @@ def law(monitor):
         st.tuples(
             st.sampled_from(["log", "log_batch"]),
             anything,
-            st.lists(anything, min_size=9, max_size=9),
+            st.lists(anything, min_size=10, max_size=10),
         ),
         max_size=4,
     )
@@ -77,6 +77,7 @@ def test_answers_of_any_kind_never_raise_and_never_break_a_batch(wire, calls):
         segments,
         key,
         names,
+        llm,
     ) in calls:
         more = {"names": names} if door == "log_batch" else {}
         getattr(monitor, door)(
@@ -89,6 +90,7 @@ def test_answers_of_any_kind_never_raise_and_never_break_a_batch(wire, calls):
             error=error,
             segments=segments,
             prediction_id=key,
+            llm=llm,
             **more,
         )
     wire.drain(monitor)

@@ -49,7 +49,7 @@ def test_every_feature_value_arrives_where_it_was_put(rows, data):
             packed.append(
                 table.of_rows(
                     [
-                        table.Row(str(n), n, tuple(row), tuple(row.values()), *[None] * 6)
+                        table.Row(str(n), n, tuple(row), tuple(row.values()), *[None] * 7)
                         for n, row in enumerate(part)
                     ]
                 )
@@ -96,6 +96,32 @@ def test_a_row_keeps_all_that_was_said_about_it(wire):
     assert worded(batch.segments["country"]) == ["DE", None]
     assert texts(batch.entity) == ["42", ""]
     assert first == f"{batch.emitter}-0"
+
+
+def test_what_a_call_used_stands_in_its_columns(wire, caplog):
+    """By row and by batch, missing where a row does not say; a name that is none is told once."""
+    monitor = wire.monitor()
+    monitor.log(None, llm={"input_tokens": 812, "cost": None, "finish_reason": "stop"})
+    monitor.log({"a": 1.0})
+    with monitor.timed() as call:
+        call.llm = {"output_tokens": np.int64(7), "tokens": 9}
+    (batch,) = wire.drain(monitor)
+    assert floats(batch.llm.input_tokens, "<f4") == [812, None, None]
+    assert floats(batch.llm.output_tokens, "<f4") == [None, None, 7]
+    assert floats(batch.llm.cost, "<f4") == [None, None, None]
+    assert batch.llm.time_to_first_token_ms is None
+    assert worded(batch.llm.finish_reason) == ["stop", None, None]
+    assert "llm['tokens'] is not sent" in caplog.text
+    llm = {"input_tokens": np.array([1, 2]), "finish_reason": ["length", None], "cost": 0.5}
+    monitor.log_batch({"a": [1.0, 2.0]}, llm=llm)
+    monitor.log(None, llm={"cost": float("inf")})
+    monitor.log_batch({"a": [1.0, 2.0]}, llm={"cost": [float("inf"), 1.0]})
+    monitor.log({"a": 1.0})
+    _, batch = wire.drain(monitor)
+    assert floats(batch.llm.input_tokens, "<f4") == [1, 2, None, None]
+    assert worded(batch.llm.finish_reason) == ["length", None, None, None]
+    assert floats(batch.llm.cost, "<f4") == [0.5, 0.5, 1.0, None]
+    assert monitor.counters.dropped == {"bad_row": 2}
 
 
 def test_classes_are_words_and_their_scores_have_their_names(wire):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core.figure import Figure
-from inferwatch.core.intervals import wilson
+from inferwatch.core.intervals import rate, wilson
 from inferwatch.core.metrics import averages
 
 NO_LABELS = "no labels"
@@ -67,14 +67,6 @@ def merge(into: Confusion, other: Confusion) -> None:
         into.counts[np.ix_(places, places)] += other.counts
 
 
-def share(part: int, whole: int, why: str) -> Figure:
-    """A proportion with its Wilson interval; unknown without rows."""
-    if not whole:
-        return Figure(None, unknown=why)
-    low, high = wilson(part, whole)
-    return Figure(part / whole, whole, low, high)
-
-
 def binary(state: Confusion, positive: str) -> dict[str, Figure]:
     """Figures of the class `positive` against all others."""
     at = _position(state, positive)
@@ -85,10 +77,10 @@ def binary(state: Confusion, positive: str) -> dict[str, Figure]:
     tn = n - tp - fn - fp
     two = np.array([[tn, fp], [fn, tp]], np.int64)
     return {
-        "accuracy": share(int(np.trace(state.counts)), n, NO_LABELS),
-        "precision": share(tp, tp + fp, "no positive prediction" if n else NO_LABELS),
-        "recall": share(tp, tp + fn, "no positive label" if n else NO_LABELS),
-        "specificity": share(tn, tn + fp, "no negative label" if n else NO_LABELS),
+        "accuracy": rate(int(np.trace(state.counts)), n, NO_LABELS),
+        "precision": rate(tp, tp + fp, "no positive prediction" if n else NO_LABELS),
+        "recall": rate(tp, tp + fn, "no positive label" if n else NO_LABELS),
+        "specificity": rate(tn, tn + fp, "no negative label" if n else NO_LABELS),
         "f1": _f1(tp, fp + fn, n),
         "balanced_accuracy": averages.balanced_accuracy(two),
         "mcc": averages.mcc(two),
@@ -106,7 +98,7 @@ def _f1(hits: int, misses: int, n: int) -> Figure:
 
 def multiclass(state: Confusion) -> dict[str, Figure]:
     """Accuracy, MCC, and per-class figures averaged plainly (macro) and by support (weighted)."""
-    accuracy = share(int(np.trace(state.counts)), int(state.counts.sum()), NO_LABELS)
+    accuracy = rate(int(np.trace(state.counts)), int(state.counts.sum()), NO_LABELS)
     return {
         "accuracy": accuracy,
         "balanced_accuracy": averages.balanced_accuracy(state.counts),
