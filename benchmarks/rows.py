@@ -13,7 +13,7 @@ from inferwatch.records.raw import JSON, MSGPACK, headers
 FEATURES = 20
 BATCH_ROWS = 500
 EMITTER = "a1b2c3-12345-9f8e7d6c"  # as long as the SDK's own
-NAMES = [f"feature_{number:02d}" for number in range(FEATURES)]
+NAMES = [f"feature_{number:02d}" for number in range(500)]
 Record = tuple[bytes, dict[str, bytes]]
 
 
@@ -24,7 +24,7 @@ class Chunk:
     model: str
     seq: int
     time_ms: NDArray[np.int64]
-    numeric: NDArray[np.float32]
+    numeric: NDArray[np.float32]  # [features, n]
     score: NDArray[np.float64]
     latency_ms: NDArray[np.float32]
 
@@ -34,14 +34,16 @@ class Chunk:
         return [f"{EMITTER}-{first + row}" for row in range(len(self.score))]
 
 
-def chunk(model: str, seq: int, first_ms: int, n: int = BATCH_ROWS) -> Chunk:
+def chunk(
+    model: str, seq: int, first_ms: int, n: int = BATCH_ROWS, features: int = FEATURES
+) -> Chunk:
     """The `seq`-th rows of a model: normal features, no drift, no failure. Equal on every call."""
     chance = np.random.default_rng([*model.encode(), seq])
     return Chunk(
         model,
         seq,
         first_ms + np.arange(n, dtype=np.int64),
-        chance.normal(size=(FEATURES, n)).astype(np.float32),
+        chance.normal(size=(features, n)).astype(np.float32),
         chance.random(n),
         chance.lognormal(2.0, 0.5, n).astype(np.float32),
     )
@@ -58,7 +60,7 @@ def batch(rows: Chunk) -> list[Record]:
         emitted=(rows.seq + 1) * BATCH_ROWS,
         time_ms=rows.time_ms.astype("<i8").tobytes(),
         ids=pack_texts(rows.ids()),
-        numeric=Float32Block(NAMES, rows.numeric.astype("<f4").tobytes()),
+        numeric=Float32Block(NAMES[: len(rows.numeric)], rows.numeric.astype("<f4").tobytes()),
         prediction=Numbers((rows.score > 0.5).astype("<f8").tobytes()),
         scores=Float64Block(["score"], rows.score.astype("<f8").tobytes()),
         latency_ms=rows.latency_ms.astype("<f4").tobytes(),
@@ -85,7 +87,7 @@ def events(rows: Chunk) -> list[Record]:
                     "version": "1",
                     "prediction_id": id_,
                     "timestamp": time_ms,
-                    "features": dict(zip(NAMES, features, strict=True)),
+                    "features": dict(zip(NAMES, features, strict=False)),
                     "prediction": int(score > 0.5),
                     "proba": score,
                     "latency_ms": latency_ms,

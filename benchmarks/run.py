@@ -5,7 +5,7 @@ import sys
 
 import report
 
-BENCHMARKS = ("throughput", "kernels", "import_cost", "sdk")
+BENCHMARKS = ("throughput", "kernels", "fold", "import_cost", "sdk")
 
 
 def main() -> int:

@@ -172,11 +172,12 @@ def test_sdk_calls_are_timed_with_and_without_a_broker(bench):
     assert len(sdk.figures(measured)) == 4
 
 
-def test_kernels_find_what_river_finds(bench):
+def test_kernels_find_what_river_finds(bench, monkeypatch):
     """Both sides alarm at the same rows and score the same (or the run would end), something is
     found, and every candidate has a cost for every round.
     """
     kernels = bench("kernels")
+    monkeypatch.setattr(kernels, "BLOCKS", 2)
     costs = kernels.measure(rounds=1)
     assert {len(found) for found in costs.values()} == {1}
     assert len(kernels.figures(costs)) == 6
@@ -187,6 +188,27 @@ def test_a_kernel_that_decides_otherwise_ends_the_run(bench, ours, rivers):
     """No ratio of two different things, and none of nothing."""
     with pytest.raises(SystemExit, match="not what river finds"):
         bench("kernels").same("ADWIN", ours, rivers)
+
+
+def test_the_fold_is_measured_with_a_reference_and_every_row(bench, monkeypatch):
+    """Each mode, number of models and number of features folds all its rows past the learning span
+    (or the run would end), and has a cost for every round.
+    """
+    fold = bench("fold")
+    monkeypatch.setattr(fold, "MODELS", (1, 3))
+    monkeypatch.setattr(fold, "WIDTHS", (2, 5, 9))
+    costs = fold.measure(rounds=1)
+    assert {len(found) for found in costs.values()} == {1}
+    assert len(costs) == 4 + len(fold.MODELS) + len(fold.WIDTHS)
+    assert len(fold.figures(costs)) == 7
+
+
+def test_a_fold_that_still_learns_ends_the_run(bench, monkeypatch):
+    """Without a reference there are no bins and no detectors: that cost is not the one named."""
+    fold = bench("fold")
+    monkeypatch.setattr(fold, "WARM_ROWS", 1_000)
+    with pytest.raises(SystemExit, match="not every row"):
+        fold.Fold(fold.watched(), batches=1).prepare(1).check()
 
 
 def test_candidates_take_turns(bench):
