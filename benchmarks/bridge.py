@@ -87,7 +87,8 @@ def measure(sizes: Sizes, folder: Path) -> dict[str, list[float]]:
         ours, other = (Lane(side, producer, names) for side in (worker, obvious))
         ours.topic, ours.partitions = SOURCE, sizes.partitions
         other.topic = obvious.connection.topic("events.v1")
-        ours.feed(throughput.BATCHES, sizes.warm_batches * rows.BATCH_ROWS)
+        warm = sizes.warm_batches * rows.BATCH_ROWS
+        ours.feed(throughput.BATCHES, warm, warm)
         ours.event_ms += throughput.LATER_MS
         for turn in range(sizes.rounds + 1):
             each = ours.turn(sizes.events, [bridge, worker.child])

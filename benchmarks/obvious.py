@@ -10,11 +10,12 @@ import argparse
 import sys
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from river import stats
-from river.drift import ADWIN
+from river.drift import ADWIN, PageHinkley
 
 from inferwatch.connection import Connection
 from inferwatch.runtime import app as apps
@@ -26,11 +27,11 @@ DECILES = [-1.2816, -0.8416, -0.5244, -0.2533, 0.0, 0.2533, 0.5244, 0.8416, 1.28
 class Column:
     """What is kept of a feature or a score."""
 
-    def __init__(self) -> None:
+    def __init__(self, detectors: Sequence[type]) -> None:
         self.variance, self.least, self.most = stats.Var(), stats.Min(), stats.Max()
         self.bins = [0] * (len(DECILES) + 1)
         self.missing = 0
-        self.detector = ADWIN()
+        self.detectors = [detector() for detector in detectors]
 
     def update(self, value: float | None) -> bool:
         """Whether the level of the column has changed."""
@@ -41,16 +42,20 @@ class Column:
         self.least.update(value)
         self.most.update(value)
         self.bins[bisect_left(DECILES, value)] += 1
-        self.detector.update(value)
-        return bool(self.detector.drift_detected)
+        changed = False
+        for detector in self.detectors:
+            detector.update(value)
+            changed |= detector.drift_detected
+        return changed
 
 
 class Model:
     """What is kept of a model."""
 
-    def __init__(self) -> None:
+    def __init__(self, detectors: Sequence[type] = (ADWIN,)) -> None:
+        self.detectors = detectors
         self.columns: dict[str, Column] = {}
-        self.score = Column()
+        self.score = Column(detectors)
         self.latency, self.latency_p99 = stats.Var(), stats.Quantile(0.99)
         self.failed = stats.Mean()
         self.classes: Counter[Any] = Counter()
@@ -61,7 +66,7 @@ class Model:
         for name, value in event["features"].items():
             column = self.columns.get(name)
             if column is None:
-                column = self.columns[name] = Column()
+                column = self.columns[name] = Column(self.detectors)
             self.changes += column.update(value)
         self.changes += self.score.update(event["proba"])
         self.latency.update(event["latency_ms"])
@@ -73,8 +78,9 @@ class Model:
 class Obvious:
     """All models, and the count of rows."""
 
-    def __init__(self, report_every: int) -> None:
+    def __init__(self, report_every: int, detectors: Sequence[type]) -> None:
         self.models: dict[str, Model] = {}
+        self.detectors = detectors
         self.rows, self.report_every = 0, report_every
 
     async def run(self, stream: Any) -> None:
@@ -84,7 +90,7 @@ class Obvious:
             event = decode(value)
             model = self.models.get(event["model"])
             if model is None:
-                model = self.models[event["model"]] = Model()
+                model = self.models[event["model"]] = Model(self.detectors)
             model.update(event)
             self.rows += 1
             if self.rows % self.report_every == 0:
@@ -104,6 +110,7 @@ def main() -> int:
     parser.add_argument("--bootstrap-server", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--report-every", type=int, required=True)
+    parser.add_argument("--page-hinkley", action="store_true")
     given = parser.parse_args()
     apps.configure_logging()
     connection = Connection(given.bootstrap_server)
@@ -122,7 +129,9 @@ def main() -> int:
         key_serializer="raw",
         acks=False,
     )
-    app.agent(topic, concurrency=1, name="obvious")(Obvious(given.report_every).run)
+    detectors = (ADWIN, PageHinkley) if given.page_hinkley else (ADWIN,)
+    side = Obvious(given.report_every, detectors)
+    app.agent(topic, concurrency=1, name="obvious")(side.run)
     return apps_main(app)
 
 

@@ -17,6 +17,7 @@ from inferwatch.runtime.processes import Child, free_port
 
 PATIENCE_S = 120.0
 POLL_S = 0.7
+SOON_S = 0.2
 REPORT_ROWS = 100
 FIRST = rows.NAMES[0]
 
@@ -26,6 +27,10 @@ class Side(Protocol):
 
     connection: Connection
     child: Child
+
+    def keep_up(self, rows: int) -> None:
+        """Until it has taken in so many rows."""
+        ...
 
     def wait(self, sent: int) -> None:
         """Until all `sent` rows are done."""
@@ -37,10 +42,17 @@ class Side(Protocol):
 
 
 class Worker:
-    """`inferwatch worker` without a monitor file: default checks."""
+    """`inferwatch worker` with this monitor file, or without one: default checks."""
 
-    def __init__(self, connection: Connection, folder: Path, checkpoint_every_s: float) -> None:
+    def __init__(
+        self, connection: Connection, folder: Path, checkpoint_every_s: float, monitors: str = ""
+    ) -> None:
         self.connection = connection
+        given = []
+        if monitors:
+            path = folder / "monitors.yaml"
+            path.write_text(monitors)
+            given = ["--monitors", str(path)]
         self.address = f"127.0.0.1:{free_port()}"
         self.child = Child(
             f"worker of {connection.prefix}",
@@ -49,26 +61,35 @@ class Worker:
                 *("worker", *connection.arguments()),
                 *("--broker", "embedded", "--http-listen", self.address),
                 *("--checkpoint-every", str(checkpoint_every_s)),
+                *given,
             ],
             folder,
             environment=report.QUIET,
         )
 
-    def wait(self, sent: int) -> None:
-        """Until the rows are in checkpoints; asked seldom, as an answer costs 4 ms of CPU."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while self._rows() < sent:
-            if not self.child.running() or time.monotonic() > deadline_s:
-                sys.exit(f"{self.child.name}: not {sent} rows\n{self.child.last_words()}")
-            time.sleep(POLL_S)
+    def keep_up(self, rows: int) -> None:
+        """Until so many rows are folded."""
+        self._until("inferwatch_ok_total", rows, SOON_S)
 
-    def _rows(self) -> int:
+    def wait(self, sent: int) -> None:
+        """Until the rows are in checkpoints."""
+        self._until("inferwatch_model_rows", sent, POLL_S)
+
+    def _until(self, metric: str, rows: int, poll_s: float) -> None:
+        """Asked seldom, as an answer costs 4 ms of CPU."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while self._sum(metric) < rows:
+            if not self.child.running() or time.monotonic() > deadline_s:
+                sys.exit(f"{self.child.name}: not {rows} rows\n{self.child.last_words()}")
+            time.sleep(poll_s)
+
+    def _sum(self, metric: str) -> int:
         try:
             with urlopen(f"http://{self.address}/metrics", timeout=10) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return -1  # it is still starting
-        counted = (line for line in lines if line.startswith("inferwatch_model_rows{"))
+        counted = (line for line in lines if line.startswith((f"{metric}{{", f"{metric} ")))
         return round(sum(float(line.rsplit(" ", 1)[1]) for line in counted))
 
     def seen(self) -> tuple[int, float]:
@@ -91,7 +112,7 @@ def bridge(connection: Connection, topic: str, folder: Path) -> Child:
 class Obvious:
     """`obvious.py`, told apart from the worker by nothing but what it does with a message."""
 
-    def __init__(self, connection: Connection, folder: Path) -> None:
+    def __init__(self, connection: Connection, folder: Path, *, page_hinkley: bool = False) -> None:
         self.connection = connection
         self.child = Child(
             f"obvious of {connection.prefix}",
@@ -100,12 +121,16 @@ class Obvious:
                 *("--bootstrap-server", connection.bootstrap_servers),
                 *("--topic", connection.topic("events.v1")),
                 *("--report-every", str(REPORT_ROWS)),
+                *(["--page-hinkley"] if page_hinkley else []),
             ],
             folder,
             piped=True,
             environment=report.QUIET | {"PYTHONPATH": str(report.HERE)},
         )
         self._last: dict[str, object] = {}
+
+    def keep_up(self, rows: int) -> None:
+        """It is sent no more than the broker keeps."""
 
     def wait(self, sent: int) -> None:
         """Until it has said so; it speaks every 100 rows."""

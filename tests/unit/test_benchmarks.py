@@ -68,7 +68,7 @@ def test_the_obvious_way_keeps_what_numpy_computes(bench):
     """
     rows, obvious = bench("rows"), bench("obvious")
     chunk = rows.chunk(MODEL, 0, TIME_MS)
-    model = obvious.Model()
+    model = obvious.Model((obvious.ADWIN, obvious.PageHinkley))
     for body, _ in rows.events(chunk):
         model.update(obvious.msgspec.json.decode(body))
     column, values = model.columns[rows.NAMES[4]], chunk.numeric[4].astype(np.float64)
@@ -82,7 +82,8 @@ def test_the_obvious_way_keeps_what_numpy_computes(bench):
 
 
 @pytest.mark.processes
-def test_throughput_runs_and_counts_every_row(bench, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [0, 2], ids=["same-work", "default-checks"])
+def test_throughput_runs_and_counts_every_row(bench, tmp_path, monkeypatch, number):
     """Worker and peer as processes on a tiny load: each side's rows and mean are numpy's (or the
     run would end), and every form has a rate for every round.
     """
@@ -93,13 +94,15 @@ def test_throughput_runs_and_counts_every_row(bench, tmp_path, monkeypatch):
         rounds=1,
         warm_batches=1,
         batches=2,
+        at_once=1,
         singles=50,
         obvious=100,
         checkpoint_every_s=0.2,
     )
-    rates = throughput.measure(sizes, tmp_path)
+    case = throughput.CASES[number]
+    rates = throughput.measure(case, sizes, tmp_path)
     assert {form: len(found) for form, found in rates.items()} == dict.fromkeys(throughput.FORMS, 1)
-    shown = [figure.what for figure in throughput.figures(rates)]
+    shown = [figure.what for figure in throughput.figures(case, rates)]
     assert len(shown) == 4 and len(set(shown)) == 4
 
 

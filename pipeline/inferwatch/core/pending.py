@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core import sample
 from inferwatch.records.ids import Ids, concat
 from inferwatch.records.rows import Codes, Floats
 
@@ -133,7 +134,7 @@ def taken(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
     """The rows that `kept` picks."""
     return Slab(
         version=slab.version,
-        ids=slab.ids.take(kept),
+        ids=sample.pick(slab.ids, kept),
         row=slab.row[kept],
         time_ms=slab.time_ms[kept],
         predicted=slab.predicted[kept],

@@ -7,7 +7,7 @@ a sample halved is part of the sample before.
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels import hashing
+from inferwatch.kernels import hashing, texts
 from inferwatch.records.ids import Ids
 
 Hashes = NDArray[np.uint64]
@@ -23,3 +23,8 @@ def kept(ids: Hashes, shift: int) -> NDArray[np.bool_]:
     if not shift:
         return np.ones(len(ids), np.bool_)
     return np.asarray(ids >> np.uint64(64 - shift) == 0)
+
+
+def pick(ids: Ids, keep: NDArray[np.bool_]) -> Ids:
+    """`ids.take(keep)`, compiled."""
+    return Ids(*texts.take(np.ascontiguousarray(ids.data), ids.ends, keep))

@@ -14,6 +14,7 @@ from inferwatch.kernels import (
     moments,
     page_hinkley,
     panes,
+    texts,
     watermark,
 )
 
@@ -35,6 +36,7 @@ def warm() -> None:
     panes.place(times, times, 1, 1, 1, 0, 0)
     watermark.advance(times, 0, 0, 0, 0, 0, 0)
     distinct.small(np.zeros(1))
+    texts.take(np.zeros(1, np.uint8), np.ones(1, np.int32), np.ones(1, np.bool_))
     _warm_distances()
 
 

@@ -299,6 +299,8 @@ def _truths(batch: LabelBatch) -> Decoded:
 
 def _judged(rows: Rows | Truths, faults: list[Fault]) -> Decoded:
     """The rows without a fault; one reject for all the rows that have the same one first."""
+    if not faults:
+        return Decoded(rows, (), rows.n)
     keep = np.ones(rows.n, np.bool_)
     rejects = []
     for reason, detail, bad in faults:
@@ -329,9 +331,9 @@ def _bad_times(time_ms: NDArray[np.int64]) -> list[Fault]:
 
 
 def _no_ids(ids: Ids) -> list[Fault]:
-    missing = ids.sizes() == 0
-    if not missing.any():
+    if ids.ends[0] and (ids.ends[1:] > ids.ends[:-1]).all():
         return []
+    missing = ids.sizes() == 0
     return [(Reason.MISSING_FIELD, "the prediction id is empty", missing)]
 
 
@@ -423,11 +425,10 @@ def _block(
 
 def _ends(texts: Texts, n: int, name: str) -> NDArray[np.int64]:
     ends = _array(texts.ends, n, np.dtype("<u4"), f"{name}.ends").astype(np.int64)
-    sizes = ends.copy()
-    sizes[1:] -= ends[:-1]
-    if (sizes < 0).any() or int(ends[-1]) != len(texts.data):
+    steps = ends[1:] - ends[:-1]
+    if int(steps.min(initial=0)) < 0 or int(ends[-1]) != len(texts.data):
         raise DataError(Reason.COLUMN_LENGTH, f"{name}.ends do not fit its data")
-    if int(sizes.max()) > TEXT_MAX_BYTES:
+    if int(steps.max(initial=ends[0])) > TEXT_MAX_BYTES:
         raise DataError(Reason.TOO_LARGE, f"{name} holds a text above {TEXT_MAX_BYTES} bytes")
     if not is_text(texts.data, ends):
         raise DataError(Reason.BAD_UTF8, f"{name} is not UTF-8")

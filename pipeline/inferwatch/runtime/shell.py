@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 import faust
@@ -105,7 +105,7 @@ class Shell:
 def raw_of(message: Any) -> RawRecord:
     """A Faust message as the fold's own."""
     found = message.headers or {}
-    listed = found.items() if isinstance(found, Mapping) else found
+    listed = found.items() if isinstance(found, dict) else found
     return RawRecord(
         message.tp.topic,
         message.tp.partition,

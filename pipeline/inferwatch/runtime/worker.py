@@ -5,6 +5,7 @@ worker --without-web` takes them from the environment.
 """
 
 import asyncio
+import gc
 import logging
 import sys
 from typing import Any
@@ -85,6 +86,7 @@ def apps_main(app: faust.App) -> int:
         app, loop=loop, loglevel="ERROR", override_logging=False, quiet=True, redirect_stdouts=False
     )
     worker.spinner = None  # it would write terminal codes into log files
+    gc.freeze()  # what is here stays: the collector need not walk all modules again and again
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
