@@ -251,6 +251,7 @@ def _window() -> Schema:
 def _check() -> Schema:
     params = sorted({name for params in checks.PARAMS.values() for name in params})
     positive = {"type": "number", "exclusiveMinimum": 0}
+    limit = {"anyOf": [{"const": checks.CALIBRATED}, _ref("limit")]}
     whole = ["traffic", "error", "score", "prediction", "latency", "features"]
     return _object(
         {
@@ -268,8 +269,8 @@ def _check() -> Schema:
             "when": _object(
                 {"rows": _whole(1, 10**9), "labels": _whole(1, 10**9), "coverage": AMOUNT}
             ),
-            "warn": _ref("limit"),
-            "fail": _ref("limit"),
+            "warn": limit,
+            "fail": limit,
             "times": {
                 "type": "string",
                 "pattern": r"^\s*\d+\s+of\s+\d+\s*$",

@@ -293,6 +293,8 @@ def warns(check: Check) -> str:
         return f"after {check.for_ms // 60_000}m"
     if check.method in ROW_METHODS:
         return "a change"
+    if check.warn.calibrated:
+        return "calibrated"
     value = f"{check.warn.value:.0%}" if check.warn.relative else f"{check.warn.value:g}"
     return f"{check.warn.direction} {value}"
 

@@ -367,6 +367,7 @@ checks:
   - {alert: Shift, metric: error, method: adwin, params: {delta: 0.002}}
   - {alert: Slow, metric: latency.p99, window: slow, fail: {above: 250ms}}
   - {alert: Drift, metric: feature.amount, method: psi, window: batch, fail: {above: 0.25}}
+  - {alert: Any, metric: feature.*, method: ks, window: batch, warn: {above: 0.1}, fail: calibrated}
   - {alert: Silent, metric: traffic, method: absent, for: 10m}
 """
 )
@@ -460,6 +461,7 @@ MISTAKES = [
     HEAD + "checks: [{metric: rows}]",
     CHECK % "metric2: x",
     CHECK % "fail: {above: 1, below: 2}",
+    CHECK % "fail: learnt",
     CHECK % "fail: {clear: 1}",
     CHECK % "fail: {drop: five}",
     CHECK % "fail: {drop: 5 percent}",

@@ -20,6 +20,7 @@ from inferwatch.records.raw import JSON, RawRecord, headers
 from inferwatch.replay import append
 
 Found = dict[str, ComparedWith]
+Limits = dict[str, dict[str, float]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,31 +46,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what the newest windows say, or put the operator's word into the model's log."""
     there = connection(arguments)
-    found = _found(there, arguments.model, arguments.version)
+    found, limits = _found(there, arguments.model, arguments.version)
     if arguments.action != "show":
         _say(there, _change(arguments, found))
         print(f"{arguments.action} is in the log of {arguments.model}; its next windows show it")
     elif arguments.format == "json":
         for version, reference in found.items():
-            line = {"version": version, **msgspec.to_builtins(reference)}
+            line = {"version": version, "limits": limits[version]}
+            line |= msgspec.to_builtins(reference)
             print(msgspec.json.encode(line, order="sorted").decode())
     else:
         heads = ["VERSION", "REFERENCE", "ROWS", "FROM", "TO", "SAID BY", "WHY"]
         print(table(heads, [_row(version, reference) for version, reference in found.items()]))
+        for version, given in limits.items():
+            if given:
+                listed = ", ".join(f"{name} {value:.3g}" for name, value in sorted(given.items()))
+                print(f"calibrated limits of {version}: {listed}")
     return Exit.DONE
 
 
-def _found(there: Connection, model: str, version: str | None) -> Found:
-    """What the model's versions are compared with, by their newest windows."""
+def _found(there: Connection, model: str, version: str | None) -> tuple[Found, Limits]:
+    """What the model's versions are compared with, and the limits they have found, by their newest
+    windows.
+    """
+    records = [one for one in windows.read(there, model) if version in (None, one.version)]
     found = {
         record.version: record.reference
-        for record in windows.latest(windows.read(there, model))
-        if record.reference is not None and version in (None, record.version)
+        for record in windows.latest(records)
+        if record.reference is not None
     }
     if not found:
         of = "" if version is None else f" of version {version}"
         raise UsageError(f"no window{of} of {model} has closed yet; see `inferwatch models`")
-    return found
+    newest = {
+        (record.version, record.window.name, record.segment): record
+        for record in records
+        if not record.revision
+    }
+    limits: Limits = {one: {} for one in found}
+    for (one, _, segment), record in newest.items():
+        given = {f"{name} {segment}".strip(): value for name, value in record.limits.items()}
+        limits.setdefault(one, {}).update(given)
+    return found, limits
 
 
 def _change(arguments: argparse.Namespace, found: Found) -> ReferenceChange:

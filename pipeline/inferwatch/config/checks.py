@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from inferwatch.config.document import Node, suggestion
 from inferwatch.core import llm
 from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import (
     NUMBERS_ONLY,
     ROW_METHODS,
@@ -54,6 +55,7 @@ METRICS = {
     },
 }
 MODES = ("exact", "weighted")
+CALIBRATED = "calibrated"
 HINTS = {
     "value": ("feature.<name>.missing",),
     **dict.fromkeys(READ_FEATURES, ("feature.<name>", "feature.*")),
@@ -195,6 +197,8 @@ def _against(node: Node | None) -> None:
 
 
 def _limit(node: Node, metric: str, method: str, profile: Profile | None) -> Limit:
+    if node.value == CALIBRATED:
+        return _calibrated(node, metric, method)
     fields = node.fields((*DIRECTIONS, "clear"))
     given = [name for name in DIRECTIONS if name in fields]
     if len(given) != 1:
@@ -218,6 +222,16 @@ def _limit(node: Node, metric: str, method: str, profile: Profile | None) -> Lim
                 "put it on the good side of the limit",
             )
     return Limit(direction=direction, value=value, relative=relative, clear=clear)  # type: ignore[arg-type]
+
+
+def _calibrated(node: Node, metric: str, method: str) -> Limit:
+    if method not in EFFECTS or metric == "drift_share":
+        raise node.error(
+            f"'{metric}' by method {method} has no limit of its own to find",
+            f"write a number; {CALIBRATED} are features, score and prediction by a drift method",
+        )
+    effect = EFFECTS[method]
+    return Limit(direction="above", value=effect, clear=effect, calibrated=True)
 
 
 def _known(node: Node, metric: str, profile: Profile) -> None:
@@ -253,6 +267,10 @@ def _levels(node: Node, by_rows: bool, warn: Limit | None, fail: Limit | None) -
             return
         raise node.error("has no limit", "add `warn:` or `fail:`")
     if warn is None or fail is None:
+        return
+    if warn.calibrated and fail.calibrated:
+        raise node.error("`warn` and `fail` would be the same limit", "calibrate one of the two")
+    if warn.calibrated or fail.calibrated:
         return
     if warn.direction != fail.direction or warn.relative != fail.relative:
         return

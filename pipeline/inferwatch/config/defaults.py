@@ -3,6 +3,7 @@
 docs/monitors.md lists them from here.
 """
 
+from inferwatch.core.calibration import EFFECTS
 from inferwatch.records.definition import Check, Definition, Limit, Need, Window
 
 MINUTE = Window(name="minute", size_ms=60_000, step_ms=60_000)
@@ -11,6 +12,11 @@ HOUR = Window(name="hour", size_ms=3_600_000, step_ms=900_000)
 
 def _above(value: float) -> Limit:
     return Limit(direction="above", value=value, clear=value)
+
+
+def _calibrated(method: str) -> Limit:
+    effect = EFFECTS[method]
+    return Limit(direction="above", value=effect, clear=effect, calibrated=True)
 
 
 def default_checks() -> list[Check]:
@@ -40,7 +46,7 @@ def default_checks() -> list[Check]:
             metric="feature.*",
             method="psi",
             window="hour",
-            warn=_above(0.25),
+            warn=_calibrated("psi"),
             need=Need(rows=1_000),
             default=True,
         ),
@@ -49,7 +55,7 @@ def default_checks() -> list[Check]:
             metric="score",
             method="psi",
             window="hour",
-            warn=_above(0.25),
+            warn=_calibrated("psi"),
             need=Need(rows=1_000),
             default=True,
         ),
@@ -58,7 +64,7 @@ def default_checks() -> list[Check]:
             metric="prediction",
             method="psi",
             window="hour",
-            warn=_above(0.25),
+            warn=_calibrated("psi"),
             need=Need(rows=1_000),
             default=True,
         ),

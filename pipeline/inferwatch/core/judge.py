@@ -6,9 +6,10 @@ from functools import partial
 
 import msgspec
 
-from inferwatch.core import alerts, diagnose, publish, recent, rules, windows
+from inferwatch.core import alerts, calibration, diagnose, publish, recent, rules, windows
 from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.calibration import Calibration
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
@@ -19,7 +20,7 @@ from inferwatch.core.views import P99, closed_view, key_of, opened_view, segment
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
 from inferwatch.records.definition import Check, Profile
-from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord
+from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
 SERIES_MAX = 200
 SEVERITIES: dict[str, Severity] = {"fail": "critical", "warn": "warning"}
@@ -125,20 +126,46 @@ def judge(
     for segment, view in views.items():
         for feature in rules.targets(check, view):
             instance = instance_of(model, check, view.version, feature, segment)
-            reading = rules.read(check, feature, view)
-            level = rules.level(check, reading, instance.firing_severity())
-            move = _step(check, instance, view, level, at)
+            ruled, how = _ruled(model, check, feature, view)
+            reading = rules.read(ruled, feature, view)
+            level = rules.level(ruled, reading, instance.firing_severity())
+            move = _step(ruled, instance, view, level, at)
+            _calibrate(model, check, feature, view, reading)
             if move is None:
                 continue
-            around = _levels(check, feature, others() if others else views)
-            record = _alert(model, check, instance, view, reading, move, closed, around)
+            around = _levels(model, check, feature, others() if others else views)
+            record = _alert(model, ruled, instance, view, reading, move, closed, around, how)
             outputs.append(alert_output(record))
     return outputs
 
 
-def _levels(check: Check, feature: str, views: dict[str, View]) -> dict[str, str]:
+def _ruled(model: Model, check: Check, feature: str, view: View) -> tuple[Check, list[str]]:
+    """The check with numbers for all its limits, and how one that was no number came."""
+    if not calibration.is_calibrated(check):
+        return check, []
+    calibrations = model.track(view.plan, view.version).calibrations
+    found = calibrations.get(alerts.key(check, view.version, feature, view.segment))
+    return calibration.ruled(check, found), [calibration.said(found)]
+
+
+def _calibrate(model: Model, check: Check, feature: str, view: View, reading: Reading) -> None:
+    """Let the figure, once it is judged, have its part in the limit of later ones."""
+    if not calibration.is_calibrated(check) or reading.value is None:
+        return
+    calibrations, window = model.track(view.plan, view.version).calibrations, view.plan.window
+    key = alerts.key(check, view.version, feature, view.segment)
+    found = calibrations.setdefault(key, Calibration())
+    if calibration.add(found, reading.value, view.end_ms):
+        overlap = -(-window.size_ms // window.step_ms) if window.step_ms else 1
+        seed = int(identity(model.name, key, len(found.past)), 16)
+        calibration.calibrate(found, view.end_ms, len(calibrations), overlap, seed)
+
+
+def _levels(model: Model, check: Check, feature: str, views: dict[str, View]) -> dict[str, str]:
     return {
-        segment: rules.level(check, rules.read(check, feature, view), "")
+        segment: rules.level(
+            _ruled(model, check, feature, view)[0], rules.read(check, feature, view), ""
+        )
         for segment, view in views.items()
     }
 
@@ -179,12 +206,14 @@ def _alert(
     move: alerts.Move,
     closed: Closed,
     levels: dict[str, str],
+    how: list[str],
 ) -> AlertRecord:
     drifted = diagnose.ranked(view.drifts) or closed.drifted
     context = diagnose.after_deploy(model.state.deploys, instance.began_ms or view.began_ms)
     context += diagnose.other_segments(instance.segment, levels)
     p99 = view.metrics.get(P99)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)
+    context += how
     return alerts.record(
         model.name,
         check,

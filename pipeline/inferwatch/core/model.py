@@ -204,7 +204,9 @@ class Model:
         self._refer(version, Learnt(learning=Learning(), change=change))
         self.state.first.pop(version, None)
         for tracks in self.state.tracks.values():
-            for pane in tracks.get(version, Track()).panes.values():
+            track = tracks.get(version, Track())
+            track.calibrations = {}
+            for pane in track.panes.values():
                 for cell in pane.cells.values():
                     cell.bins = cell.score_bins = None
 

@@ -28,7 +28,7 @@ def apply(
     if record.definition.digest() == model.definition.digest():
         return []
     outputs = _end_changed(model, record.definition, at)
-    _drop_detectors(model, record.definition)
+    _drop_learnt(model, record.definition)
     model.redefine(record.definition)
     return outputs
 
@@ -98,7 +98,7 @@ def _end_changed(model: Model, definition: Definition, at: Position) -> list[Out
     return outputs
 
 
-def _drop_detectors(model: Model, definition: Definition) -> None:
+def _drop_learnt(model: Model, definition: Definition) -> None:
     """Forget what was learnt for another statistic, or scaled by another reference."""
     before, after = (
         {check.alert: check.statistic_digest() for check in found.checks}
@@ -111,6 +111,11 @@ def _drop_detectors(model: Model, definition: Definition) -> None:
         rescaled = scaled_anew and metrics.get(alert) not in UNSCALED
         if before.get(alert) != after.get(alert) or rescaled:
             del model.detectors[key]
+    for tracks in model.state.tracks.values():
+        for track in tracks.values():
+            for key in list(track.calibrations):
+                if before.get(alerts.alert_of(key)) != after.get(alerts.alert_of(key)):
+                    del track.calibrations[key]
 
 
 def _end(

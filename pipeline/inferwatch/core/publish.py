@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from inferwatch.core import figures, windows
+from inferwatch.core import calibration, figures, windows
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, window_output
 from inferwatch.core.plan import WindowPlan
@@ -29,12 +29,24 @@ def record(
         to_ms=pane.to_ms,
         late=track.late if not view.segment else 0,
         reference=None if view.segment else model.compared_with(view.version),
+        limits=_limits(plan, track, view.segment),
         features=dict(view.features),
         first_offset=pane.first_offset,
         last_offset=pane.last_offset,
         partition=at.partition,
         **_figures_of(view, model.join.sampled()),
     )
+
+
+def _limits(plan: WindowPlan, track: Track, segment: str) -> dict[str, float]:
+    """The limits that checks have found by themselves, by "alert feature"."""
+    methods = {check.alert: check.method for check in plan.checks}
+    found = {}
+    for key, one in track.calibrations.items():
+        alert, _, feature, of = key.split("\x1f")
+        if of == segment and one.limit is not None and alert in methods:
+            found[f"{alert} {feature}".strip()] = calibration.number(methods[alert], one)
+    return found
 
 
 def _window_id(

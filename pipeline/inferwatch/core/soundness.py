@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, params_problem, reads_rows
 from inferwatch.records.definition import (
     CategoryProfile,
@@ -158,6 +159,10 @@ def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[st
     limits = [limit for limit in (check.warn, check.fail) if limit is not None]
     if not all(_finite((limit.value, limit.clear)) for limit in limits):
         yield "has a limit that is no number"
+    if any(limit.calibrated for limit in limits) and (
+        check.method not in EFFECTS or check.metric == "drift_share"
+    ):
+        yield "finds its limit by itself, which only drift of one column can"
     if not limits and not by_rows:
         yield "has no limit"
     n, m = check.times

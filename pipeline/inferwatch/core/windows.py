@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core import cell as cells
 from inferwatch.core import quality
+from inferwatch.core.calibration import Calibration
 from inferwatch.core.cell import Cell, Tally
 from inferwatch.core.columns import Block, Columns
 from inferwatch.core.plan import WindowPlan
@@ -56,7 +57,8 @@ class Track(msgspec.Struct):
 
     Windows that end at or before `boundary_ms` are over. `queue` holds, by check and segment, the
     starts of windows that wait for their labels; `series` the past figures that anomaly checks
-    read. `first_row` is the version's number of the first row that these windows saw: a window that
+    read, `calibrations` what alerts have found of their limits, by alert, feature and segment.
+    `first_row` is the version's number of the first row that these windows saw: a window that
     is defined anew knows nothing of the rows before.
     """
 
@@ -65,6 +67,7 @@ class Track(msgspec.Struct):
     closed: dict[int, Closed] = {}
     queue: dict[str, list[int]] = {}
     series: dict[str, list[float]] = {}
+    calibrations: dict[str, Calibration] = {}
     boundary_ms: int = UNSET
     rows: int = 0
     late: int = 0

@@ -103,13 +103,15 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `above` and `below` compare the figure itself; `drop` and `rise` its distance from the
     reference, as a share of it (`relative`) or in the figure's own units. `clear` is where the
-    level ends again, in the same measure; equal to `value` where it is not given.
+    level ends again, in the same measure; equal to `value` where it is not given. A `calibrated`
+    one is found from the version's own past windows (`core.calibration`), never below `value`.
     """
 
     direction: Direction
     value: float
     relative: bool = False
     clear: float
+    calibrated: bool = False
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

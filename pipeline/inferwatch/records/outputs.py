@@ -82,7 +82,8 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     `metrics` holds figures that are known, `unknown` the reason for each that is not. Label metrics
     are published again under a higher `revision` as labels come. Only the record of all rows, with
-    "" as `segment`, says what they are compared with.
+    "" as `segment`, says what they are compared with. `limits` are those that checks found by
+    themselves, by "alert feature".
     """
 
     id: str
@@ -99,6 +100,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     coverage: float | None = None
     sampled: float = 1.0
     reference: ComparedWith | None = None
+    limits: dict[str, float] = {}
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     unknown: dict[str, str] = {}

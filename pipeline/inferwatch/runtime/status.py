@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from inferwatch.core import llm
+from inferwatch.core import calibration, llm
+from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
 from inferwatch.core.metrics import LABEL_METRICS
-from inferwatch.core.model import Model
+from inferwatch.core.model import Model, ModelState
 from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
 from inferwatch.errors import Reason
 from inferwatch.records.definition import Check, Limit
@@ -75,6 +76,18 @@ _window = msgspec.json.Decoder(_Published)
 def _methods(model: Model) -> set[str]:
     """By which distances a model's drift is told: PSI, and those that its checks read."""
     return {"psi"} | {one.method for one in model.definition.checks if one.method in DRIFT}
+
+
+def _highest(check: Check, state: ModelState) -> float:
+    """The highest limit in force among those that the check has found by itself."""
+    tracks = state.tracks.get(check.window, {}).values()
+    found = [
+        one
+        for track in tracks
+        for key, one in track.calibrations.items()
+        if alert_of(key) == check.alert
+    ]
+    return max(calibration.number(check.method, one) for one in found or [None])
 
 
 def levels(check: Check) -> list[tuple[str, Limit | None]]:
@@ -264,7 +277,9 @@ class Status:
         tell(
             "drift_threshold",
             {
-                (one.window, one.method, one.metric.removeprefix("feature."), level): limit.value
+                (one.window, one.method, one.metric.removeprefix("feature."), level): (
+                    _highest(one, state) if limit.calibrated else limit.value
+                )
                 for one in checks
                 if one.method in DRIFT
                 for level, limit in levels(one)

@@ -29,7 +29,7 @@ LEARNING = ComparedWith(
 PROFILE = ComparedWith(kind="profile", name="training", rows=9, from_ms=T0, to_ms=T0 + 1)
 
 
-def window(version, reference):
+def window(version, reference, **more):
     """The newest window of a version."""
     return WindowRecord(
         id=version,
@@ -37,6 +37,7 @@ def window(version, reference):
         version=version,
         window=Span(name="w", start=T0, end=T0 + 60_000),
         reference=reference,
+        **more,
     )
 
 
@@ -65,6 +66,22 @@ def test_each_version_says_what_it_is_compared_with(run):
     assert "ada" in second and second.endswith("a new market") and sent == []
     said, _ = run("show", "team/a", found=[window("1", PROFILE)])
     assert said.out.splitlines()[1].split()[1:4] == ["profile", "training", "9"]
+
+
+def test_limits_that_checks_have_found_are_shown(run):
+    """Of the newest windows, each definition's and segment's, with two digits more than enough."""
+    found = [
+        window("1", LEARNT, limits={"Drift a": 0.5}),
+        window("1", LEARNT, limits={"Drift a": 0.123456, "Drift b": 0.25}),
+        window("1", None, limits={"Local a": 0.75}, segment="country=DE"),
+        window("2", LEARNING),
+    ]
+    said, _ = run("show", "team/a", found=found)
+    assert said.out.splitlines()[3:] == [
+        "calibrated limits of 1: Drift a 0.123, Drift b 0.25, Local a country=DE 0.75"
+    ]
+    said, _ = run("show", "team/a", "--format", "json", found=found)
+    assert json.loads(said.out.splitlines()[0])["limits"]["Drift a"] == 0.123456
 
 
 def test_programs_read_a_line_a_version(run):

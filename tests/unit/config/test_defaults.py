@@ -26,17 +26,16 @@ def test_names_are_unique_and_windows_are_there():
 
 def limit(found: Limit) -> str:
     """A limit as a file writes it."""
-    return (
-        f"{found.direction}: {found.value * 100:g}%"
-        if found.relative
-        else (f"{found.direction}: {found.value:g}")
-    )
+    if found.calibrated:
+        return "calibrated"
+    value = f"{found.value * 100:g}%" if found.relative else f"{found.value:g}"
+    return f"{{{found.direction}: {value}}}"
 
 
 def written(check: Check) -> str:
     """The check as a file would have it."""
     lines = [f"alert: {check.alert}", f'metric: "{check.metric}"', f"method: {check.method}"]
-    lines += [f"warn: {{{limit(check.warn)}}}", f"mode: {check.mode}"]
+    lines += [f"warn: {limit(check.warn)}", f"mode: {check.mode}"]
     if check.window:
         need = check.need
         when = f"rows: {need.rows}"

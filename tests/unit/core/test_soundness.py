@@ -64,6 +64,7 @@ UNSOUND = [
     changed_check(segment_by=["planet"]),
     changed_check(warn=Limit(direction="above", value=math.inf, clear=0.0)),
     changed_check(warn=None, fail=None),
+    changed_check(warn=Limit(direction="above", value=0.1, clear=0.1, calibrated=True)),
     changed_check(times=(3, 2)),
     changed_check(for_ms=-1),
     changed_check(method="adwin", window="", params={"delta": 0.0}),
