@@ -56,6 +56,17 @@ def _module(name: str):  # type: ignore[no-untyped-def]
         ) from None
 
 
+def _refused_property(error: Exception) -> ConfigError | None:
+    """What to say where librdkafka makes no client, because it refuses a property or its value."""
+    kafka = sys.modules.get("confluent_kafka")
+    if kafka is None or not isinstance(error, kafka.KafkaException):
+        return None
+    why = str(error.args[0].str())
+    if "configuration property" not in why:
+        return None
+    return ConfigError(why, fix="correct it in the file that --client-properties names")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -76,7 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.DONE
     except KeyboardInterrupt:
         return 130
-    except Exception:
+    except Exception as error:
+        refused = _refused_property(error)
+        if refused is not None:
+            return _fail(refused, Exit.CONFIG)
         traceback.print_exc()
         return Exit.BUG
 

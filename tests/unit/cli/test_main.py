@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from confluent_kafka import Producer
 
 from inferwatch import __version__
 from inferwatch.cli import main as module
@@ -62,6 +63,14 @@ def test_a_bug_is_told_with_its_traceback(command, capsys):
     assert main(["models"]) == Exit.BUG
     said = capsys.readouterr().err
     assert "Traceback" in said and said.endswith("KeyError: 'x'\n")
+
+
+def test_a_property_that_librdkafka_refuses_is_told_as_configuration(command, capsys):
+    """No traceback: what it says of the property, and where to correct it."""
+    command.run = staticmethod(lambda _: Producer({"linger.ms": "soon"}))
+    assert main(["models"]) == Exit.CONFIG
+    told = capsys.readouterr().err
+    assert "Invalid value" in told and "--client-properties" in told and "Traceback" not in told
 
 
 def test_an_interrupt_and_a_closed_pipe_are_no_errors(command, monkeypatch):
