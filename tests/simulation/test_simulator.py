@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from inferwatch.testing.simulation import POINTS, run
-from inferwatch.testing.simulation.run import FULL
+from inferwatch.testing.simulation.run import FULL, INSPECTED
 
 SEEDS = range(16)
 
@@ -63,3 +63,12 @@ def test_every_crash_point_is_visited():
     """No place that the protocol names is out of the simulator's reach."""
     visited = {point for seed in SEEDS for point in run(seed).visits}
     assert visited == set(POINTS)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_inspections_leave_no_trace(seed):
+    """Answers come late, twice, too late or from a stalled owner, and owners die while they wait:
+    workers and replay judge the same windows by the same answers.
+    """
+    result = run(seed, (INSPECTED,))
+    assert result.failures == []

@@ -52,8 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     profile, values = profiles.build(
         columns.model, facts, [batch.rows for batch in batches], truths
     )
+    profile, sample = profiles.with_sample(profile, [batch.rows for batch in batches])
     try:
-        profiles.write(arguments.out, profile, values)
+        profiles.write(arguments.out, profile, values, sample)
     except OSError as error:
         raise UsageError(f"{arguments.out} cannot be written: {error.strerror}") from None
     _show(profile)

@@ -99,7 +99,7 @@ def _table(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
     if not first:
         raise UsageError(f"{path} has no rows")
     rows = table.records(itertools.chain(first, batches), grace_ms)
-    return lambda write: driver.run(rows, loaded.definition, loaded.values(), write)
+    return lambda write: driver.run(rows, loaded.definition, loaded.values(), write, inspect=True)
 
 
 def _topic(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
@@ -110,7 +110,14 @@ def _topic(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
     rules = found.definition if recorded else loaded.definition
     values = loaded.values() | _values(arguments.profile)
     return lambda write: driver.run(
-        rows, rules, values, write, found.skipped, len(found.spans), arguments.models_max
+        rows,
+        rules,
+        values,
+        write,
+        found.skipped,
+        len(found.spans),
+        arguments.models_max,
+        inspect=not recorded,
     )
 
 

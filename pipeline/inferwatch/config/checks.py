@@ -17,13 +17,14 @@ from inferwatch.core.drift import (
     reads_rows,
     stream_of,
 )
+from inferwatch.core.inspectors import INSPECTORS, METRIC, PANES_MAX, ROWS_NEEDED, panes_of
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.parts import PARTS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
 
 ROW_FEATURES = tuple(name for name, streams in STREAMS.items() if "feature" in streams)
 READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_FEATURES)
-METHODS = ("value", *sorted(WINDOW_METHODS), *ROW_METHODS, *SERIES_METHODS, "absent")
+METHODS = ("value", *sorted(WINDOW_METHODS), *ROW_METHODS, *SERIES_METHODS, *INSPECTORS, "absent")
 RATIOS = frozenset(
     [
         "error_rate",
@@ -49,6 +50,7 @@ METRICS = {
     **dict.fromkeys(SERIES_METHODS, SERIES),
     **dict.fromkeys(WINDOW_METHODS, ("score", "prediction", "drift_share")),
     **dict.fromkeys(NUMBERS_ONLY, ("score", "drift_share")),
+    **dict.fromkeys(INSPECTORS, (METRIC,)),
     **{
         name: tuple(stream for stream in streams if stream != "feature")
         for name, streams in STREAMS.items()
@@ -114,6 +116,8 @@ def parse(
         _limit(fields[name], metric, method, profile) if name in fields else None
         for name in ("warn", "fail")
     )
+    if method in INSPECTORS:
+        warn, fail = _inspected(fields, windows, profile, method, warn, fail)
     _levels(node, by_rows, warn, fail)
     check = Check(
         alert=fields["alert"].text(),
@@ -121,7 +125,7 @@ def parse(
         method=method,
         window=_window(node, fields.get("window"), by_rows, windows),
         segment_by=_segments(fields.get("segment_by"), facts),
-        need=_need(fields.get("when"), metric),
+        need=_need(fields.get("when"), metric, ROWS_NEEDED if method in INSPECTORS else 1),
         warn=warn,
         fail=fail,
         times=_times(fields.get("times")),
@@ -234,6 +238,34 @@ def _calibrated(node: Node, metric: str, method: str) -> Limit:
     return Limit(direction="above", value=effect, clear=effect, calibrated=True)
 
 
+def _inspected(
+    fields: Mapping[str, Node],
+    windows: Mapping[str, Window],
+    profile: Profile | None,
+    method: str,
+    warn: Limit | None,
+    fail: Limit | None,
+) -> tuple[Limit | None, Limit | None]:
+    """The limits of an inspector's check, its method's own where it names none."""
+    if "segment_by" in fields:
+        raise fields["segment_by"].error("inspectors read a sample of all rows", "leave it out")
+    if profile is not None and profile.sample_digest is None:
+        raise fields["method"].error(
+            f"the profile '{profile.name}' kept no rows for inspectors", "build it again"
+        )
+    given = fields["window"].text() if "window" in fields else next(iter(windows))
+    panes = panes_of(windows[given]) if given in windows else 1
+    if panes > PANES_MAX:
+        raise fields.get("window", fields["method"]).error(
+            f"'{given}' keeps a sample of rows in each of its {panes} panes",
+            f"a window of at most {PANES_MAX} panes: a longer step",
+        )
+    if warn is None and fail is None:
+        limit = INSPECTORS[method]
+        fail = Limit(direction="above", value=limit, clear=limit)
+    return warn, fail
+
+
 def _known(node: Node, metric: str, profile: Profile) -> None:
     """A profile has figures of labels and features; of traffic and latency it knows nothing."""
     if metric.startswith("feature.") or metric in profile.quality.get("", {}):
@@ -246,7 +278,7 @@ def _known(node: Node, metric: str, profile: Profile) -> None:
 
 def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
     amount = node.amount()
-    ratio = metric in RATIOS or metric.rsplit(".", 1)[-1] in SHARES
+    ratio = metric in (METRIC, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
     if direction in ("drop", "rise"):
         if amount.value <= 0:
             raise node.error("a change is a positive amount", "write 5% or 5pp")
@@ -297,9 +329,10 @@ def _segments(node: Node | None, facts: ModelFacts) -> list[str]:
     return [item.choice(facts.segments) for item in node.items()]
 
 
-def _need(node: Node | None, metric: str) -> Need:
+def _need(node: Node | None, metric: str, rows: int) -> Need:
+    """What `when` asks for; `rows` where it names none."""
     if node is None:
-        return Need()
+        return Need(rows=rows)
     fields = node.fields(("rows", "labels", "coverage"))
     for name in ("labels", "coverage"):
         if name in fields and metric not in LABEL_METRICS:
@@ -311,7 +344,7 @@ def _need(node: Node | None, metric: str) -> Need:
         if not 0 < coverage <= 1 or amount.unit not in ("", "%"):
             raise fields["coverage"].error("is no share", "write a share such as 80%")
     return Need(
-        rows=fields["rows"].integer(1, 10**9) if "rows" in fields else 1,
+        rows=fields["rows"].integer(1, 10**9) if "rows" in fields else rows,
         labels=fields["labels"].integer(1, 10**9) if "labels" in fields else 0,
         coverage=coverage,
     )

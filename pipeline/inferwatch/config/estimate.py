@@ -13,6 +13,7 @@ from inferwatch.core.drift import WINDOW_METHODS, reads_rows
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.recent import PIECES
+from inferwatch.core.sketches import row_sample
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Check, Definition
 from inferwatch.telemetry.catalogue import LATENCIES_S
@@ -25,6 +26,7 @@ CLOSED_BYTES = 3_500
 CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_000
 REFERENCE_FEATURE_BYTES = 1_700
+SAMPLED_ROW_BYTES = 16  # and 4 a feature
 DETECTOR_BYTES = 2_000
 ROW_BYTES = 68  # an id of 20 characters and the columns of the join
 CLOSED_MAX = 50_000
@@ -86,7 +88,11 @@ def of(definition: Definition, load: Load) -> Estimate:
         * (CLOSED_BYTES + LABEL_CELL_BYTES + segments * (CLOSED_SEGMENT_BYTES + LABEL_CELL_BYTES)),
         pending_bytes=pending_bytes,
         sampled=1.0 if wanted_bytes <= pending_bytes else pending_bytes / wanted_bytes,
-        reference_bytes=versions * _reference_bytes(definition, load),
+        reference_bytes=versions
+        * (
+            _reference_bytes(definition, load)
+            + _sample_bytes(load) * any(one.sampled for one in plan.windows)
+        ),
         detectors_bytes=versions
         * DETECTOR_BYTES
         * sum(_streams(one, load) for one in plan.row_checks),
@@ -149,7 +155,12 @@ def _open_panes(one: WindowPlan) -> int:
 
 def _pane_bytes(one: WindowPlan, load: Load, segments: int) -> int:
     width = load.features * FEATURE_BYTES
-    return PANE_BYTES + width + segments * (SEGMENT_BYTES + width * one.segment_features)
+    sampled = _sample_bytes(load) * one.sampled
+    return PANE_BYTES + sampled + width + segments * (SEGMENT_BYTES + width * one.segment_features)
+
+
+def _sample_bytes(load: Load) -> int:
+    return row_sample.size(load.features) * (SAMPLED_ROW_BYTES + 4 * load.features)
 
 
 def _closings_a_second(one: WindowPlan, load: Load) -> float:

@@ -15,6 +15,7 @@ from inferwatch.config import checks, document, estimate, profiles
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.document import Node
 from inferwatch.core import soundness
+from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import (
@@ -115,6 +116,7 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     definition = Definition(
         model=facts, reference=reference, windows=list(windows.values()), checks=found
     )
+    _check_sample(fields.get("reference"), definition, values)
     wrong = soundness.problem(definition)
     if wrong:
         raise root.error(wrong, "bring it into these bounds")
@@ -123,6 +125,18 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     except ConfigError as error:
         raise (fields.get("model") or root).error(error.problem, error.fix) from None
     return MonitorFile(path, match, definition), values
+
+
+def _check_sample(node: Node | None, definition: Definition, values: Mapping[str, Values]) -> None:
+    """Inspectors need the file with the profile's rows."""
+    profile = definition.reference.profile
+    asked = any(check.method in INSPECTORS for check in definition.checks)
+    if node is not None and profile is not None and asked and profile.sample_digest not in values:
+        place = Path(node.entries()["profile"].text())
+        raise node.error(
+            "has no rows for inspectors beside its profile",
+            f"put {profiles.sample_path(place).name} there",
+        )
 
 
 def facts(path: Path) -> ModelFacts:
@@ -244,9 +258,11 @@ def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
         place = Path(node.file).parent / fields["profile"].text()
         try:
             profile, values = profiles.read(place)
+            sample = profiles.read_sample(place, profile)
         except ConfigError as error:
             raise fields["profile"].error(f"{error.file}: {error.problem}", error.fix) from None
-        return Reference(profile=profile), {profile.values_digest or "": values} if values else {}
+        found = {profile.values_digest or "": values, profile.sample_digest or "": sample}
+        return Reference(profile=profile), {name: one for name, one in found.items() if one}
     given: dict[str, Any] = {}
     if "last" in fields:
         given["last_ms"] = fields["last"].duration_ms()

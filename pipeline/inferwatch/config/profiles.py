@@ -1,7 +1,8 @@
 """Profile files: the reference rows of a model, described once and kept.
 
 `NAME.json` is the profile itself, ≤ 256 KiB, which travels in the `monitor` record;
-`NAME.values.npz` beside it holds the sorted columns that exact windows compare with.
+`NAME.values.npz` beside it holds the sorted columns that exact windows compare with,
+`NAME.sample.npz` up to 1,000 whole rows, which inspectors compare with.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ from inferwatch.core.columns import Columns, answers, recode
 from inferwatch.core.labels import Joined
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, numeric_profile
+from inferwatch.core.sample import hashes
+from inferwatch.core.sketches import row_sample
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
 from inferwatch.records.outputs import OUTPUT_MAX_BYTES
@@ -71,6 +74,22 @@ def build(
         values_digest=values_digest(values),
     )
     return profile, values
+
+
+def with_sample(profile: Profile, rows: list[Rows]) -> tuple[Profile, Values]:
+    """The profile with the digest of a sample of its rows, and the sample, column by column.
+
+    Which rows are in it depends on their ids alone.
+    """
+    names = sorted(profile.numeric)
+    kept, first = row_sample.empty(len(names)), 0
+    for batch in rows:
+        numbers = np.arange(first, first + batch.n, dtype=np.int64)
+        places = [batch.numeric_names.index(name) for name in names]
+        row_sample.update(kept, hashes(batch.ids), numbers, batch.numeric[places])
+        first += batch.n
+    sample = dict(zip(names, kept.values, strict=True))
+    return msgspec.structs.replace(profile, sample_digest=values_digest(sample)), sample
 
 
 def _words(columns: list[Words]) -> CategoryProfile:
@@ -185,8 +204,13 @@ def values_path(path: Path) -> Path:
     return path.with_suffix(".values.npz")
 
 
-def write(path: Path, profile: Profile, values: Mapping[str, NDArray[np.floating]]) -> None:
-    """Write both files.
+def sample_path(path: Path) -> Path:
+    """Where the sample of a profile's rows lies."""
+    return path.with_suffix(".sample.npz")
+
+
+def write(path: Path, profile: Profile, values: Values, sample: Values | None = None) -> None:
+    """Write the files; that of rows where there is a `sample`.
 
     :raises ConfigError: the profile is too large to travel.
     """
@@ -198,9 +222,15 @@ def write(path: Path, profile: Profile, values: Mapping[str, NDArray[np.floating
             fix="leave out features or rare categories",
         )
     path.write_bytes(text + b"\n")
+    _write_columns(values_path(path), values)
+    if sample is not None:
+        _write_columns(sample_path(path), sample)
+
+
+def _write_columns(path: Path, columns: Values) -> None:
     # as np.savez_compressed does, which has no place for a column named `file`
-    with zipfile.ZipFile(values_path(path), "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, column in values.items():
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, column in columns.items():
             with archive.open(f"{name}.npy", "w") as entry:
                 np.lib.format.write_array(entry, column, allow_pickle=False)
 
@@ -224,9 +254,20 @@ def read(path: Path) -> tuple[Profile, Values]:
             file=str(path),
             fix="build it with `inferwatch profile build`",
         ) from None
-    beside = values_path(path)
+    return profile, _columns(values_path(path), profile.values_digest)
+
+
+def read_sample(path: Path, profile: Profile) -> Values:
+    """The sample of the profile's rows; without its file, no columns.
+
+    :raises ConfigError: it is unreadable, or does not belong to the profile.
+    """
+    return _columns(sample_path(path), profile.sample_digest)
+
+
+def _columns(beside: Path, digest: str | None) -> Values:
     if not beside.exists():
-        return profile, {}
+        return {}
     try:
         with np.load(beside, allow_pickle=False) as archive:
             values: Values = {name: archive[name] for name in archive.files}
@@ -234,10 +275,10 @@ def read(path: Path) -> tuple[Profile, Values]:
         raise ConfigError(
             f"cannot be read: {error}", file=str(beside), fix="build the profile again"
         ) from None
-    if values_digest(values) != profile.values_digest:
+    if values_digest(values) != digest:
         raise ConfigError(
             "does not belong to the profile beside it",
             file=str(beside),
             fix="build the profile again",
         )
-    return profile, values
+    return values

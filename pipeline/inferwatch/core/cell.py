@@ -1,6 +1,6 @@
-"""What a pane keeps of one segment: counts and sketches that merge, never rows.
+"""What a pane keeps of one segment: counts and sketches that merge.
 
-Rows are kept only by exact windows (`Kept`), and only until the window is judged.
+Rows are kept only by exact windows (`Kept`) and, some of them, for inspectors (`sample`).
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ from inferwatch.core import llm
 from inferwatch.core.columns import OTHER, Block
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
-from inferwatch.core.sketches import binned, log_histogram, moments
+from inferwatch.core.sketches import binned, log_histogram, moments, row_sample
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.sketches.moments import Moments
+from inferwatch.core.sketches.row_sample import RowSample
 from inferwatch.records.rows import Words
 
 T = TypeVar("T")
@@ -57,9 +58,12 @@ class Cell(msgspec.Struct):
     dropped: int = 0
     kept: Kept | None = None
     llm: CallCell | None = None
+    sample: RowSample | None = None
 
 
-def empty(reference: VersionReference, *, features: int | None, exact: bool) -> Cell:
+def empty(
+    reference: VersionReference, *, features: int | None, exact: bool, sampled: bool = False
+) -> Cell:
     """A cell without rows, of so many numeric features; None where it keeps no features at all."""
     ready = reference.grid is not None and features is not None
     return Cell(
@@ -69,6 +73,7 @@ def empty(reference: VersionReference, *, features: int | None, exact: bool) -> 
         bins=binned.empty(reference.grid) if ready and reference.grid else None,
         score_bins=binned.empty(reference.score_grid) if reference.score_grid else None,
         kept=Kept() if exact else None,
+        sample=row_sample.empty(features or 0) if sampled else None,
     )
 
 
@@ -142,6 +147,8 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
     if cell.kept is not None:
         cell.kept.numeric.append(block.numeric)
         cell.kept.score.append(block.score)
+    if cell.sample is not None:
+        row_sample.update(cell.sample, block.hashes, block.row, block.numeric)
 
 
 def _add_features(cell: Cell, counted: Tally) -> None:
@@ -179,6 +186,8 @@ def merge(into: Cell, other: Cell) -> None:
         mine = into.gauges.setdefault(name, Gauge())
         mine.n, mine.total = mine.n + gauge.n, mine.total + gauge.total
         mine.most = max(mine.most, gauge.most)
+    if into.sample is not None and other.sample is not None:
+        row_sample.merge(into.sample, other.sample)
 
 
 def _merge_features(into: Cell, other: Cell) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from inferwatch.core.anomaly import zscore
 from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figures import PSI_DRIFTED
-from inferwatch.records.events import Deploy
+from inferwatch.records.events import Deploy, Inspection
+from inferwatch.records.outputs import percent
 
 DEPLOY_NEAR_MS = 3_600_000
 LATENCY_NORMAL = 3.0
@@ -28,6 +29,15 @@ _SMALL = [
     "eleven",
     "twelve",
 ]
+
+
+def telling(inspection: Inspection | None) -> list[str]:
+    """ "tells by amount (61 %), age (20 %)": the features that matter most to an inspector."""
+    if inspection is None or not inspection.features:
+        return []
+    ordered = sorted(inspection.features.items(), key=lambda pair: (-pair[1], pair[0]))
+    words = [f"{name} ({percent(share)})" for name, share in ordered[:CAUSES_MAX]]
+    return [f"tells by {', '.join(words)}"]
 
 
 def ranked(drifts: Mapping[str, Drift]) -> list[tuple[str, float]]:

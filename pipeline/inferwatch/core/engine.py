@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import columns as model_columns
-from inferwatch.core import emitters, judge, online, operators, quality, silence, watermark
+from inferwatch.core import (
+    emitters,
+    inspections,
+    judge,
+    online,
+    operators,
+    quality,
+    silence,
+    watermark,
+)
 from inferwatch.core import reference as references
 from inferwatch.core import windows as panes
 from inferwatch.core.cell import Gauge, tally
@@ -27,6 +36,7 @@ from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Track
 from inferwatch.records.events import (
     Deploy,
+    Inspection,
     MonitorChange,
     ReferenceChange,
     Resource,
@@ -37,7 +47,8 @@ from inferwatch.records.rows import Rows, Truths
 
 
 def step(model: Model, record: Any, at: Position) -> list[Output] | None:
-    """Fold one record that the model has not seen. None for a batch that its emitter sent before.
+    """Fold one record that the model has not seen. None for a batch that its emitter sent before,
+    and for an answer that no window waits for.
 
     `record` is Rows, Truths, a small event or a Tick. Changes the model in place.
     """
@@ -53,6 +64,9 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
             if record is None:
                 return None
             outputs += _truths(model, record, at)
+        case Inspection():
+            if not inspections.take(model, record):
+                return None
         case Tick():
             watermark.tick(model.state.watermark, at.time_ms)
         case Resource():
@@ -313,4 +327,5 @@ def wake_ms(model: Model) -> int | None:
                 if closed.restate
             ]
     times += silence.deadlines(model)
+    times += inspections.deadlines(model)
     return min(times, default=None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from inferwatch.core import emitters, engine, placement, snapshot, soundness
+from inferwatch.core import emitters, engine, inspections, placement, snapshot, soundness
 from inferwatch.core.model import Model, ModelState, Position
 from inferwatch.core.output import (
     FORWARDED,
@@ -21,7 +21,7 @@ from inferwatch.core.output import (
 from inferwatch.core.reference import Values
 from inferwatch.errors import Reason
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import Gap, MonitorChange, Skip, Tick
+from inferwatch.records.events import Gap, Inspection, MonitorChange, Skip, Tick
 from inferwatch.records.raw import SKIPPED, Decoded, RawRecord, Reject
 
 __all__ = ["MODELS_MAX", "Counts", "Output", "Partition"]
@@ -188,7 +188,27 @@ class Partition:
         model.state.offset = at.offset
         self._changed.setdefault(name, at.offset)
         self._wake_ms[name] = engine.wake_ms(model)
-        return "id" if outputs is None else outputs
+        if outputs is None:
+            return "inspection" if isinstance(record, Inspection) else "id"
+        return outputs
+
+    def answer(self, found: Inspection, at: Position) -> list[Output]:
+        """Fold an answer that no log holds, behind the record at `at` that asked for it."""
+        model = self.models[found.model]
+        outputs = engine.step(model, found, at) or []
+        self._wake_ms[model.name] = engine.wake_ms(model)
+        return outputs
+
+    def asked(self) -> list[Output]:
+        """The requests of all models that wait for their answers, as the fold gave them."""
+        return [
+            request for model in self.models.values() for request in inspections.requests(model)
+        ]
+
+    def waits(self, request: Output) -> bool:
+        """Whether the request has not been answered yet, nor has expired."""
+        model = self.models.get(request.key.decode())
+        return model is not None and inspections.waits(model, request.id)
 
     def _tick(self, tick: Tick, at: Position) -> list[Output]:
         """Wake the models whose next deadline has passed; idle ones cost nothing."""

@@ -1,4 +1,4 @@
-"""Windows that are over: published once, judged once, in window order."""
+"""Windows that are over: published once, judged once by each check, in window order."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -6,10 +6,20 @@ from functools import partial
 
 import msgspec
 
-from inferwatch.core import alerts, calibration, diagnose, publish, recent, rules, windows
+from inferwatch.core import (
+    alerts,
+    calibration,
+    diagnose,
+    inspections,
+    publish,
+    recent,
+    rules,
+    windows,
+)
 from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import Calibration
+from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
@@ -27,7 +37,9 @@ SEVERITIES: dict[str, Severity] = {"fail": "critical", "warn": "warning"}
 
 
 def close(model: Model, at: Position) -> list[Output]:
-    """Publish and judge every window that is over; then those whose labels have come."""
+    """Publish and judge every window that is over; then those whose labels or inspections have
+    come.
+    """
     now_ms, outputs = model.state.watermark.now_ms(), []
     for plan in model.plan.windows:
         for version, track in model.state.tracks.get(plan.window.name, {}).items():
@@ -43,7 +55,7 @@ def close(model: Model, at: Position) -> list[Output]:
             outputs += _settle(model, plan, version, track, at)
     for version, track in model.state.first.items():
         _close_first(model, version, track, at)
-    return outputs
+    return outputs + _inspected(model, at)
 
 
 def _publish(
@@ -66,6 +78,7 @@ def _publish(
         start, windows.end_of(plan, start), pane.to_ms, base, drifted, len(drifted), at.time_ms
     )
     outputs += _judge_now(model, plan, track, views, closed, at)
+    outputs += inspections.ask(model, views[ALL], pane, closed, at)
     if plan.reads_labels:
         track.closed[start] = closed
         _queue(plan, track, views, start)
@@ -103,7 +116,7 @@ def _judge_now(
 ) -> list[Output]:
     outputs = []
     for check in plan.checks:
-        if check.metric in LABEL_METRICS:
+        if check.metric in LABEL_METRICS or check.method in INSPECTORS:
             continue
         mine = {name: view for name, view in views.items() if _applies(check, name)}
         outputs += judge(model, check, mine, closed, at)
@@ -212,6 +225,7 @@ def _alert(
     context = diagnose.after_deploy(model.state.deploys, instance.began_ms or view.began_ms)
     context += diagnose.other_segments(instance.segment, levels)
     p99 = view.metrics.get(P99)
+    context += diagnose.telling(view.inspection)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)
     context += how
     return alerts.record(
@@ -293,6 +307,20 @@ def _ready(
     if labelled >= check.need.labels and coverage >= coverage_needed(check):
         return True
     return model.state.watermark.now_ms() >= deadline_ms(model, plan, closed)
+
+
+def _inspected(model: Model, at: Position) -> list[Output]:
+    """Judge the checks of inspectors: each window once, in order, when its answer has come."""
+    outputs: list[Output] = []
+    for waiting in inspections.due(model, at):
+        plan = next(one for one in model.plan.windows if one.window.name == waiting.window)
+        track = model.track(plan, waiting.version)
+        view = closed_view(model, plan, waiting.version, track, waiting.closed, ALL)
+        view.inspection = waiting.found
+        for check in plan.checks:
+            if check.method == waiting.method:
+                outputs += judge(model, check, {ALL: view}, waiting.closed, at)
+    return outputs
 
 
 def deadline_ms(model: Model, plan: WindowPlan, closed: Closed) -> int:

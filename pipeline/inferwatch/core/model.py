@@ -22,7 +22,7 @@ from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
 from inferwatch.core.watermark import Watermark
-from inferwatch.core.windows import Pane, Track
+from inferwatch.core.windows import Pane, Track, Waiting
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition, Profile, Window
 from inferwatch.records.events import Deploy, ReferenceChange
@@ -48,7 +48,8 @@ class ModelState(msgspec.Struct, kw_only=True):
     `tracks` by window and version; `recent` the pieces of each version's past of which a reference
     that moves along is made, by their start; `first` is each version's learning span as one window
     of rows; `row_ms` the record time of the newest inference row; `bits` says which bit of a
-    prediction's `late` speaks of which window definition.
+    prediction's `late` speaks of which window definition; `waiting` are closed windows that an
+    inspector was asked about, in the order of closing.
     """
 
     format: int = FORMAT
@@ -71,6 +72,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     detectors: dict[str, drift.DetectorState] = {}
     deploys: list[Deploy] = []
     bits: dict[str, int] = {}
+    waiting: list[Waiting] = []
 
 
 class Model:
@@ -126,6 +128,12 @@ class Model:
             for name, tracks in self.state.tracks.items()
             if name in after
         }
+        inspectors = {plan.window.name: plan.inspectors for plan in self.plan.windows}
+        self.state.waiting = [
+            waiting
+            for waiting in self.state.waiting
+            if waiting.window in kept and waiting.method in inspectors[waiting.window]
+        ]
         self._forget_waiting()
         self._give_bits()
         self._references.clear()
@@ -194,8 +202,12 @@ class Model:
         learnt = self.state.learnt[version]
         if learnt.learning is None:
             return
-        exact = any(plan.window.exact for plan in self.plan.windows)
-        found = references.freeze(learnt.learning, self.state.columns, keep_values=exact)
+        found = references.freeze(
+            learnt.learning,
+            self.state.columns,
+            keep_values=any(plan.window.exact for plan in self.plan.windows),
+            keep_sample=any(plan.sampled for plan in self.plan.windows),
+        )
         found.change = change or learnt.change
         self._refer(version, found)
 
@@ -203,6 +215,7 @@ class Model:
         """Learn the reference of `version` anew; what open windows counted on its bins is void."""
         self._refer(version, Learnt(learning=Learning(), change=change))
         self.state.first.pop(version, None)
+        self.state.waiting = [one for one in self.state.waiting if one.version != version]
         for tracks in self.state.tracks.values():
             track = tracks.get(version, Track())
             track.calibrations = {}
@@ -239,6 +252,17 @@ class Model:
     def compared_with(self, version: str) -> ComparedWith:
         """The same, as a window's record says it."""
         return references.describe(self.definition.reference, self.state.learnt.get(version))
+
+    def reference_sample(self, version: str) -> Values | None:
+        """Rows of the reference, column by column, none where their file is not here; None for a
+        reference that kept no rows.
+        """
+        profile = self.definition.reference.profile
+        if profile is None:
+            learnt = self.state.learnt.get(version)
+            return learnt.sample or None if learnt else None
+        digest = profile.sample_digest
+        return None if digest is None else self.values.get(digest, {})
 
     def dump_detectors(self) -> None:
         """Bring `state.detectors` up to date, for a checkpoint."""

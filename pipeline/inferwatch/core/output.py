@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from inferwatch.core.inspectors import Request
 from inferwatch.errors import DataError, Reason
 from inferwatch.records.outputs import (
     OUTPUT_MAX_BYTES,
@@ -22,6 +23,7 @@ FIRST_SEEN = "__inferwatch.requeued.first_seen"
 BODY_HERE = "here"
 BODY_ELSEWHERE = "in the record's first letter"
 LETTERS_MAX = 10
+PUBLISHED = ("window", "alert", "dead")
 HEADERS_MAX = 64
 HEADERS_MAX_BYTES = 16_384
 _ORIGIN = re.compile(rb"((?:[A-Za-z0-9._-]{1,249}/)?[0-9]{1,10})@([0-9]{1,18})")
@@ -30,10 +32,11 @@ _ORIGIN = re.compile(rb"((?:[A-Za-z0-9._-]{1,249}/)?[0-9]{1,10})@([0-9]{1,18})")
 class Output(msgspec.Struct, frozen=True):
     """A record for `windows.v1`, `alerts.v1`, `dlq.v1`, or one sent on within `events.v1`.
 
-    Equal `id` means equal bytes. `partition` is None where the key decides.
+    Equal `id` means equal bytes. `partition` is None where the key decides. A `request` goes to no
+    topic: an inspector answers it with a record in `events.v1`.
     """
 
-    kind: Literal["window", "alert", "dead", "forward"]
+    kind: Literal["window", "alert", "dead", "forward", "request"]
     key: bytes
     value: bytes
     id: str
@@ -78,6 +81,12 @@ def alert_output(record: AlertRecord) -> Output:
         record.id,
         _headers("alert", record.id, record.model),
     )
+
+
+def request_output(request: Request) -> Output:
+    """What an inspector is asked, as bytes that any process can be handed."""
+    id_ = f"{request.window}-{request.method}"
+    return Output("request", request.model.encode(), msgspec.msgpack.encode(request), id_)
 
 
 def forward_output(raw: RawRecord, partition: int) -> Output:

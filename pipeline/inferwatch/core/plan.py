@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from inferwatch.core.drift import reads_rows
+from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Definition, Window, digest
 
@@ -16,7 +17,8 @@ class WindowPlan(msgspec.Struct, frozen=True):
     """One window definition and everything that reads it.
 
     `pane_ms` is 0 for windows of rows. `coverage` is the share of labels under which its label
-    figures are unknown. `digest` is all that its figures depend on.
+    figures are unknown. `digest` is all that its figures depend on. `inspectors` are the methods
+    that read a sample of its rows.
     """
 
     window: Window
@@ -26,6 +28,12 @@ class WindowPlan(msgspec.Struct, frozen=True):
     segment_features: bool
     checks: tuple[Check, ...]
     digest: str
+    inspectors: tuple[str, ...] = ()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its panes keep a sample of rows."""
+        return bool(self.inspectors)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -76,6 +84,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
     labelled = [check for check in checks if check.metric in LABEL_METRICS]
     coverage = max((coverage_needed(check) for check in labelled), default=COVERAGE_DEFAULT)
     facts, reads_labels = definition.model, bool(labelled) or longest
+    inspectors = dict.fromkeys(check.method for check in checks if check.method in INSPECTORS)
     return WindowPlan(
         window=window,
         pane_ms=math.gcd(window.size_ms, step_ms),
@@ -95,8 +104,10 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
                 definition.reference,
                 coverage,
                 reads_labels,
+                *(["sampled"] if inspectors else []),  # one that was not has no rows to show
             ]
         ),
+        inspectors=tuple(inspectors),
     )
 
 

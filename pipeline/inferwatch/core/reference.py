@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inferwatch.core.columns import OTHER, Block, Columns
 from inferwatch.core.drift import together
 from inferwatch.core.drift.together import Numbers, Words
-from inferwatch.core.sketches import binned
+from inferwatch.core.sketches import binned, row_sample
 from inferwatch.core.sketches.binned import Grid
 from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile, Reference
 from inferwatch.records.events import ReferenceChange
@@ -47,15 +47,17 @@ class Learning(msgspec.Struct):
 
 
 class Learnt(msgspec.Struct):
-    """One version's own reference; `values` are its sorted columns where a window is exact.
+    """One version's own reference.
 
-    `change` is what an operator said of it last.
+    `values` are its sorted columns where a window is exact, `sample` some of its rows, column by
+    column, where inspectors read a window; `change` is what an operator said of it last.
     """
 
     learning: Learning | None = None
     profile: Profile | None = None
     change: ReferenceChange | None = None
     values: dict[str, NDArray[np.float64]] = {}
+    sample: dict[str, NDArray[np.float32]] = {}
 
 
 class VersionReference(msgspec.Struct):
@@ -215,7 +217,9 @@ def _said(change: ReferenceChange | None) -> dict[str, Any]:
     return {"author": change.author, "comment": change.comment, "changed_ms": change.time_ms}
 
 
-def freeze(state: Learning, columns: Columns, *, keep_values: bool) -> Learnt:
+def freeze(
+    state: Learning, columns: Columns, *, keep_values: bool, keep_sample: bool = False
+) -> Learnt:
     """Turn the rows kept into a profile."""
     width = len(columns.numeric)
     numeric = np.concatenate([_padded(block, width) for block in state.numeric], axis=1)
@@ -238,7 +242,22 @@ def freeze(state: Learning, columns: Columns, *, keep_values: bool) -> Learnt:
         prediction=_prediction(columns, np.concatenate(state.predicted), state.value),
         values_digest=None,
     )
-    return Learnt(profile=profile, values=_values(columns, numeric, score) if keep_values else {})
+    return Learnt(
+        profile=profile,
+        values=_values(columns, numeric, score) if keep_values else {},
+        sample=_sample(profile, columns, numeric) if keep_sample else {},
+    )
+
+
+def _sample(
+    profile: Profile, columns: Columns, numeric: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """Rows at even distances, of the columns that the profile has."""
+    n = numeric.shape[1]
+    size = min(n, row_sample.size(len(profile.numeric)))
+    places = np.arange(size) * n // size
+    at = {name: place for place, name in enumerate(columns.numeric)}
+    return {name: numeric[at[name], places] for name in sorted(profile.numeric)}
 
 
 def _padded(block: NDArray[np.float32], width: int) -> NDArray[np.float32]:

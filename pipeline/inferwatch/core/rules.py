@@ -10,10 +10,12 @@ from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, drift_share
+from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
+from inferwatch.records.events import Inspection
 from inferwatch.records.outputs import FeatureFigures, Span, percent
 
 Level = Literal["fail", "warn", "ok", "unknown", "learning"]
@@ -25,7 +27,8 @@ class View(msgspec.Struct):
     `baseline` holds the reference's own figures for this segment (empty while unknown); `learning`
     is true until there is a reference. `series` are past figures by metric. `behind_ms` is how old
     the model's newest event was by the log's time: it depends on when rows arrived, so it is no
-    figure of the window's rows and not published with them.
+    figure of the window's rows and not published with them. `inspection` is what the checks of an
+    inspector read.
     """
 
     plan: WindowPlan
@@ -46,6 +49,7 @@ class View(msgspec.Struct):
     began_ms: int
     first_offset: int
     behind_ms: int | None = None
+    inspection: Inspection | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -86,6 +90,8 @@ def read(check: Check, feature: str, view: View) -> Reading:
     blind = _blind(check, view)
     if blind:
         return Reading(None, unknown=blind)
+    if check.method in INSPECTORS:
+        return _inspection(view)
     if check.metric == "drift_share" and check.method not in SERIES_METHODS:
         return _drift_share(check, view)
     if check.method in WINDOW_METHODS:
@@ -148,6 +154,13 @@ def _anomaly(check: Check, view: View) -> Reading:
         return Reading(None, unknown=figure.unknown)
     score = SERIES_METHODS[check.method](view.series.get(check.metric, []), figure.value)
     return Reading(None if score.value is None else abs(score.value), unknown=score.unknown)
+
+
+def _inspection(view: View) -> Reading:
+    found = view.inspection
+    if found is None:
+        return Reading(None, unknown="not inspected")
+    return Reading(found.value, unknown=found.unknown, learning=found.unknown == LEARNING)
 
 
 def _feature_part(part: str, feature: str, view: View) -> Reading:

@@ -19,7 +19,7 @@ from inferwatch.core.model import FORMAT, Model, ModelState
 from inferwatch.core.pending import Answers, Early, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
-from inferwatch.core.windows import Closed, Pane, Track
+from inferwatch.core.windows import Closed, Pane, Track, Waiting
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition
 
@@ -81,6 +81,7 @@ _DECODERS: dict[str, Any] = {
     "alerts": _decoder(dict[str, Instance]),
     "detectors": _decoder(dict[str, DetectorState]),
     "early": _decoder(dict[str, Early]),
+    "waiting": _decoder(list[Waiting]),
     "pane": _decoder(_Panes),
     "recent": _decoder(_Panes),
     "labels": _decoder(_Labels),
@@ -114,6 +115,7 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
         sources={},
         instances={},
         detectors={},
+        waiting=[],
     )
     pieces: dict[str, bytes | None] = {
         "head": made(head),
@@ -126,6 +128,8 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
         "detectors": made(state.detectors),
         "early": made(pending.early),
     }
+    if state.waiting:
+        pieces["waiting"] = made(state.waiting)
     for name, part in _track_parts(model):
         pieces[name] = made(part)
     for version, panes in state.recent.items():
@@ -225,6 +229,7 @@ _PUT: dict[str, Callable[[ModelState, Any], None]] = {
     "sources": _put("sources"),
     "alerts": _put("instances"),
     "detectors": _put("detectors"),
+    "waiting": _put("waiting"),
     "early": lambda state, item: setattr(state.pending, "early", item),
     "pane": lambda state, item: _track(state, item).panes.update(item.panes),
     "recent": lambda state, item: state.recent.setdefault(item.version, {}).update(item.panes),

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, params_problem, reads_rows
+from inferwatch.core.inspectors import INSPECTORS, METRIC, panes_of
+from inferwatch.core.inspectors import PANES_MAX as SAMPLED_PANES_MAX
 from inferwatch.records.definition import (
     CategoryProfile,
     Check,
@@ -32,7 +34,7 @@ TIMES_MAX = 60
 LONGEST_MS = 10 * 366 * 86_400_000
 PENDING_MAX_BYTES = 1 << 40
 COUNT_MAX = 1 << 53
-METHODS = ("value", "absent", *WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS)
+METHODS = ("value", "absent", *WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS, *INSPECTORS)
 
 
 def problem(definition: Definition) -> str:
@@ -51,7 +53,10 @@ def _problems(definition: Definition) -> Iterator[str]:
     alerts = [check.alert for check in definition.checks]
     if len(alerts) > CHECKS_MAX or len(alerts) != len(dict.fromkeys(alerts)):
         yield f"{len(alerts)} checks: at most {CHECKS_MAX}, each with its own name"
+    sizes = {window.name: panes_of(window) for window in definition.windows}
     for check in definition.checks:
+        if check.method in INSPECTORS:
+            yield from _inspected(check, sizes.get(check.window, 0))
         wrong = _check(check, names, definition.model.segments)
         yield from (f"check '{check.alert[:80]}' {what}" for what in wrong)
 
@@ -173,6 +178,14 @@ def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[st
     if not math.isfinite(check.need.coverage):
         yield "needs a share of labels that is no number"
     yield from _params(check)
+
+
+def _inspected(check: Check, panes: int) -> Iterator[str]:
+    name = check.alert[:80]
+    if check.metric != METRIC or check.segment_by:
+        yield f"check '{name}' reads '{check.metric[:80]}' by {check.method}: {METRIC} of all rows"
+    if panes > SAMPLED_PANES_MAX:
+        yield f"check '{name}' needs a sample in each of {panes} panes"
 
 
 def _params(check: Check) -> Iterator[str]:

@@ -21,6 +21,7 @@ from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.watermark import UNSET, Watermark
 from inferwatch.kernels import panes as kernel
+from inferwatch.records.events import Inspection
 from inferwatch.records.outputs import WindowRecord
 
 ALL = ""
@@ -50,6 +51,22 @@ class Closed(msgspec.Struct):
     revision: int = 0
     restate: bool = False
     whole: bool = False
+
+
+class Waiting(msgspec.Struct):
+    """A closed window that waits for the inspector `method`; `found` is the answer.
+
+    `sample` are rows of it, float32[F, n] in the model's columns; `closed` has the record of all
+    rows alone.
+    """
+
+    window: str
+    version: str
+    method: str
+    closed: Closed
+    asked_ms: int
+    sample: NDArray[np.float32]
+    found: Inspection | None = None
 
 
 class Track(msgspec.Struct):
@@ -133,7 +150,12 @@ def _add(
             full = segment == ALL or plan.segment_features
             features = len(block.numeric) if full else None
             exact = plan.window.exact and full
-            pane.cells[segment] = cells.empty(reference, features=features, exact=exact)
+            pane.cells[segment] = cells.empty(
+                reference,
+                features=features,
+                exact=exact,
+                sampled=plan.sampled and segment == ALL,
+            )
         if segment or counted is None:
             counted = cells.tally(part, reference, features=not segment or plan.segment_features)
         cells.add(pane.cells[segment], part, counted)
@@ -205,7 +227,8 @@ def _sizes(plan: WindowPlan) -> tuple[int, int, int, int]:
 def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
     """Starts of the open windows that are over at watermark `now_ms`, in order."""
     if not plan.pane_ms:
-        full = [start for start in track.panes if start + plan.window.rows <= track.rows]
+        seen = track.first_row + track.rows
+        full = [start for start in track.panes if start + plan.window.rows <= seen]
         return sorted(full)
     starts: dict[int, None] = {}
     for pane in track.panes:
@@ -250,7 +273,9 @@ def merged(plan: WindowPlan, track: Track, start: int, reference: VersionReferen
         for segment, part in pane.cells.items():
             if segment not in whole.cells:
                 features = None if part.numeric is None else len(part.numeric.count)
-                whole.cells[segment] = cells.empty(reference, features=features, exact=False)
+                whole.cells[segment] = cells.empty(
+                    reference, features=features, exact=False, sampled=part.sample is not None
+                )
             cells.merge(whole.cells[segment], part)
     return whole
 

@@ -11,10 +11,10 @@ from inferwatch.errors import UsageError
 from inferwatch.inspect import domain_classifier, isolation_forest, lof, one_class_svm
 from inferwatch.inspect import random_forest as forest
 from inferwatch.inspect.beyond import Fit, rank, share
-from inferwatch.inspect.inspection import Inspection
+from inferwatch.inspect.finding import Finding
 from inferwatch.inspect.scaling import Matrix
 
-__all__ = ["OUTLIERS", "ROWS", "Inspection", "rows", "window"]
+__all__ = ["OUTLIERS", "ROWS", "Finding", "rows", "window"]
 OUTLIERS: dict[str, Fit] = {
     "isolation_forest": isolation_forest.fit,
     "lof": lof.fit,
@@ -25,7 +25,7 @@ OUTLIERS: dict[str, Fit] = {
 ROWS = (*OUTLIERS, "domain_classifier")
 
 
-def rows(method: str, reference: Matrix, found: Matrix, seed: int = 0) -> Inspection:
+def rows(method: str, reference: Matrix, found: Matrix, seed: int = 0) -> Finding:
     """Hold the rows `found` of a window against rows of the reference; both float[n, F].
 
     NaN is a missing value, ±Inf one beyond all others. An outlier method gives the share of rows
@@ -43,7 +43,7 @@ def rows(method: str, reference: Matrix, found: Matrix, seed: int = 0) -> Inspec
         return share(fit, reference, found, seed)
 
 
-def window(method: str, past: Matrix, figures: Matrix, seed: int = 0) -> Inspection:
+def window(method: str, past: Matrix, figures: Matrix, seed: int = 0) -> Finding:
     """Hold one window's figures, float[F], against those of past windows, float[n, F].
 
     The value is the share of past windows that are less unusual, in [0, 1): without a change it is

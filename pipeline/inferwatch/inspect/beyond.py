@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core.intervals import wilson
 from inferwatch.inspect import scaling
-from inferwatch.inspect.inspection import Inspection
+from inferwatch.inspect.finding import Finding
 from inferwatch.inspect.scaling import Matrix
 
 QUANTILE = 0.99
@@ -27,7 +27,7 @@ Fit = Callable[[Matrix, int], Score]
 """`fit(rows, seed)` learns what is usual and gives a score of rows: higher is more unusual."""
 
 
-def too_few(reference: Matrix, found: Matrix) -> Inspection | None:
+def too_few(reference: Matrix, found: Matrix) -> Finding | None:
     """The answer where there is nothing to work with, else None."""
     m, n = len(reference), len(found)
     why = ""
@@ -37,10 +37,10 @@ def too_few(reference: Matrix, found: Matrix) -> Inspection | None:
         why = f"{m} rows of the reference of {REFERENCE_MIN}"
     elif n < ROWS_MIN:
         why = f"{n} rows of {ROWS_MIN}"
-    return Inspection(value=None, n=n, reference_n=m, unknown=why) if why else None
+    return Finding(value=None, n=n, reference_n=m, unknown=why) if why else None
 
 
-def share(fit: Fit, reference: Matrix, found: Matrix, seed: int) -> Inspection:
+def share(fit: Fit, reference: Matrix, found: Matrix, seed: int) -> Finding:
     """Share of the rows whose score is above the reference's 99th percentile.
 
     A half of the reference, drawn by `seed`, is fitted, the other gives the percentile: of its m
@@ -58,7 +58,7 @@ def share(fit: Fit, reference: Matrix, found: Matrix, seed: int) -> Inspection:
     position = min(math.ceil(QUANTILE * (len(known) + 1)), len(known))
     beyond = int((score(scale.apply(found)) > known[position - 1]).sum())
     low, high = wilson(beyond, len(found))
-    return Inspection(
+    return Finding(
         value=beyond / len(found),
         n=len(found),
         reference_n=len(reference),
@@ -78,7 +78,7 @@ def _chance(beyond: int, n: int, held: int, position: int) -> float:
     return float(betabinom.sf(beyond - 1, n, held - position + 1, position))
 
 
-def rank(fit: Fit, past: Matrix, figures: Matrix, seed: int) -> Inspection:
+def rank(fit: Fit, past: Matrix, figures: Matrix, seed: int) -> Finding:
     """Share of past windows that are less unusual than the one with `figures`, float[F].
 
     In each of five folds a fifth of the windows is scored, beside this one, by what is fitted on
@@ -89,10 +89,10 @@ def rank(fit: Fit, past: Matrix, figures: Matrix, seed: int) -> Inspection:
     why = f"{n} windows of {WINDOWS_MIN}" if n < WINDOWS_MIN else ""
     why = why or ("" if len(figures) else "no figures")
     if why:
-        return Inspection(value=None, n=1, reference_n=n, unknown=why)
+        return Finding(value=None, n=1, reference_n=n, unknown=why)
     place = np.random.default_rng(seed).permutation(n) % FOLDS
     more = sum(_as_unusual(fit, past, figures, place == fold, seed) for fold in range(FOLDS))
-    return Inspection(value=(n - more) / (n + 1), n=1, reference_n=n, p_value=(1 + more) / (n + 1))
+    return Finding(value=(n - more) / (n + 1), n=1, reference_n=n, p_value=(1 + more) / (n + 1))
 
 
 def _as_unusual(fit: Fit, past: Matrix, figures: Matrix, held: NDArray[np.bool_], seed: int) -> int:

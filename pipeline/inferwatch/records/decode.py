@@ -19,6 +19,7 @@ from inferwatch.records.columns import Categories, Float32Block, Float64Block, N
 from inferwatch.records.events import (
     Deploy,
     Gap,
+    Inspection,
     MonitorChange,
     ReferenceChange,
     Resource,
@@ -53,6 +54,7 @@ EVENTS: dict[str, Any] = {
     "verdict": Verdict,
     "reference": ReferenceChange,
     "monitor": MonitorChange,
+    "inspection": Inspection,
     "skip": Skip,
     "gap": Gap,
 }

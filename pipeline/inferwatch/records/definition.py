@@ -44,7 +44,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reference that rows and windows are compared with.
 
     `quality` holds the metrics of the reference rows: key "" for all, "column=value" for a segment.
-    `values_digest` names the file with the sorted values, which exact windows need.
+    `values_digest` names the file with the sorted values, which exact windows need,
+    `sample_digest` the one with whole rows, which inspectors need.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prediction: CategoryProfile | NumericProfile | None = None
     quality: dict[str, dict[str, float]] = {}
     values_digest: str | None = None
+    sample_digest: str | None = None
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,6 +79,30 @@ class MonitorChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     from_offset: int | None = None
 
 
+class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an inspector found in a closed window: the answer to a request of the fold.
+
+    `window` is the id of the window's first record. `value` comes of `n` sampled rows against
+    `reference_n` of the reference; `unknown` says why there is none. [`low`, `high`] is its 95 %
+    interval, `p_value` the chance of a value as large without a change. `features` are the shares
+    in the answer of those that matter most, where the method knows them; `library` is what
+    computed it.
+    """
+
+    model: str
+    window: str
+    method: str
+    value: float | None = None
+    n: int = 0
+    reference_n: int = 0
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    features: dict[str, float] = {}
+    unknown: str = ""
+    library: str = ""
+
+
 class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The record at `offset` of this partition ended three workers; nobody folds it any more."""
 
@@ -107,4 +131,4 @@ class Tick(msgspec.Struct, frozen=True):
     closing: bool = False
 
 
-Event = Resource | Deploy | Verdict | ReferenceChange | MonitorChange | Skip | Gap
+Event = Resource | Deploy | Verdict | ReferenceChange | MonitorChange | Inspection | Skip | Gap

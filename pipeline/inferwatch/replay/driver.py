@@ -14,8 +14,10 @@ from typing import Any
 import msgspec
 
 from inferwatch.core.fold import Counts, Output, Partition
+from inferwatch.core.output import PUBLISHED
 from inferwatch.core.reference import Values
 from inferwatch.errors import UsageError
+from inferwatch.inspect import in_place
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap
 from inferwatch.records.raw import Decoded, RawRecord
@@ -96,10 +98,14 @@ def run(
     skipped: Collection[tuple[int, int]] = (),
     partition_count: int = 0,
     models_max: int = 0,
+    *,
+    inspect: bool = False,
 ) -> Summary:
     """Fold every record but those `skipped` (partition, offset); `write` gets each unique output
     once. `partition_count` is that of a recorded topic, whose misplaced records count where they
     were sent on to; `models_max` what its workers took of models in a partition, 0 for no cap.
+    With `inspect` what the fold asks of inspectors is answered at once; else the records have the
+    answers.
 
     :raises ConflictError: one id came with two contents.
     :raises ConfigError: an exact window needs reference columns that `values` lacks.
@@ -124,8 +130,9 @@ def run(
         name = partition.undefined(decoded)
         if name is not None:
             partition.define(name, definition_of(name), raw.offset)
-        for output in partition.fold(raw, decoded):
-            if output.kind != "forward" and digest.add_output(output):
+        outputs = (in_place.fold if inspect else Partition.fold)(partition, raw, decoded)
+        for output in outputs:
+            if output.kind in PUBLISHED and digest.add_output(output):
                 kinds[output.kind] += 1
                 if output.kind == "alert":
                     transitions[_transition(output.value)] += 1

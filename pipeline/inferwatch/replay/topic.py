@@ -12,7 +12,7 @@ from inferwatch.core import soundness
 from inferwatch.errors import ConfigError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import MonitorChange, Skip
+from inferwatch.records.events import Inspection, MonitorChange, Skip
 from inferwatch.records.raw import PREFIX, SKIPPED, Decoded, RawRecord
 from inferwatch.replay.log import LogReader
 
@@ -94,13 +94,14 @@ def records(
 ) -> Iterator[tuple[RawRecord, Decoded]]:
     """Second pass: every record of the range, in the order of each partition.
 
-    Without `recorded_rules` the log's own changes of definition are left out: this is a backtest of
-    others.
+    Without `recorded_rules` the log's own changes of definition are left out, and what inspectors
+    found by them: this is a backtest of others.
     """
     with LogReader(connection, "events.v1") as reader:
         for partition, (start, end) in found.spans.items():
             for raw in reader.read(partition, start, end):
                 skipped = (raw.partition, raw.offset) in found.skipped
                 decoded = SKIPPED if skipped else decode(raw)
-                if recorded_rules or not isinstance(decoded.record, MonitorChange):
+                of_rules = isinstance(decoded.record, MonitorChange | Inspection)
+                if recorded_rules or not of_rules:
                     yield raw, decoded

@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -28,12 +27,14 @@ from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap, MonitorChange, Skip
-from inferwatch.records.raw import JSON, SKIPPED, Decoded, RawRecord, headers
+from inferwatch.records.raw import SKIPPED, Decoded, RawRecord
 from inferwatch.runtime import checkpoint as checkpoints
 from inferwatch.runtime import continuity, embedded, letters
 from inferwatch.runtime.checkpoint import Attempt, BrokenStateError, Record
+from inferwatch.runtime.described import described
+from inferwatch.runtime.inspections import Inspections
 from inferwatch.runtime.owned import Owned
-from inferwatch.runtime.ports import Link, Observer, Rules
+from inferwatch.runtime.ports import Inspector, Link, Observer, Rules
 
 T = TypeVar("T")
 log = logging.getLogger("inferwatch.worker")
@@ -52,6 +53,7 @@ class Delivery:
         link: Link,
         rules: Rules,
         observer: Observer,
+        inspector: Inspector,
         *,
         on_embedded: bool = False,
         accept_state_loss: bool = False,
@@ -63,6 +65,7 @@ class Delivery:
         self.models_max, self.pace_bytes_s = models_max, pace_bytes_s
         self.owned: dict[int, Owned] = {}
         self.lock = asyncio.Lock()
+        self.inspections = Inspections(link, inspector, self.owned, self._guard)
         self.quota = letters.Quota()
         self.generation: int | None = None
         self.closing = False
@@ -75,7 +78,7 @@ class Delivery:
         self.observer.restoring, self.observer.assigned = True, False
         await self._check_partitions()
         async with self.lock:
-            self.owned.clear()
+            self._let_go()
             owned = {number: await self._take_over(number) for number in partitions}
             if generation != self.link.generation():
                 return  # superseded: the group calls again
@@ -88,6 +91,8 @@ class Delivery:
                 await self.link.commit(start)
             self.owned.update(owned)
             self.generation = generation
+            for one in owned.values():
+                self.inspections.ask(one, one.partition.asked())
         self.observer.took_over(partitions)
         models = sum(len(one.partition.models) for one in owned.values())
         log.info("took over partitions %s with %d models", list(partitions), models)
@@ -125,8 +130,8 @@ class Delivery:
     async def _pass_over(self, number: int, gap: Gap) -> None:
         """Records that are lost: told to every reader of the log."""
         log.warning("offsets %d to %d are lost: %s", gap.from_offset, gap.to_offset - 1, gap.why)
-        described = _described("gap", f"{number}-{gap.from_offset}-{gap.to_offset}")
-        sent = await self.link.send("events.v1", None, msgspec.json.encode(gap), described, number)
+        told = described("gap", f"{number}-{gap.from_offset}-{gap.to_offset}")
+        sent = await self.link.send("events.v1", None, msgspec.json.encode(gap), told, number)
         await sent
         self.observer.passed_over(number)
 
@@ -152,7 +157,11 @@ class Delivery:
                 "the last checkpoint took longer than %.0f s; its input is folded again", HANDOVER_S
             )
         finally:  # also where the group does not wait for us
-            self.owned.clear()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.inspections.forget()
+        self.owned.clear()
 
     async def close(self) -> None:
         """Hand over for good; from here on nothing is written."""
@@ -187,7 +196,9 @@ class Delivery:
         owned.sends += [
             asyncio.ensure_future(self._emit(position, output))
             for position, output in enumerate(outputs)
+            if output.kind != "request"
         ]
+        self.inspections.ask(owned, [output for output in outputs if output.kind == "request"])
         self.observer.folded(owned.partition, raw, decoded, outputs)
         self._announce_change(owned, decoded)
         if careful:  # or it would be blamed for what another partition's record does
@@ -285,9 +296,9 @@ class Delivery:
         self, number: int, name: str, definition: Definition, from_offset: int | None
     ) -> Awaitable[None]:
         change = MonitorChange(model=name, definition=definition, from_offset=from_offset)
-        described = _described("monitor", f"{name}-{definition.digest()}")
+        told = described("monitor", f"{name}-{definition.digest()}")
         return await self.link.send(
-            "events.v1", name.encode(), msgspec.json.encode(change), described, number
+            "events.v1", name.encode(), msgspec.json.encode(change), told, number
         )
 
     def _announce_change(self, owned: Owned, decoded: Decoded) -> None:
@@ -332,8 +343,8 @@ class Delivery:
         log.error("record %d of partition %d ended three processes: skipped", offset, number)
         await self._write(owned, [checkpoints.skip_record(offset, self.link.writer)])
         skip = Skip(offset=offset, why=f"ended {owned.attempt.deaths} processes")
-        described = _described("skip", f"{number}-{offset}")
-        sent = await self.link.send("events.v1", None, msgspec.json.encode(skip), described, number)
+        told = described("skip", f"{number}-{offset}")
+        sent = await self.link.send("events.v1", None, msgspec.json.encode(skip), told, number)
         await sent
         owned.skips.add(offset)
 
@@ -347,11 +358,11 @@ class Delivery:
             if self.closing or self.link.rebalancing():
                 return
             for number in list(self.owned):
-                described = _described("tick", "")
-                await self._guard(self._send_tick(number, described))
+                told = described("tick", "")
+                await self._guard(self._send_tick(number, told))
 
-    async def _send_tick(self, number: int, described: Mapping[str, bytes]) -> None:
-        await (await self.link.send("events.v1", None, b"", described, number))
+    async def _send_tick(self, number: int, told: Mapping[str, bytes]) -> None:
+        await (await self.link.send("events.v1", None, b"", told, number))
 
     async def checkpoint(self) -> None:
         """Make what was folded so far safe, partition by partition."""
@@ -473,17 +484,11 @@ class Delivery:
     async def _guard(self, work: Awaitable[None]) -> None:
         try:
             await work
-        except asyncio.CancelledError:
-            raise  # a hand-over that took too long: its input is folded again
+        except (asyncio.CancelledError, GeneratorExit):
+            raise  # a hand-over that took too long, or a loop that is gone: folded again
         except ConfigError as error:
             self.link.die(Exit.CONFIG, str(error))
         except TransientError as error:
             self.link.die(Exit.UNAVAILABLE, str(error))
         except BaseException as error:
             self.link.die(Exit.BUG, f"a write was not acknowledged: {error!r}")
-
-
-def _described(word: str, id_: str) -> dict[str, bytes]:
-    """Headers of a record that the worker itself writes to the log."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return headers(word, id=id_ or now, source="inferwatch/worker", time=now, content_type=JSON)

@@ -61,6 +61,13 @@ class Link(Protocol):
         """A named place where a crash is tried."""
 
 
+class Inspector(Protocol):
+    """Slow methods on samples of rows."""
+
+    async def answer(self, request: bytes) -> bytes:
+        """The `inspection` record that answers a request of the fold; one at a time."""
+
+
 class Rules(Protocol):
     """The monitor files."""
 

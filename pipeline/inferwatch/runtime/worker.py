@@ -20,6 +20,7 @@ from inferwatch.kernels.warm import warm
 from inferwatch.runtime import app as apps
 from inferwatch.runtime import denied, health, heap, watchdog
 from inferwatch.runtime.delivery import Delivery
+from inferwatch.runtime.inspector import Inspector
 from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.settings import WorkerSettings
 from inferwatch.runtime.shell import Shell, attach, die
@@ -54,6 +55,7 @@ def make(settings: WorkerSettings) -> faust.App:
         link,
         monitors,
         status,
+        Inspector(),
         on_embedded=settings.embedded,
         accept_state_loss=settings.accept_state_loss,
         models_max=settings.models_max,

@@ -96,7 +96,7 @@ CATALOGUE = (
         "Rows that were a repeat",
         _WORKER,
         ("kind",),
-        ("offset", "id", "skipped", "misplaced"),
+        ("offset", "id", "skipped", "misplaced", "inspection"),
     ),
     Metric("late_total", "counter", "rows", "Rows that came after their window", _WORKER),
     Metric(
@@ -115,7 +115,7 @@ CATALOGUE = (
         "Records given out by the fold",
         _WORKER,
         ("kind",),
-        ("window", "alert", "dead", "forward"),
+        ("window", "alert", "dead", "forward", "request"),
     ),
     Metric(
         "overflow_total",

@@ -9,6 +9,7 @@ from inferwatch.config import checks, document
 from inferwatch.core import llm
 from inferwatch.core.fold import Partition
 from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.model import Position
 from inferwatch.errors import ConfigError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import (
@@ -20,7 +21,7 @@ from inferwatch.records.definition import (
     Reference,
     Window,
 )
-from inferwatch.records.events import Resource
+from inferwatch.records.events import Inspection, Resource
 from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels, raw_tick
 
 MODEL = "team/model"
@@ -134,7 +135,12 @@ def test_every_check_that_may_be_written_can_fire(task):
     partition.define(MODEL, definition, 0)
     fired = set()
     for raw in stream(task, 60):
-        for output in partition.fold(raw, decode(raw)):
+        outputs = partition.fold(raw, decode(raw))
+        for asked in [output for output in outputs if output.kind == "request"]:
+            window, method = asked.id.split("-")
+            found = Inspection(model=MODEL, window=window, method=method, value=1.0)
+            outputs += partition.answer(found, Position(0, raw.offset, raw.time_ms))
+        for output in outputs:
             if output.kind == "alert":
                 record = msgspec.json.decode(output.value)
                 if record["condition"] == "firing":
@@ -212,6 +218,24 @@ def test_a_profile_has_no_figure_of_traffic():
     ):
         with pytest.raises(ConfigError, match=f"has no {metric} to compare with.*{fix}"):
             parsed(text.format(metric), None, profile)
+
+
+def test_an_inspector_has_limits_of_its_own():
+    """A check that names none gets its method's, and asks for 200 rows; both can be said."""
+    text = "alert: A\nmetric: features\nmethod: lof\n"
+    check = parsed(text)
+    assert (check.warn, check.fail) == (None, Limit(direction="above", value=0.05, clear=0.05))
+    assert check.need.rows == 200
+    check = parsed(text + "warn: {above: 20%}\nwhen: {rows: 60}\n")
+    assert check.fail is None and check.warn.value == 0.2 and check.need.rows == 60
+    assert parsed(text.replace("lof", "domain_classifier")).fail.value == 0.7
+
+
+def test_an_inspector_needs_a_profile_with_rows():
+    """One that was built before profiles kept any is refused, with the fix."""
+    old = Profile(name="old", rows=9, from_ms=0, to_ms=1)
+    with pytest.raises(ConfigError, match=r"'old' kept no rows for inspectors \(build it again\)"):
+        parsed("alert: A\nmetric: features\nmethod: lof\n", None, old)
 
 
 def test_shares_are_between_zero_and_one():

@@ -4,11 +4,13 @@ import random
 import shutil
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferwatch.config import monitors
+from inferwatch.config import monitors, profiles
 from inferwatch.config.defaults import default_definition
 from inferwatch.core import soundness
 from inferwatch.errors import ConfigError
@@ -367,3 +369,20 @@ def test_a_damaged_profile_is_told_by_the_key_that_names_it(tmp_path):
     (tmp_path / "profile.json").write_text(text.replace('"rows": 50000', '"rows": -1', 1))
     with pytest.raises(ConfigError, match="the profile's rows or times are out of range"):
         monitors.load([tmp_path / "monitors.yaml"])
+
+
+def test_inspectors_need_the_profiles_rows(tmp_path, write):
+    """Rows and their digest go with the file's other columns; without their file it is refused."""
+    profile, values = profiles.read(EXAMPLE / "profile.json")
+    sample = {name: np.arange(9.0, dtype=np.float32) for name in profile.numeric}
+    profile = msgspec.structs.replace(profile, sample_digest=profiles.values_digest(sample))
+    profiles.write(tmp_path / "p.json", profile, values, sample)
+    path = write(
+        HEAD
+        + ONE
+        + "reference: {profile: p.json}\nchecks: [{alert: A, metric: features, method: lof}]\n"
+    )
+    assert sorted(monitors.load([path]).values()[profile.sample_digest]) == sorted(sample)
+    (tmp_path / "p.sample.npz").unlink()
+    with pytest.raises(ConfigError, match=r"m\.yaml:4: .*no rows.*put p\.sample\.npz there"):
+        monitors.load([path])

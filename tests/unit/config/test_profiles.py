@@ -15,6 +15,7 @@ from inferwatch.config import profiles
 from inferwatch.core import soundness
 from inferwatch.core.reference import category_profile
 from inferwatch.errors import ConfigError
+from inferwatch.records import ids
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile
 from inferwatch.records.rows import Rows, Truths, Words
 
@@ -49,7 +50,7 @@ def table(
                 dropped=0,
                 n=size,
                 time_ms=np.arange(part.start, part.stop, dtype=np.int64) + 1_000,
-                ids=[str(row) for row in range(part.start, part.stop)],
+                ids=ids.pack(str(row) for row in range(part.start, part.stop)),
                 numeric_names=tuple(numeric),
                 numeric=np.stack([column[part] for column in numeric.values()]).astype(np.float32),
                 categories={"country": Words(words, codes)},
@@ -187,6 +188,30 @@ def test_without_the_second_file_there_are_no_columns(tmp_path):
     shutil.copy(EXAMPLE / "profile.json", tmp_path)
     profile, values = profiles.read(tmp_path / "profile.json")
     assert values == {} and profile.values_digest is not None
+
+
+def test_a_profile_keeps_some_of_its_rows(tmp_path):
+    """Whole rows of the numeric features, however the table was cut; they come back as written."""
+    numbers = np.random.default_rng(1).normal(size=(2, 3_000)).astype(np.float32)
+    numeric = {"y": numbers[0], "x": numbers[1], "none": np.full(3_000, np.nan)}
+    found = []
+    for cut in (100, 3_000):
+        rows = table(numeric, cut=cut)
+        profile, values = profiles.build("p", ModelFacts(), rows, [])
+        profile, sample = profiles.with_sample(profile, rows)
+        found.append({name: column.tolist() for name, column in sample.items()})
+    assert found[0] == found[1] and list(found[0]) == ["x", "y"]
+    pairs = set(zip(*(found[0][name] for name in ("x", "y")), strict=True))
+    assert len(pairs) == 1_000
+    assert pairs < {(float(x), float(y)) for y, x in numbers.T}
+    profiles.write(tmp_path / "p.json", profile, values, sample)
+    again, _ = profiles.read(tmp_path / "p.json")
+    assert again == profile
+    read = profiles.read_sample(tmp_path / "p.json", profile)
+    assert {name: column.tolist() for name, column in read.items()} == found[0]
+    (tmp_path / "p.values.npz").rename(tmp_path / "p.sample.npz")
+    with pytest.raises(ConfigError, match=r"p\.sample\.npz: does not belong to the profile"):
+        profiles.read_sample(tmp_path / "p.json", profile)
 
 
 def test_columns_of_another_profile_are_refused(tmp_path):

@@ -280,3 +280,14 @@ def test_what_was_late_for_a_window_that_is_gone_is_late_for_no_other():
     log.rows(1, 20 * MINUTE, ids=["c"], prediction=[1.0])
     first = log.windows("wide")[0]
     assert (first.rows, first.labels) == (2, 2)
+
+
+def test_windows_of_rows_that_are_defined_anew_end_at_their_own_rows():
+    """The first has what is left of its rows, the next is whole; none waits for a history."""
+    log = Log(BASE)
+    log.rows(10, 0)
+    windows = [BASE.windows[0], Window(name="batch", rows=6)]
+    change(log, msgspec.structs.replace(BASE, windows=windows), 0)
+    log.rows(8, 0)
+    found = [(one.window.start, one.rows) for one in log.windows("batch")]
+    assert found == [(0, 4), (4, 4), (6, 2), (12, 6)]

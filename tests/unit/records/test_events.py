@@ -7,7 +7,17 @@ import pytest
 
 from inferwatch.records.decode import EVENTS, decode
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import Deploy, Gap, MonitorChange, Resource, Skip, Tick, Verdict
+from inferwatch.records.events import (
+    Deploy,
+    Gap,
+    Inspection,
+    MonitorChange,
+    ReferenceChange,
+    Resource,
+    Skip,
+    Tick,
+    Verdict,
+)
 from inferwatch.records.raw import JSON, RawRecord, headers
 
 AT = {"model": "m", "time_ms": 1_700_000_000_000}
@@ -15,7 +25,9 @@ SMALLEST = {
     "resource": Resource(**AT, version="1", instance="a"),
     "deploy": Deploy(**AT, version="2"),
     "verdict": Verdict(**AT, fingerprint="f", verdict="ack"),
+    "reference": ReferenceChange(**AT, action="accept"),
     "monitor": MonitorChange(model="m", definition=Definition()),
+    "inspection": Inspection(model="m", window="w", method="lof"),
     "skip": Skip(offset=7),
     "gap": Gap(from_offset=3, to_offset=9),
 }
@@ -33,7 +45,22 @@ FULL = {
     "verdict": msgspec.structs.replace(
         SMALLEST["verdict"], verdict="silence", until_ms=1, author="ada", comment="known"
     ),
+    "reference": msgspec.structs.replace(
+        SMALLEST["reference"], action="reset", version="2", author="ada", comment="new data"
+    ),
     "monitor": msgspec.structs.replace(SMALLEST["monitor"], from_offset=0),
+    "inspection": msgspec.structs.replace(
+        SMALLEST["inspection"],
+        value=0.5,
+        n=100,
+        reference_n=300,
+        low=0.4,
+        high=0.6,
+        p_value=0.01,
+        features={"amount": 0.7},
+        unknown="why",
+        library="scikit-learn 1.7",
+    ),
     "skip": msgspec.structs.replace(SMALLEST["skip"], why="died"),
     "gap": msgspec.structs.replace(SMALLEST["gap"], why="retention"),
 }

@@ -105,7 +105,7 @@ def worker(broker: Broker, name: str, *, accept: bool = False) -> Process:
     process = Process(name, broker, SimRules("rows"), points, chance, Counter(), 4e6)
     process.heard = Heard()
     process.delivery = Delivery(
-        process.link, SimRules("rows"), process.heard, accept_state_loss=accept
+        process.link, SimRules("rows"), process.heard, process.inspector, accept_state_loss=accept
     )
     process.start()
     return process

@@ -15,6 +15,7 @@ from inferwatch.runtime.checkpoint import Record
 from inferwatch.runtime.delivery import Delivery
 from inferwatch.runtime.ports import Rules
 from inferwatch.testing.simulation.broker import Broker, Outbox
+from inferwatch.testing.simulation.inspector import SlowInspector
 
 KILLED = 137
 POISON = "poison"
@@ -68,8 +69,14 @@ class Process:
         self.name = name
         self.broker, self.points, self.chance, self.faults = broker, points, chance, faults
         self.link = Link(self)
+        self.inspector = SlowInspector(broker, Random(f"{self.link.writer}/inspector"))
         self.delivery = Delivery(
-            self.link, rules, Quiet(), pace_bytes_s=pace_bytes_s, models_max=models_max
+            self.link,
+            rules,
+            Quiet(),
+            self.inspector,
+            pace_bytes_s=pace_bytes_s,
+            models_max=models_max,
         )
         self.outbox = Outbox(broker)
         self.generation: int | None = None

@@ -12,6 +12,7 @@ import msgspec
 
 from inferwatch.core import snapshot
 from inferwatch.core.fold import Partition
+from inferwatch.core.output import PUBLISHED
 from inferwatch.core.placement import partition_of
 from inferwatch.errors import Exit
 from inferwatch.records.decode import decode
@@ -32,6 +33,7 @@ RECORDS = 66
 SETTLE_S = 120.0
 RESTART_S = 0.5
 FULL = "more models than are taken"
+INSPECTED = "windows that inspectors read"
 EXPECTED = {137, Exit.DONE, Exit.STALLED, Exit.BUG}
 
 
@@ -54,7 +56,8 @@ def run(seed: int, aim: tuple[str, ...] = ()) -> Result:
     """Run a seed; the same seed gives the same result, byte for byte.
 
     :param aim: names of faults, to meet no others, and of crash points, to meet them all the time;
-        `FULL` for partitions that never take all models.
+        `FULL` for partitions that never take all models, `INSPECTED` for windows that inspectors
+        read.
     """
     logger = logging.getLogger("inferwatch")
     level = logger.level
@@ -95,6 +98,8 @@ class Simulation:
         self.models = self.chance.choice([1, 2, 3, 5])
         # of a partition: some seeds meet more models than a worker takes
         self.models_max = Random(f"{seed}/cap").choice([0, 0, 0, 1, 2])
+        if INSPECTED in aim or Random(f"{seed}/inspector").random() < 0.1:
+            self.flavour = "inspected"
         if FULL in aim:
             self.models, self.models_max = 5, 1
         self.broker = Broker(partitions, Random(f"{seed}/network"), START_MS, SPEED)
@@ -428,7 +433,7 @@ def _replay(
             if name is not None:
                 partition.define(name, definitions[name], raw.offset)
             for output in partition.fold(raw, one):
-                if output.kind != "forward":
+                if output.kind in PUBLISHED:
                     wanted[(topics[output.kind], output.id)] = output.value
         partitions.append(partition)
     return wanted, partitions

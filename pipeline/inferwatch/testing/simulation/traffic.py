@@ -27,7 +27,8 @@ ROWS = 90
 class SimRules:
     """Monitor files of one release; a later one moves a limit.
 
-    `flavour` picks windows and checks: together the flavours hold every kind, each alone is cheap.
+    `flavour` picks windows and checks: together the flavours hold every kind, each alone is cheap;
+    "inspected" is no part of the draw, so that seeds keep theirs.
     """
 
     def __init__(self, flavour: str, release: int = 0) -> None:
@@ -81,11 +82,20 @@ def _definition(flavour: str, release: int) -> Definition:
         need=Need(labels=5, coverage=0.5),
         fail=Limit(direction="below", value=0.75 + moved, clear=0.75 + moved),
     )
+    odd = Check(
+        alert="Odd",
+        metric="features",
+        method="one_class_svm",
+        window="batch",
+        need=Need(rows=100),
+        fail=Limit(direction="above", value=0.05 + moved, clear=0.05 + moved),
+    )
     windows, checks = {
         "time": ([fast, hopping], [errors, silent]),
         "rows": ([batch], [drift, silent]),
         "labels": ([batch], [accuracy, shift]),
         "segments": ([batch], [accuracy, shift, silent]),
+        "inspected": ([batch], [odd, drift]),
     }[flavour]
     return Definition(
         model=ModelFacts(
@@ -97,7 +107,7 @@ def _definition(flavour: str, release: int) -> Definition:
             segments_max=3,
             restate_every_ms=MINUTE_MS,
         ),
-        reference=Reference(min_rows=128),
+        reference=Reference(min_rows=256 if flavour == "inspected" else 128),
         windows=windows,
         checks=checks,
     )

@@ -3,11 +3,12 @@
 import msgspec
 
 
-class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """`value` from `n` rows against `reference_n`; `unknown` says why there is none.
 
     [`low`, `high`] is its 95 % interval where there is one; `p_value` the chance of a value at
     least as large without a change, one-sided, for rows that do not depend on each other.
+    `shares` says how much each column has to do with it, where the method knows.
     """
 
     value: float | None
@@ -16,4 +17,5 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
+    shares: tuple[float, ...] = ()
     unknown: str = ""

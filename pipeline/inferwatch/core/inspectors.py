@@ -1,0 +1,49 @@
+"""What the fold knows of inspectors: their names, and how it asks one.
+
+An inspector takes longer than the fold may wait, so it runs beside it (`inspect`) and its answer
+comes back as an `inspection` record.
+"""
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inferwatch.records.definition import Window
+
+METRIC = "features"
+INSPECTORS = {
+    "isolation_forest": 0.05,
+    "lof": 0.05,
+    "one_class_svm": 0.05,
+    "random_forest": 0.05,
+    "domain_classifier": 0.7,
+}
+"""Methods by the limit of a check that names none: a share of outliers, which is 0.01 without a
+change, or an AUC, which is 0.5."""
+ROWS_NEEDED = 200
+PANES_MAX = 60
+
+
+def panes_of(window: Window) -> int:
+    """Panes of a window, each of which keeps a sample."""
+    step_ms = window.step_ms or window.size_ms
+    return window.size_ms // math.gcd(window.size_ms, step_ms) if window.size_ms else 1
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A window's sample and the reference's, each little-endian float32[F, n] of `features`."""
+
+    model: str
+    window: str
+    method: str
+    features: list[str]
+    rows: bytes
+    reference: bytes
+
+    def matrix(self, data: bytes) -> NDArray[np.float64]:
+        """`rows` or `reference` as float64[n, F]."""
+        width = len(self.features)
+        flat = np.frombuffer(data, "<f4").astype(np.float64)
+        return flat.reshape(width, len(flat) // width if width else 0).T
