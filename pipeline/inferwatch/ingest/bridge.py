@@ -26,7 +26,7 @@ from inferwatch.errors import (
     UsageError,
 )
 from inferwatch.ingest import plain
-from inferwatch.ingest.groups import AGE_MAX_S, Batch, Group, Source
+from inferwatch.ingest.groups import AGE_MAX_S, Batch, Group, Source, fullest
 from inferwatch.ingest.sender import Sender
 from inferwatch.records.raw import MSGPACK, headers
 from inferwatch.telemetry.metrics import BridgeMetrics
@@ -134,8 +134,10 @@ class Bridge:
                 self._take(message, now_s)
             else:
                 self._problem(problem)
-        everything = self._open_bytes > OPEN_MAX_BYTES
-        self._close(time.monotonic() if everything else time.monotonic() - AGE_MAX_S)
+        self._close(time.monotonic() - AGE_MAX_S)
+        if self._open_bytes > OPEN_MAX_BYTES:
+            for source, group in fullest(self._sources.values(), self._open_bytes // 2):
+                self._send(source, group)
         self._sender.poll()
 
     def _take(self, message: Any, now_s: float) -> None:

@@ -1,6 +1,6 @@
 """What a bridge has read of one source partition and the brokers do not have yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -141,3 +141,17 @@ class Source:
         """The offset to commit: everything below it is with the brokers. -1 before any record."""
         waiting = [group.messages[0].offset() for group in self.groups.values()]
         return min([self.position, *waiting, *self._sent.values()])
+
+
+def fullest(sources: Iterable[Source], size_bytes: int) -> Iterator[tuple[Source, Group]]:
+    """Close the fullest groups, which lose least by it, until `size_bytes` are not open any more.
+
+    With all of them closed at once, those of many models would never be full.
+    """
+    found = [(source, key, group) for source in sources for key, group in source.groups.items()]
+    found.sort(key=lambda one: one[2].size_bytes, reverse=True)
+    for source, key, group in found:
+        if size_bytes <= 0:
+            return
+        size_bytes -= group.size_bytes
+        yield source, source.groups.pop(key)

@@ -5,11 +5,12 @@ import math
 from random import Random
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pytest
 
 from inferwatch.ingest import plain
-from inferwatch.ingest.groups import BODY_MAX_BYTES, COLUMNS_MAX, ROWS_MAX, Group, Source
+from inferwatch.ingest.groups import BODY_MAX_BYTES, COLUMNS_MAX, ROWS_MAX, Group, Source, fullest
 from inferwatch.records.batch import CALL_NUMBERS
 from inferwatch.records.decode import decode
 from inferwatch.records.raw import MSGPACK, RawRecord, headers
@@ -225,3 +226,22 @@ def test_an_offset_is_settled_when_all_below_it_is_acknowledged():
     assert source.settled() == 5
     source.acknowledged(first)
     assert source.settled() == 9
+
+
+def test_room_is_made_by_the_fullest_groups():
+    """They go largest first until enough is closed, of whichever source; the others stay open."""
+    sources = [Source("orders", 0), Source("orders", 1)]
+    body = json.dumps(label_event(Random(4), 0)).encode()
+    event = plain.read(None, body)
+    rows = {("a", 0): 2, ("b", 0): 7, ("a", 1): 9, ("b", 1): 1}
+    for (model, number), n in rows.items():
+        mine = msgspec.structs.replace(event, model=model)
+        for offset in range(n):
+            group, _ = sources[number].group(mine, body, 1.0)
+            group.add(mine, body, Message(offset, body))
+    closed = list(fullest(sources, 10 * len(body)))
+    assert [(source.emitter, len(group.events)) for source, group in closed] == [
+        ("orders/1", 9),
+        ("orders/0", 7),
+    ]
+    assert [len(group.events) for source in sources for group in source.groups.values()] == [2, 1]
