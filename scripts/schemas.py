@@ -227,6 +227,7 @@ def _facts() -> Schema:
         "segments_max": _whole(1, soundness.SEGMENTS_MAX),
         "pending_max": SIZE,
         "restate_every": DURATION,
+        "timezone": {"type": "string", "minLength": 1, "examples": ["Europe/Berlin"]},
     }
 
 
@@ -249,7 +250,8 @@ def _window() -> Schema:
 
 
 def _check() -> Schema:
-    params = sorted({name for params in checks.PARAMS.values() for name in params})
+    families = (checks.ROW_PARAMS, checks.SERIES_PARAMS, checks.SHARE_PARAMS)
+    params = sorted({name for one in families for params in one.values() for name in params})
     positive = {"type": "number", "exclusiveMinimum": 0}
     limit = {"anyOf": [{"const": checks.CALIBRATED}, _ref("limit")]}
     whole = ["traffic", "error", "score", "prediction", "latency", "features"]

@@ -9,7 +9,7 @@ from river.drift import PageHinkley as RiverPageHinkley
 from scipy.signal import lfilter
 from scipy.stats import t as student
 
-from inferwatch.core.anomaly import iqr, zscore
+from inferwatch.core import anomaly
 from inferwatch.core.drift.adwin import Adwin
 from inferwatch.core.drift.chi_square import chi_square
 from inferwatch.core.drift.ks import ks_rows
@@ -135,7 +135,7 @@ def test_z_scores_have_students_tails(past, limit):
     """Normal figures: |z| passes a limit as often as Student's t of n − 1 says, not as a normal."""
     generator, trials = np.random.default_rng(5), 10_000
     figures = generator.normal(50, 1, (trials, past + 1))
-    scores = [zscore.score(row[:-1], row[-1]).value for row in figures]
+    scores = [anomaly.score("zscore", {}, row[:-1], row[-1]).value for row in figures]
     expected = 2 * student.sf(limit / math.sqrt(1 + 1 / past), past - 1) * trials
     found = int((np.abs(scores) > limit).sum())
     assert abs(found - expected) <= 4 * math.sqrt(expected) + 1
@@ -145,7 +145,7 @@ def test_z_scores_have_students_tails(past, limit):
 def test_tukeys_fence_is_passed_by_normal_figures(past, expected):
     """1.5 interquartile ranges: 6 % after twelve windows, 1 % after two hundred."""
     figures = np.random.default_rng(9).normal(50, 1, (4_000, past + 1))
-    scores = np.array([iqr.score(row[:-1], row[-1]).value for row in figures])
+    scores = np.array([anomaly.score("iqr", {}, row[:-1], row[-1]).value for row in figures])
     assert (np.abs(scores) > 1.5).mean() == pytest.approx(expected, rel=0.25)
 
 

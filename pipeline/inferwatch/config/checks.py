@@ -1,10 +1,10 @@
 """The `checks:` of a monitor file: which metric goes with which method, what a limit may say."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from inferwatch.config.document import Node, suggestion
-from inferwatch.core import llm
+from inferwatch.core import anomaly, llm
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import (
@@ -24,7 +24,15 @@ from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profil
 
 ROW_FEATURES = tuple(name for name, streams in STREAMS.items() if "feature" in streams)
 READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_FEATURES)
-METHODS = ("value", *sorted(WINDOW_METHODS), *ROW_METHODS, *SERIES_METHODS, *INSPECTORS, "absent")
+ONLY_SERIES = tuple(name for name in SERIES_METHODS if name not in ROW_METHODS)
+METHODS = (
+    "value",
+    *sorted(WINDOW_METHODS),
+    *ROW_METHODS,
+    *ONLY_SERIES,
+    *INSPECTORS,
+    "absent",
+)
 RATIOS = frozenset(
     [
         "error_rate",
@@ -52,12 +60,16 @@ METRICS = {
     **dict.fromkeys(NUMBERS_ONLY, ("score", "drift_share")),
     **dict.fromkeys(INSPECTORS, (METRIC,)),
     **{
-        name: tuple(stream for stream in streams if stream != "feature")
+        name: (
+            *(stream for stream in streams if stream != "feature"),
+            *(SERIES if name in SERIES_METHODS else ()),
+        )
         for name, streams in STREAMS.items()
     },
 }
 MODES = ("exact", "weighted")
 CALIBRATED = "calibrated"
+Problem = Callable[[str, Mapping[str, float]], str]
 HINTS = {
     "value": ("feature.<name>.missing",),
     **dict.fromkeys(READ_FEATURES, ("feature.<name>", "feature.*")),
@@ -70,9 +82,10 @@ TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "error": ("binary", "multiclass"),
 }
 SHARES = frozenset(name for name, part in PARTS.items() if part.share)
-PARAMS = {
-    **{name: method.PARAMS for name, method in ROW_METHODS.items()},
-    **{name: {name: limit} for name, limit in WINDOW_METHODS.items()},  # of drift_share
+ROW_PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()}
+SERIES_PARAMS = {name: method.PARAMS for name, method in SERIES_METHODS.items()}
+SHARE_PARAMS = {
+    **{name: {name: limit} for name, limit in WINDOW_METHODS.items()},
     "value": {"psi": WINDOW_METHODS["psi"]},
 }
 KEYS = [
@@ -370,8 +383,7 @@ def _words(node: Node | None) -> dict[str, str]:
 def _params(node: Node | None, method: str, metric: str) -> dict[str, float]:
     if node is None:
         return {}
-    by_rows = reads_rows(method, metric)
-    allowed = PARAMS.get(method, {}) if by_rows or metric == "drift_share" else {}
+    allowed, problem = _allowed(method, metric)
     if not allowed:
         raise node.error(f"'{metric}' by method {method} has none", "leave `params` out")
     fields = node.fields((*allowed, "mode") if "block" in allowed else allowed)
@@ -384,7 +396,16 @@ def _params(node: Node | None, method: str, metric: str) -> dict[str, float]:
     found = {name: item.number() for name, item in fields.items()}
     if mode is not None and mode.choice(MODES) == "weighted":
         found["block"] = float(WEIGHTED_ROWS)
-    wrong = params_problem(method, found) if by_rows else ""
+    wrong = problem(method, found)
     if wrong:
         raise node.error(wrong, "bring it into that range")
     return found
+
+
+def _allowed(method: str, metric: str) -> tuple[dict[str, float], Problem]:
+    """The parameters of a method with their defaults, and what says whether some fit together."""
+    if reads_rows(method, metric):
+        return ROW_PARAMS[method], params_problem
+    if method in SERIES_PARAMS:
+        return SERIES_PARAMS[method], anomaly.params_problem
+    return SHARE_PARAMS.get(method, {}) if metric == "drift_share" else {}, lambda *_: ""

@@ -34,11 +34,10 @@ def default_checks() -> list[Check]:
         Check(
             alert="LatencyAnomaly",
             metric="latency.p99",
-            method="zscore",
+            method="auto",
             window="minute",
-            warn=_above(6.0),
+            warn=_above(7.5),
             need=Need(rows=100),
-            times=(3, 5),
             default=True,
         ),
         Check(

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from inferwatch.config import checks, document, estimate, profiles
+from inferwatch.config import checks, document, estimate, profiles, timezones
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.document import Node
 from inferwatch.core import soundness
@@ -39,6 +39,7 @@ MODEL_KEYS = [
     "segments_max",
     "pending_max",
     "restate_every",
+    "timezone",
 ]
 LEARNT_KEYS = ("last", "min_rows", "min_span")
 PANE_BYTES = 25_000
@@ -223,6 +224,8 @@ def _facts(node: Node | None) -> ModelFacts:
         given["pending_max_bytes"] = fields["pending_max"].size_bytes()
     if "restate_every" in fields:
         given["restate_every_ms"] = fields["restate_every"].duration_ms()
+    if "timezone" in fields:
+        given["clock"] = timezones.read(fields["timezone"])
     return ModelFacts(**given, **_label_times(fields))
 
 

@@ -5,7 +5,7 @@ Plain rankings by PSI for now; every phrase is complete, so that a channel need 
 
 from collections.abc import Mapping, Sequence
 
-from inferwatch.core.anomaly import zscore
+from inferwatch.core import anomaly
 from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figures import PSI_DRIFTED
 from inferwatch.records.events import Deploy, Inspection
@@ -100,9 +100,9 @@ def latency(past: Sequence[float], now: float | None) -> list[str]:
     """ "latency normal", or how p99 moved; nothing while too little is known."""
     if now is None:
         return []
-    score = zscore.score(past, now).value
+    score = anomaly.score("zscore", {}, past, now).value
     if score is None:
         return []
-    if abs(score) < LATENCY_NORMAL:
+    if score < LATENCY_NORMAL:
         return ["latency normal"]
     return [f"latency p99 {sum(past) / len(past):.3g} → {now:.3g} ms"]

@@ -8,6 +8,7 @@ import msgspec
 
 from inferwatch.core import (
     alerts,
+    anomaly,
     calibration,
     diagnose,
     inspections,
@@ -32,7 +33,7 @@ from inferwatch.core.windows import ALL, Closed, Track
 from inferwatch.records.definition import Check, Profile
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
-SERIES_MAX = 200
+P99_KEPT = 200
 SEVERITIES: dict[str, Severity] = {"fail": "critical", "warn": "warning"}
 
 
@@ -141,7 +142,8 @@ def judge(
             instance = instance_of(model, check, view.version, feature, segment)
             ruled, how = _ruled(model, check, feature, view)
             reading = rules.read(ruled, feature, view)
-            level = rules.level(ruled, reading, instance.firing_severity())
+            firing, failing = instance.firing_severity(), instance.failing
+            level = rules.level(ruled, reading, firing, failing=failing)
             move = _step(ruled, instance, view, level, at)
             _calibrate(model, check, feature, view, reading)
             if move is None:
@@ -258,14 +260,26 @@ def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -
 
 def _remember(plan: WindowPlan, track: Track, views: dict[str, View]) -> None:
     """Keep the figures that anomaly checks compare the next windows with."""
-    wanted = {check.metric: None for check in plan.checks if check.method in SERIES_METHODS}
     for segment, view in views.items():
-        for metric in [*wanted, P99]:
-            figure = view.metrics.get(metric)
-            if figure is not None and figure.value is not None:
+        known = {name: one.value for name, one in view.metrics.items() if one.value is not None}
+        for metric, most in ({P99: P99_KEPT} | _kept(plan, segment, by_hour=False)).items():
+            if metric in known:
                 past = track.series.setdefault(f"{segment}\x1f{metric}", [])
-                past.append(figure.value)
-                del past[:-SERIES_MAX]
+                anomaly.keep(past, known[metric], most)
+        for metric, most in _kept(plan, segment, by_hour=True).items():
+            if metric in known:
+                hours = track.hours.setdefault(f"{segment}\x1f{metric}", {})
+                anomaly.keep_hour(hours, view.began_ms, known[metric], most)
+
+
+def _kept(plan: WindowPlan, segment: str, *, by_hour: bool) -> dict[str, int]:
+    """How many past figures the checks on a segment read, by metric."""
+    found: dict[str, int] = {}
+    for check in plan.checks:
+        reads = check.method in SERIES_METHODS and anomaly.by_hour(check.method) == by_hour
+        if reads and _applies(check, segment):
+            found[check.metric] = max(found.get(check.metric, 0), anomaly.kept(check))
+    return found
 
 
 def _label_views(

@@ -1,10 +1,11 @@
 """What a check sees in a closed window, and how bad it is. No state: `alerts` remembers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
+from inferwatch.core import anomaly
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.drift.columns import Drift
@@ -25,10 +26,11 @@ class View(msgspec.Struct):
     """One closed window of one version and segment, as checks read it.
 
     `baseline` holds the reference's own figures for this segment (empty while unknown); `learning`
-    is true until there is a reference. `series` are past figures by metric. `behind_ms` is how old
-    the model's newest event was by the log's time: it depends on when rows arrived, so it is no
-    figure of the window's rows and not published with them. `inspection` is what the checks of an
-    inspector read.
+    is true until there is a reference. `series` are past figures by metric, `hours` those of one
+    window an hour, and `utc_offsets` says what the model's clock shows. `behind_ms` is how old the
+    model's newest event was by the log's time: it depends on when rows arrived, so it is no figure
+    of the window's rows and not published with them. `inspection` is what the checks of
+    an inspector read.
     """
 
     plan: WindowPlan
@@ -50,15 +52,21 @@ class View(msgspec.Struct):
     first_offset: int
     behind_ms: int | None = None
     inspection: Inspection | None = None
+    hours: Mapping[str, dict[int, float]] = {}
+    utc_offsets: anomaly.Offsets = ()
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The figure that a check compares, with what it is compared to."""
+    """The figure that a check compares, with what it is compared to.
+
+    `peak` is false for a score that may go on what has begun, but begins nothing.
+    """
 
     value: float | None
     reference: float | None = None
     unknown: str = ""
     learning: bool = False
+    peak: bool = True
 
 
 def targets(check: Check, view: View) -> list[str]:
@@ -152,8 +160,12 @@ def _anomaly(check: Check, view: View) -> Reading:
     figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
     if figure.value is None:
         return Reading(None, unknown=figure.unknown)
-    score = SERIES_METHODS[check.method](view.series.get(check.metric, []), figure.value)
-    return Reading(None if score.value is None else abs(score.value), unknown=score.unknown)
+    past: Sequence[float] | anomaly.Floats = view.series.get(check.metric, [])
+    if anomaly.by_hour(check.method):
+        hours = view.hours.get(check.metric, {})
+        past = anomaly.hourly(hours, view.began_ms, view.utc_offsets, anomaly.kept(check))
+    score = anomaly.score(check.method, check.params, past, figure.value)
+    return Reading(score.value, unknown=score.unknown, peak=score.peak)
 
 
 def _inspection(view: View) -> Reading:
@@ -202,13 +214,18 @@ def passed(limit: Limit | None, reading: Reading, *, firing: bool) -> bool:
     return value < edge if limit.direction == "below" else value > edge
 
 
-def level(check: Check, reading: Reading, firing: str) -> Level:
-    """How bad the reading is; `firing` is the severity that fires now, or ""."""
+def level(check: Check, reading: Reading, firing: str, *, failing: bool = True) -> Level:
+    """How bad the reading is; `firing` is the severity that fires now, or "".
+
+    :param failing: whether the window before was bad; what is no peak then begins nothing.
+    """
     if reading.value is None:
         return "learning" if reading.learning else "unknown"
     limits = [limit for limit in (check.warn, check.fail) if limit is not None]
     if limits and all(measure(limit, reading) is None for limit in limits):
         return "unknown"
+    if not (reading.peak or failing):
+        return "ok"
     if passed(check.fail, reading, firing=firing == "critical"):
         return "fail"
     if passed(check.warn, reading, firing=firing in ("critical", "warning")):

@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 
+from inferwatch.core import anomaly
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, params_problem, reads_rows
@@ -33,6 +34,8 @@ ROWS_MAX = 1_000_000
 TIMES_MAX = 60
 LONGEST_MS = 10 * 366 * 86_400_000
 PENDING_MAX_BYTES = 1 << 40
+OFFSETS_MAX = 1_000
+DAY_MS = 86_400_000
 COUNT_MAX = 1 << 53
 METHODS = ("value", "absent", *WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS, *INSPECTORS)
 
@@ -70,6 +73,16 @@ def _facts(facts: ModelFacts) -> Iterator[str]:
         yield f"{len(segments)} segment columns: at most {SEGMENT_COLUMNS_MAX}, each once"
     if not 1 <= facts.segments_max <= SEGMENTS_MAX:
         yield f"segments_max {facts.segments_max} is not in 1 to {SEGMENTS_MAX}"
+    since = [since_ms for since_ms, _ in facts.utc_offsets()]
+    ahead_ms = [ahead_ms for _, ahead_ms in facts.utc_offsets()]
+    ascending = all(early < late for early, late in itertools.pairwise(since))
+    if not (
+        len(since) <= OFFSETS_MAX
+        and ascending
+        and _is_time(*since)
+        and all(abs(one) <= DAY_MS for one in ahead_ms)
+    ):
+        yield "the rules of its time zone are damaged"
     if not 1 <= facts.pending_max_bytes <= PENDING_MAX_BYTES:
         yield f"pending_max_bytes {facts.pending_max_bytes} is not in 1 to {PENDING_MAX_BYTES}"
 
@@ -190,13 +203,19 @@ def _inspected(check: Check, panes: int) -> Iterator[str]:
 
 def _params(check: Check) -> Iterator[str]:
     by_rows = reads_rows(check.method, check.metric)
-    known = ROW_METHODS[check.method].PARAMS if by_rows else WINDOW_METHODS
+    by_series = not by_rows and check.method in SERIES_METHODS
+    known: Iterable[str] = WINDOW_METHODS
+    if by_rows or by_series:
+        known = (ROW_METHODS if by_rows else SERIES_METHODS)[check.method].PARAMS
     strange = [
         f"has the parameter '{name[:80]}' {value}"
         for name, value in check.params.items()
         if name not in known or not (0 < value < math.inf)
     ]
     yield from strange
-    wrong = params_problem(check.method, check.params) if by_rows and not strange else ""
+    wrong = ""
+    if not strange and (by_rows or by_series):
+        problem = params_problem if by_rows else anomaly.params_problem
+        wrong = problem(check.method, check.params)
     if wrong:
         yield f"has a parameter out of range: {wrong}"

@@ -1,6 +1,7 @@
 """Windows as checks read them: one that has just closed, and one whose labels came later."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from inferwatch.core.windows import ALL, Closed, Pane, Track
 from inferwatch.records.outputs import Span, WindowRecord, percent
 
 P99 = "latency.p99"
+T = TypeVar("T")
 
 
 def segments(model: Model, pane: Pane) -> Iterator[tuple[str, str, Cell]]:
@@ -46,7 +48,6 @@ def opened_view(
     if drifts:
         metrics["drift_share"] = figures.drift_share(drifts)
     metrics |= _label_figures(model, plan, version, start, name, labels)
-    prefix = f"{name}\x1f"
     return View(
         plan=plan,
         version=version,
@@ -61,16 +62,20 @@ def opened_view(
         profile=reference.profile,
         baseline=baseline(model, version, name),
         learning=reference.profile is None or figures.predates(cell, reference),
-        series={
-            key.removeprefix(prefix): past
-            for key, past in track.series.items()
-            if key.startswith(prefix)
-        },
+        series=_of_segment(track.series, name),
+        hours=_of_segment(track.hours, name),
+        utc_offsets=model.definition.model.utc_offsets(),
         end_ms=pane.to_ms + 1 if plan.window.rows else windows.end_of(plan, start),
         began_ms=pane.from_ms if plan.window.rows else start,
         first_offset=pane.first_offset,
         behind_ms=state.watermark.behind_ms(),
     )
+
+
+def _of_segment(kept: Mapping[str, T], name: str) -> dict[str, T]:
+    """What is kept of a segment, by metric."""
+    prefix = f"{name}\x1f"
+    return {key.removeprefix(prefix): past for key, past in kept.items() if key.startswith(prefix)}
 
 
 def _span(plan: WindowPlan, start: int) -> Span:

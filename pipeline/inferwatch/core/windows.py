@@ -74,9 +74,9 @@ class Track(msgspec.Struct):
 
     Windows that end at or before `boundary_ms` are over. `queue` holds, by check and segment, the
     starts of windows that wait for their labels; `series` the past figures that anomaly checks
-    read, `calibrations` what alerts have found of their limits, by alert, feature and segment.
-    `first_row` is the version's number of the first row that these windows saw: a window that
-    is defined anew knows nothing of the rows before.
+    read, `hours` those of one window an hour since 1970, `calibrations` what alerts have found of
+    their limits, by alert, feature and segment. `first_row` is the version's number of the first
+    row that these windows saw: a window that is defined anew knows nothing of the rows before.
     """
 
     panes: dict[int, Pane] = {}
@@ -85,6 +85,7 @@ class Track(msgspec.Struct):
     queue: dict[str, list[int]] = {}
     series: dict[str, list[float]] = {}
     calibrations: dict[str, Calibration] = {}
+    hours: dict[str, dict[int, float]] = {}
     boundary_ms: int = UNSET
     rows: int = 0
     late: int = 0

@@ -80,6 +80,7 @@ def methods() -> dict[str, type[Detector]]:
     from inferwatch.detectors.ddm import DDM
     from inferwatch.detectors.eddm import EDDM
     from inferwatch.detectors.ewma import EWMA
+    from inferwatch.detectors.ewma_residual import EWMAResidual
     from inferwatch.detectors.hddm_a import HDDMA
     from inferwatch.detectors.hddm_w import HDDMW
     from inferwatch.detectors.hst import HST
@@ -97,6 +98,7 @@ def methods() -> dict[str, type[Detector]]:
         DDM,
         EDDM,
         EWMA,
+        EWMAResidual,
         HDDMA,
         HDDMW,
         HST,

@@ -24,7 +24,6 @@ from inferwatch.detectors.scoring import Floats, Scoring
 from inferwatch.kernels import sliding_order as kernel
 
 WINDOW = 1_000
-PAST_MIN = 30
 FLOOR = 0.1
 
 
@@ -33,6 +32,9 @@ class Auto(Scoring):
 
     :param threshold: score above which a value stands out, at least 0.
     :param smooth: values that are averaged, 2 to 1,000.
+    :param past_min: how many values there must be before it, 3 to 1,000.
+    :param level_floor: least scale as a share of the size of the median, 0 to 1; for durations,
+        shares and others with a zero of their own, whose flat stretches have no range either.
     :param debounce: a score counts only if it is the highest of so many, at least 1.
     :raises ConfigError: a parameter out of its range.
     """
@@ -47,12 +49,28 @@ class Auto(Scoring):
         state_bytes=33_000,
     )
 
-    def __init__(self, *, threshold: float = 7.5, smooth: int = 5, debounce: int = 100) -> None:
+    def __init__(
+        self,
+        *,
+        threshold: float = 7.5,
+        smooth: int = 5,
+        past_min: int = 30,
+        level_floor: float = 0.0,
+        debounce: int = 100,
+    ) -> None:
         within("threshold", threshold, 0.0)
         smooth = whole("smooth", smooth, 2, 1_000)
+        past_min = whole("past_min", past_min, 3, WINDOW)
+        within("level_floor", level_floor, 0.0, 1.0)
         debounce = whole("debounce", debounce, 1, 100_000)
-        named = {"threshold": float(threshold), "smooth": smooth, "debounce": debounce}
-        self._values, self._means = _Sliding(), _Sliding()
+        named = {
+            "threshold": float(threshold),
+            "smooth": smooth,
+            "past_min": past_min,
+            "level_floor": float(level_floor),
+            "debounce": debounce,
+        }
+        self._values, self._means = (_Sliding(past_min, level_floor) for _ in range(2))
         self._last, self._known = np.zeros(smooth - 1), np.zeros(1, np.int64)
         arrays = {
             "last": self._last,
@@ -89,15 +107,16 @@ class Auto(Scoring):
 class _Sliding:
     """The window of one of the two series."""
 
-    def __init__(self) -> None:
+    def __init__(self, past_min: int, level_floor: float) -> None:
+        self._past_min, self._level_floor = past_min, level_floor
         self._ring, self._ordered = np.zeros(WINDOW), np.zeros(WINDOW)
         self._counts = np.zeros(2, np.int64)
 
     def score(self, values: Floats) -> Floats:
         scores = np.empty(len(values))
-        kernel.score(
-            values, PAST_MIN, FLOOR, False, self._ring, self._ordered, self._counts, scores
-        )
+        past_min, level_floor = self._past_min, self._level_floor
+        ring, ordered, counts = self._ring, self._ordered, self._counts
+        kernel.score(values, past_min, FLOOR, level_floor, False, ring, ordered, counts, scores)
         return scores
 
     def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:

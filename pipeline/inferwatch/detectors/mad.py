@@ -26,6 +26,8 @@ class MAD(Scoring):
     :param past_min: how many of them there must be, 3 to `window`.
     :param threshold: score above which a value stands out, at least 0.
     :param floor: least scale as a share of the window's range, 0 to 1.
+    :param level_floor: least scale as a share of the size of the median, 0 to 1; for durations,
+        shares and others with a zero of their own, whose flat stretches have no range either.
     :param debounce: a score counts only if it is the highest of so many, at least 1.
     :raises ConfigError: a parameter out of its range.
     """
@@ -47,15 +49,16 @@ class MAD(Scoring):
         past_min: int = 30,
         threshold: float = 7.5,
         floor: float = 0.1,
+        level_floor: float = 0.0,
         debounce: int = 100,
     ) -> None:
-        named = sliding(window, past_min, threshold, floor, debounce)
+        named = sliding(window, past_min, threshold, floor, level_floor, debounce)
         window, past_min = int(named["window"]), int(named["past_min"])
         ring, ordered = np.zeros(window), np.zeros(window)
         counts = np.zeros(2, np.int64)
 
         def score(values: Floats, scores: Floats) -> None:
-            kernel.score(values, past_min, floor, False, ring, ordered, counts, scores)
+            kernel.score(values, past_min, floor, level_floor, False, ring, ordered, counts, scores)
 
         arrays = {"ring": ring, "ordered": ordered, "counts": counts}
         super().__init__("mad", named, score, arrays)

@@ -20,7 +20,12 @@ Score = Callable[[Floats, Floats], None]
 
 
 def sliding(
-    window: int, past_min: int, threshold: float, floor: float, debounce: int
+    window: int,
+    past_min: int,
+    threshold: float,
+    floor: float,
+    level_floor: float,
+    debounce: int,
 ) -> dict[str, float]:
     """The parameters of a detector that compares with a sliding window, checked.
 
@@ -30,11 +35,13 @@ def sliding(
     past_min = whole("past_min", past_min, 3, window)
     within("threshold", threshold, 0.0)
     within("floor", floor, 0.0, 1.0)
+    within("level_floor", level_floor, 0.0, 1.0)
     return {
         "window": window,
         "past_min": past_min,
         "threshold": float(threshold),
         "floor": float(floor),
+        "level_floor": float(level_floor),
         "debounce": whole("debounce", debounce, 1, 100_000),
     }
 

@@ -1,5 +1,8 @@
 """Seasonal robust z: distance from the median of the same slot in the cycles before, in their MAD.
 
+The scale is a tenth of the range of the changes from cycle to cycle at least, for three values have
+none of their own.
+
 Values come in slots of equal length, `period` of them a cycle: 24 for hours of a day, 168 for hours
 of a week. Nothing is said of a slot before it has been there `past_min` times. A value that is
 missing must come as NaN, or all slots after it are off by one; so are they for an hour's change of
@@ -25,7 +28,10 @@ class Seasonal(Scoring):
     :param cycles: how many cycles are remembered, 3 to 1,000.
     :param past_min: values that a slot must have, 3 to `cycles`.
     :param threshold: score above which a value stands out, at least 0.
-    :param floor: least MAD as a share of the range of all values kept, 0 to 1.
+    :param floor: least MAD as a share of the range of the changes from one cycle to the next, over
+        √2, 0 to 1.
+    :param level_floor: the same as a share of the size of the slot's median, 0 to 1; for durations,
+        shares and others with a zero of their own.
     :param debounce: a score counts only if it is the highest of so many, at least 1.
     :raises ConfigError: a parameter out of its range.
     """
@@ -47,8 +53,9 @@ class Seasonal(Scoring):
         period: int = 168,
         cycles: int = 8,
         past_min: int = 3,
-        threshold: float = 6.0,
-        floor: float = 0.01,
+        threshold: float = 7.5,
+        floor: float = 0.1,
+        level_floor: float = 0.0,
         debounce: int = 1,
     ) -> None:
         period = whole("period", period, 2, 10_080)
@@ -56,6 +63,7 @@ class Seasonal(Scoring):
         past_min = whole("past_min", past_min, 3, cycles)
         within("threshold", threshold, 0.0)
         within("floor", floor, 0.0, 1.0)
+        within("level_floor", level_floor, 0.0, 1.0)
         debounce = whole("debounce", debounce, 1, 100_000)
         named = {
             "period": period,
@@ -63,6 +71,7 @@ class Seasonal(Scoring):
             "past_min": past_min,
             "threshold": float(threshold),
             "floor": float(floor),
+            "level_floor": float(level_floor),
             "debounce": debounce,
         }
         kept, seen = np.zeros((period, cycles)), np.zeros(period, np.int64)
@@ -70,7 +79,7 @@ class Seasonal(Scoring):
 
         def score(values: Floats, scores: Floats) -> None:
             slot[0] = kernel.score(
-                values, past_min, floor, kept, seen, spread, int(slot[0]), scores
+                values, past_min, floor, level_floor, kept, seen, spread, int(slot[0]), scores
             )
 
         arrays = {"kept": kept, "seen": seen, "range": spread, "slot": slot}

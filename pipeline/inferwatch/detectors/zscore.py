@@ -24,6 +24,8 @@ class ZScore(Scoring):
     :param threshold: score above which a value stands out, at least 0.
     :param floor: least scale as a share of the window's range, 0 to 1: a flat stretch has no scale
         of its own.
+    :param level_floor: least scale as a share of the size of the mean, 0 to 1; for durations,
+        shares and others with a zero of their own, whose flat stretches have no range either.
     :param debounce: a score counts only if it is the highest of so many, at least 1.
     :raises ConfigError: a parameter out of its range.
     """
@@ -45,15 +47,16 @@ class ZScore(Scoring):
         past_min: int = 30,
         threshold: float = 5.0,
         floor: float = 0.01,
+        level_floor: float = 0.0,
         debounce: int = 100,
     ) -> None:
-        named = sliding(window, past_min, threshold, floor, debounce)
+        named = sliding(window, past_min, threshold, floor, level_floor, debounce)
         window, past_min = int(named["window"]), int(named["past_min"])
         ring, newer, counts = np.zeros(window), np.zeros(4), np.zeros(2, np.int64)
         older = np.zeros((window, 4))  # follows from the ring
 
         def score(values: Floats, scores: Floats) -> None:
-            kernel.score(values, past_min, floor, ring, older, newer, counts, scores)
+            kernel.score(values, past_min, floor, level_floor, ring, older, newer, counts, scores)
 
         def restored() -> None:
             older[...] = 0.0

@@ -1,7 +1,9 @@
 """Distance of each value from the median of the same slot in the cycles before, in their MAD.
 
-A slot keeps its last values in the order of coming. The range that bounds the scale from below is
-that of all values kept when the cycle began.
+A slot keeps its last values in the order of coming. What bounds the scale from below is the range
+of the changes from one cycle to the next, over √2, of all values kept when the cycle began: the
+range of the noise, whatever the season's. Three values alone have no scale: with 1 % of the values'
+range under it, one normal value in a hundred scored above 6.
 """
 
 import math
@@ -22,6 +24,7 @@ def score(
     values: Floats,
     past_min: int,
     floor: float,
+    level_floor: float,
     kept: Floats,
     seen: Counts,
     state: Floats,
@@ -32,9 +35,10 @@ def score(
 
     A value that is not finite is passed over, and its slot with it.
 
-    :param floor: least MAD, as a share of the range.
+    :param floor: least MAD, as a share of the range of the noise.
+    :param level_floor: the same, as a share of the size of the slot's median.
     :param kept: float64[period, cycles]; `seen`: int64[period], values that each slot ever had.
-    :param state: float64[1], the range.
+    :param state: float64[1], the range of the noise.
     """
     period, cycles = kept.shape
     ordered = np.empty(cycles)
@@ -42,13 +46,14 @@ def score(
         value = float(values[at])
         scores[at] = math.nan
         if slot == 0:
-            state[0] = _range(kept, seen)
+            state[0] = _range_of_changes(kept, seen) / math.sqrt(2.0)
         if math.isfinite(value):
             n = min(int(seen[slot]), cycles)
             if n >= past_min:
                 _sort(kept[slot], n, ordered)
                 middle = median(ordered, n)
-                spread = max(deviation(ordered, n, middle), floor * float(state[0]))
+                least = max(floor * float(state[0]), level_floor * abs(middle))
+                spread = max(deviation(ordered, n, middle), least)
                 scores[at] = in_scales(NORMAL * abs(value - middle), spread)
             kept[slot, int(seen[slot]) % cycles] = value
             seen[slot] += 1
@@ -57,12 +62,14 @@ def score(
 
 
 @jit
-def _range(kept: Floats, seen: Counts) -> float:
+def _range_of_changes(kept: Floats, seen: Counts) -> float:
     period, cycles = kept.shape
     least, most = math.inf, -math.inf
     for slot in range(period):
-        for at in range(min(int(seen[slot]), cycles)):
-            least, most = min(least, float(kept[slot, at])), max(most, float(kept[slot, at]))
+        newest, n = int(seen[slot]), min(int(seen[slot]), cycles)
+        for later in range(newest - n + 1, newest):
+            change = float(kept[slot, later % cycles]) - float(kept[slot, (later - 1) % cycles])
+            least, most = min(least, change), max(most, change)
     return most - least if most >= least else 0.0
 
 

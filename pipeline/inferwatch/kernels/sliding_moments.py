@@ -27,6 +27,7 @@ def score(
     values: Floats,
     past_min: int,
     floor: float,
+    level_floor: float,
     ring: Floats,
     older: Floats,
     newer: Floats,
@@ -36,6 +37,7 @@ def score(
     """Write a score for each value, NaN where there is none, and feed the values.
 
     :param floor: least scale, as a share of the range of the window.
+    :param level_floor: least scale, as a share of the size of its mean.
     :param ring: float64[W], both blocks; `older`: float64[W, 4], `newer`: float64[4], moments.
     """
     window = len(ring)
@@ -46,7 +48,7 @@ def score(
         if not math.isfinite(value):
             continue
         if full * window + place >= past_min:
-            scores[at] = _score(value, floor, window, place, full, older, newer)
+            scores[at] = _score(value, floor, level_floor, window, place, full, older, newer)
         ring[place] = value
         place += 1
         _add(value, place, newer)
@@ -86,7 +88,14 @@ def _add(value: float, n: int, moments: Floats) -> None:
 
 @jit
 def _score(
-    value: float, floor: float, window: int, place: int, full: int, older: Floats, newer: Floats
+    value: float,
+    floor: float,
+    level_floor: float,
+    window: int,
+    place: int,
+    full: int,
+    older: Floats,
+    newer: Floats,
 ) -> float:
     mean, squares, n = float(newer[MEAN]), float(newer[SQUARES]), place
     least, most = float(newer[LEAST]), float(newer[MOST])
@@ -103,7 +112,8 @@ def _score(
             squares += float(older[place, SQUARES]) + delta * delta * (share * place)
             least = min(least, float(older[place, LEAST]))
             most = max(most, float(older[place, MOST]))
-    scale = max(math.sqrt(squares / (n - 1)), floor * (most - least))
+    least_scale = max(floor * (most - least), level_floor * abs(mean))
+    scale = max(math.sqrt(squares / (n - 1)), least_scale)
     return in_scales(abs(value - mean), scale)
 
 

@@ -27,6 +27,7 @@ def score(
     values: Floats,
     past_min: int,
     floor: float,
+    level_floor: float,
     fences: bool,
     ring: Floats,
     ordered: Floats,
@@ -36,6 +37,7 @@ def score(
     """Write a score for each value, NaN where there is none, and feed the values.
 
     :param floor: least MAD, or least distance of the quartiles, as a share of the window's range.
+    :param level_floor: the same, as a share of the size of its median.
     :param fences: distances outside the quartiles instead of those from the median.
     :param ring: float64[W] in the order of coming; `ordered`: float64[W], the same values sorted.
     """
@@ -48,9 +50,9 @@ def score(
             continue
         if filled >= past_min:
             if fences:
-                scores[at] = outside(value, floor, ordered, filled)
+                scores[at] = outside(value, floor, level_floor, ordered, filled)
             else:
-                scores[at] = robust(value, floor, ordered, filled)
+                scores[at] = robust(value, floor, level_floor, ordered, filled)
         if filled < window:
             _insert(value, ordered, filled)
             filled += 1
@@ -62,18 +64,20 @@ def score(
 
 
 @jit
-def robust(value: float, floor: float, ordered: Floats, n: int) -> float:
+def robust(value: float, floor: float, level_floor: float, ordered: Floats, n: int) -> float:
     """0.6745·|value − median| / MAD of the first `n` of `ordered`."""
     middle = median(ordered, n)
-    spread = max(deviation(ordered, n, middle), floor * float(ordered[n - 1] - ordered[0]))
+    least = max(floor * float(ordered[n - 1] - ordered[0]), level_floor * abs(middle))
+    spread = max(deviation(ordered, n, middle), least)
     return in_scales(NORMAL * abs(value - middle), spread)
 
 
 @jit
-def outside(value: float, floor: float, ordered: Floats, n: int) -> float:
+def outside(value: float, floor: float, level_floor: float, ordered: Floats, n: int) -> float:
     """Distance outside the quartiles of the first `n` of `ordered`, in their distance."""
     low, high = _quantile(ordered, n, 0.25), _quantile(ordered, n, 0.75)
-    spread = max(high - low, floor * float(ordered[n - 1] - ordered[0]))
+    least = max(floor * float(ordered[n - 1] - ordered[0]), level_floor * abs(median(ordered, n)))
+    spread = max(high - low, least)
     return in_scales(max(low - value, value - high, 0.0), spread)
 
 

@@ -7,6 +7,7 @@ from inferwatch.kernels import (
     adwin,
     distances,
     distinct,
+    ewma_residual,
     hashing,
     histograms,
     index,
@@ -14,6 +15,9 @@ from inferwatch.kernels import (
     moments,
     page_hinkley,
     panes,
+    seasonal,
+    sliding_moments,
+    sliding_order,
     texts,
     watermark,
 )
@@ -38,6 +42,20 @@ def warm() -> None:
     distinct.small(np.zeros(1))
     texts.take(np.zeros(1, np.uint8), np.ones(1, np.int32), np.ones(1, np.bool_))
     _warm_distances()
+    _warm_series()
+
+
+def _warm_series() -> None:
+    value, scores, ring = np.zeros(1), np.zeros(1), np.zeros(3)
+    counts, moments_of_four = np.zeros(2, np.int64), np.zeros(4)
+    sliding_moments.score(
+        value, 3, 0.0, 0.0, ring, np.zeros((3, 4)), moments_of_four, counts, scores
+    )
+    for fences in (False, True):
+        sliding_order.score(value, 3, 0.0, 0.0, fences, ring, np.zeros(3), counts * 0, scores)
+    ewma_residual.score(value, 3, 0.2, 0.2, 0.0, np.zeros(ewma_residual.SIZE), scores)
+    kept, seen = np.zeros((2, 3)), np.zeros(2, np.int64)
+    seasonal.score(value, 3, 0.0, 0.0, kept, seen, np.zeros(1), 0, scores)
 
 
 def _warm_distances() -> None:

@@ -28,6 +28,9 @@ STATISTICS = {
     "l_infinity": "largest shift of a share",
     "zscore": "z-score",
     "iqr": "IQR distance",
+    "mad": "robust z-score",
+    "seasonal": "robust z-score of the hour",
+    "auto": "robust z-score",
     "adwin": "ADWIN",
     "page_hinkley": "Page–Hinkley",
 }

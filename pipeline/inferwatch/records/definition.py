@@ -61,8 +61,21 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sample_digest: str | None = None
 
 
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock of a time zone: from which time on it is ahead of UTC by how much, both in ms.
+
+    Its rules travel with the definition, for they change and the fold reads no files.
+    """
+
+    timezone: str
+    utc_offsets: list[tuple[int, int]]
+
+
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What only the owner of the model knows: without it AUC means nothing."""
+    """What only the owner of the model knows: without it AUC means nothing.
+
+    `clock` is that by which hours are counted, UTC where it is left out.
+    """
 
     task: Task = "unknown"
     positive: str = "1"
@@ -73,6 +86,11 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     segments_max: int = 50
     pending_max_bytes: int = 64 << 20
     restate_every_ms: int = 300_000
+    clock: Clock | msgspec.UnsetType = msgspec.UNSET
+
+    def utc_offsets(self) -> list[tuple[int, int]]:
+        """Those of the clock, none for UTC."""
+        return self.clock.utc_offsets if isinstance(self.clock, Clock) else []
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

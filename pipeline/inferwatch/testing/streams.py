@@ -128,20 +128,7 @@ def _checks() -> list[Check]:
             window="fast",
             warn=Limit(direction="below", value=4.0, clear=6.0),
         ),
-        Check(
-            alert="LatencyAnomaly",
-            metric="latency.mean",
-            method="zscore",
-            window="fast",
-            warn=_above(3.0),
-        ),
-        Check(
-            alert="ScoreAnomaly",
-            metric="score.mean",
-            method="iqr",
-            window="batch",
-            warn=_above(1.5),
-        ),
+        *_series_checks(),
         Check(
             alert="FeatureDrift",
             metric="feature.*",
@@ -197,6 +184,51 @@ def _checks() -> list[Check]:
             fail=_above(0.0),
         ),
         Check(alert="Silent", metric="traffic", method="absent", for_ms=4 * MINUTE_MS),
+    ]
+
+
+def _series_checks() -> list[Check]:
+    """Checks on figures against those of the windows before: one of every method."""
+    return [
+        Check(
+            alert="LatencyAnomaly",
+            metric="latency.mean",
+            method="zscore",
+            window="fast",
+            warn=_above(3.0),
+        ),
+        Check(
+            alert="ScoreAnomaly",
+            metric="score.mean",
+            method="iqr",
+            window="batch",
+            warn=_above(1.5),
+        ),
+        Check(
+            alert="AnythingOdd",
+            metric="rows",
+            method="auto",
+            window="fast",
+            params={"past_min": 5.0, "window": 20.0, "debounce": 4.0},
+            warn=_above(3.0),
+        ),
+        Check(
+            alert="CountryAnomaly",
+            metric="rows",
+            method="mad",
+            window="slow",
+            segment_by=["country"],
+            warn=_above(3.0),
+        ),
+        Check(alert="LevelMoved", metric="rows", method="ewma", window="fast", warn=_above(3.0)),
+        Check(
+            alert="HourAnomaly",
+            metric="latency.p50",
+            method="seasonal",
+            window="batch",
+            params={"period": 24.0, "cycles": 3.0},
+            warn=_above(3.0),
+        ),
     ]
 
 

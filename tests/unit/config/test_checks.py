@@ -7,6 +7,7 @@ import pytest
 
 from inferwatch.config import checks, document
 from inferwatch.core import llm
+from inferwatch.core.drift import reads_rows
 from inferwatch.core.fold import Partition
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.model import Position
@@ -34,12 +35,13 @@ EVERYWHERE = [
     *((f"{feature}.{part}", "value") for feature in FEATURES for part in checks.PARTS),
 ]
 # a word has no mean and no range, a number is never empty, row methods and distances along the
-# line read numbers: they are silent there
+# line read numbers: they are silent there; what knows hours of the week speaks after three weeks
 SILENT = {
     *((f"feature.word.{part}", "value") for part in ("mean", "sd", "non_finite", "out_of_range")),
     ("feature.x.empty", "value"),
     *(("feature.word", method) for method in checks.NUMBERS_ONLY),
     *(("feature.word", method) for method in checks.ROW_METHODS),
+    *((metric, "seasonal") for metric in checks.METRICS["seasonal"]),
 }
 
 
@@ -54,7 +56,10 @@ def lines(metric: str, method: str) -> str:
     text = f'alert: "{metric} {method}"\nmetric: "{metric}"\nmethod: {method}\n'
     if method == "absent":
         return text + "for: 1m\n"
-    return text if method in checks.ROW_METHODS else text + "fail: {above: -1e12}\n"
+    if reads_rows(method, metric):
+        return text
+    text += "params: {past_min: 12}\n" if method == "auto" else ""
+    return text + "fail: {above: -1e12}\n"
 
 
 def allowed(task: str) -> list[Check]:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferwatch.config import monitors, profiles
+from inferwatch.config import monitors, profiles, timezones
 from inferwatch.config.defaults import default_definition
 from inferwatch.core import soundness
 from inferwatch.errors import ConfigError
+from inferwatch.records.definition import Definition
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -386,3 +387,15 @@ def test_inspectors_need_the_profiles_rows(tmp_path, write):
     (tmp_path / "p.sample.npz").unlink()
     with pytest.raises(ConfigError, match=r"m\.yaml:4: .*no rows.*put p\.sample\.npz there"):
         monitors.load([path])
+
+
+def test_a_time_zone_travels_as_the_rules_of_its_clock(write):
+    """Names and rules are in the definition; without one, and for UTC, there are none."""
+    for zone in ("Europe/Berlin", "Asia/Kolkata"):
+        file, _ = monitors.read(write(HEAD + f"model: {{timezone: {zone}}}\n"))
+        clock = file.definition.model.clock
+        assert (clock.timezone, clock.utc_offsets) == (zone, list(timezones.utc_offsets(zone)))
+        again = msgspec.json.decode(msgspec.json.encode(file.definition), type=Definition)
+        assert again == file.definition
+    plain, named = write(HEAD), write(HEAD + "model: {timezone: Etc/UTC}\n", "named.yaml")
+    assert monitors.read(plain)[0].definition == monitors.read(named)[0].definition

@@ -1,9 +1,15 @@
 """Windows judged: by their labels once, in order, when covered or when the wait is over."""
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
 import pytest
 
+from inferwatch.config.timezones import utc_offsets
+from inferwatch.core import anomaly
 from inferwatch.core.metrics import LABEL_METRICS
-from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Need, Window
+from inferwatch.records.definition import Check, Clock, Definition, Limit, ModelFacts, Need, Window
 from inferwatch.records.outputs import FOLD_VERSION, alert_fingerprint, identity
 from inferwatch.testing.folding import Log, alert_records, window_records
 
@@ -312,3 +318,91 @@ def test_an_anomaly_check_compares_with_the_windows_before():
     log.tick(15 * MINUTE)
     (alert,) = log.alerts()
     assert (alert.window.start - log.start_ms, alert.rows) == (13 * MINUTE, 30)
+
+
+def test_a_debounced_score_begins_nothing_unless_it_is_the_highest():
+    """Of two spikes the lesser is told by nobody; what has begun lasts while scores are high."""
+
+    def told(**params):
+        log = log_of(
+            metric="rows",
+            method="mad",
+            params=params,
+            fail=Limit(direction="above", value=6.0, clear=6.0),
+        )
+        counts = [*[10, 12, 9, 11, 13, 8] * 4, 90, 80, 70, 10, 11, 10, 60, 70, 10, 11]
+        for minute, n in enumerate(counts):
+            minute_of_rows(log, minute, n=n)
+        log.tick(40 * MINUTE)
+        return [((a.window.start - log.start_ms) // MINUTE, a.condition) for a in log.alerts()]
+
+    first = [(24, "firing"), (27, "ok")]
+    assert told(floor=0.01) == [*first, (30, "firing"), (32, "ok")]
+    assert told(floor=0.01, debounce=10.0) == first
+
+
+def test_an_hour_of_the_day_is_compared_with_that_hour_of_other_days():
+    """A busy noon is nothing, another busy hour is, by the model's clock.
+
+    In Berlin it is 26 March at first; on the 29th clocks go forward, and by UTC noon is then in
+    another slot.
+    """
+    hour = 60 * MINUTE
+    busy = {"Europe/Berlin": [], "UTC": []}
+    for zone, found in busy.items():
+        log = log_of(
+            metric="rows",
+            method="seasonal",
+            params={"period": 24.0},
+            fail=Limit(direction="above", value=6.0, clear=6.0),
+            windows=[Window(name="fast", size_ms=hour, grace_ms=0)],
+            facts={"clock": Clock(timezone=zone, utc_offsets=list(utc_offsets(zone)))},
+        )
+        log.start_ms = int(datetime(2026, 3, 25, 23, tzinfo=UTC).timestamp() * 1_000)
+        for number in range(24 * 5):
+            time_ms = log.start_ms + number * hour
+            clock = datetime.fromtimestamp(time_ms / 1_000, ZoneInfo("Europe/Berlin"))
+            n = 40 if clock.hour == 12 else 10
+            n = 40 if number == 24 * 4 + 20 else n
+            log.rows(n, number * hour + MINUTE, prediction=[1.0] * n)
+        log.tick(24 * 5 * hour + hour)
+        for alert in log.alerts():
+            if alert.condition == "firing":
+                found.append((alert.window.start - log.start_ms) // hour)
+    assert busy["Europe/Berlin"] == [24 * 4 + 20]
+    assert busy["UTC"] == [24 * 3 + 11]
+
+
+def test_past_figures_are_those_of_closed_windows_once_each():
+    """Labels that restate a window, and checks that come and go, leave its past as it is."""
+    limit = Limit(direction="above", value=3.0, clear=3.0)
+    watched = [
+        Check(alert="A", metric="rows", method="ewma", window="fast", fail=limit),
+        Check(alert="B", metric="rows", method="seasonal", window="fast", fail=limit),
+        Check(alert="C", metric="accuracy", window="fast", fail=below(0.5)),
+    ]
+    log = log_of()
+    log.definition = msgspec.structs.replace(log.definition, checks=watched)
+    for minute in range(5):
+        minute_of_rows(log, minute, n=10 + minute)
+    log.tick(6 * MINUTE)
+    (track,) = log.partition.models[log.model].state.tracks["fast"].values()
+    start = log.start_ms // anomaly.HOUR_MS
+    kept = {"\x1frows": [10.0, 11.0, 12.0, 13.0, 14.0]}, {"\x1frows": {start: 10.0}}
+    assert (track.series, track.hours) == kept
+    for _ in range(3):
+        label(log, 0, 60, 1.0, 7 * MINUTE)
+        log.tick(20 * MINUTE)
+    assert len(log.windows()) > 5
+    assert (track.series, track.hours) == kept
+
+
+def test_only_what_checks_read_is_kept():
+    """Of a segment the figures of the checks on it, and no more of them than asked."""
+    check = {"metric": "rows", "method": "mad", "params": {"window": 20.0, "past_min": 12.0}}
+    log = log_of(**check, segment_by=["country"], fail=Limit(direction="above", value=9, clear=9))
+    for minute in range(30):
+        minute_of_rows(log, minute, n=10, segments={"country": ["DE"] * 10})
+    (track,) = log.partition.models[log.model].state.tracks["fast"].values()
+    assert {key: len(past) for key, past in track.series.items()} == {"country=DE\x1frows": 20}
+    assert track.hours == {}

@@ -10,7 +10,7 @@ from inferwatch.core.fold import Partition
 from inferwatch.core.soundness import problem
 from inferwatch.errors import Reason
 from inferwatch.records.decode import decode
-from inferwatch.records.definition import Check, Definition, Limit, Window
+from inferwatch.records.definition import Check, Clock, Definition, Limit, Window
 from inferwatch.records.events import MonitorChange
 from inferwatch.records.raw import RawRecord
 from inferwatch.testing import streams
@@ -58,6 +58,18 @@ UNSOUND = [
     changed_window(grace_ms=-1),
     changed_window(name="slow"),
     changed_check(window="elsewhere"),
+    changed_check(metric="rows", method="ewma", params={"min_instances": 100.0}),
+    changed_check(metric="rows", method="seasonal", params={"period": 7.0}),
+    changed_check(metric="rows", method="mad", params={"window": 1e9}),
+    *(
+        replace(SOUND, model=replace(SOUND.model, clock=Clock(timezone="X", utc_offsets=offsets)))
+        for offsets in (
+            [(1, 0), (0, 0)],
+            [(0, 1 << 62)],
+            [(1 << 62, 0)],
+            [(k, 0) for k in range(5_000)],
+        )
+    ),
     changed_check(window=""),
     changed_check(method="magic"),
     changed_check(alert=SOUND.checks[1].alert),

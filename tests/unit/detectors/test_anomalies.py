@@ -163,3 +163,43 @@ def test_a_parameter_out_of_range_is_told(name, wrong):
     with pytest.raises(ConfigError) as told:
         make(name, **{wrong: 0})
     assert told.value.key == wrong
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_noise_of_a_season_is_its_least_scale(seed):
+    """A share of the range of the changes from cycle to cycle over √2, or of the slot's level."""
+    generator, period = np.random.default_rng(seed), 6
+    values = np.tile(np.arange(6) * 100.0, 12) + generator.normal(size=72)
+    for floor, level_floor in ((0.5, 0.0), (0.0, 0.5)):
+        made = make("seasonal", period=period, floor=floor, level_floor=level_floor)
+        scores = made.score_many(values)
+        for at in range(3 * period, 72):
+            kept = values[: at // period * period].reshape(-1, period)[-8:]
+            own = values[at % period : at : period][-8:]
+            least = max(
+                floor * np.ptp(np.diff(kept, axis=0)) / np.sqrt(2),
+                level_floor * abs(np.median(own)),
+            )
+            scale = max(stats.median_abs_deviation(own), least)
+            expected = 0.6745 * abs(values[at] - np.median(own)) / scale
+            assert scores[at] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_residual_is_that_of_the_level_before(seed):
+    """`ewma_residual` value by value: the level and the scale as they were before it."""
+    values = stream(seed)
+    made = make("ewma_residual", lambda_val=0.3, alpha=0.05, past_min=10, level_floor=0.02)
+    scores = np.concatenate([made.score_many(part) for part in np.array_split(values, 7)])
+    mean, square, n = 0.0, 0.0, 0
+    for at, value in enumerate(values.tolist()):
+        if not np.isfinite(value):
+            assert np.isnan(scores[at])
+            continue
+        away, n = value - mean, n + 1
+        if n > 10:
+            scale = max(np.sqrt(square), 0.02 * abs(mean))
+            assert scores[at] == pytest.approx(abs(away) / scale, rel=1e-9)
+        if n > 1:
+            square += max(0.05, 1 / (n - 1)) * (away**2 - square)
+        mean += max(0.3, 1 / n) * away
