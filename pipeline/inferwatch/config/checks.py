@@ -37,6 +37,7 @@ RATIOS = frozenset(
     [
         "error_rate",
         "captured",
+        "duplicate_rate",
         "positive_rate",
         "cpu",
         "memory",

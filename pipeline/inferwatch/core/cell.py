@@ -14,7 +14,7 @@ from inferwatch.core import llm
 from inferwatch.core.columns import OTHER, Block
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
-from inferwatch.core.sketches import binned, log_histogram, moments, row_sample
+from inferwatch.core.sketches import binned, hyperloglog, log_histogram, moments, row_sample
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.sketches.moments import Moments
 from inferwatch.core.sketches.row_sample import RowSample
@@ -41,7 +41,11 @@ class Kept(msgspec.Struct):
 
 
 class Cell(msgspec.Struct):
-    """One segment of one pane. `answers` are the moments of latency, score and value."""
+    """One segment of one pane. `answers` are the moments of latency, score and value.
+
+    `beyond` sketches the words that found no place in `words`. `again` are rows whose prediction id
+    had come before; of all segments together only.
+    """
 
     answers: Moments
     latency: LogHistogram
@@ -59,6 +63,8 @@ class Cell(msgspec.Struct):
     kept: Kept | None = None
     llm: CallCell | None = None
     sample: RowSample | None = None
+    beyond: dict[str, hyperloglog.Registers] = {}
+    again: int = 0
 
 
 def empty(
@@ -159,6 +165,7 @@ def _add_features(cell: Cell, counted: Tally) -> None:
         cell.wordless[name] = cell.wordless.get(name, 0) + wordless
         for word, count in seen:
             count_word(words, word, count)
+        _note_beyond(cell, name, [word for word, _ in seen])
 
 
 def count_word(words: dict[str, int], word: str, count: int) -> None:
@@ -168,12 +175,33 @@ def count_word(words: dict[str, int], word: str, count: int) -> None:
     words[word] = words.get(word, 0) + count
 
 
+def _note_beyond(cell: Cell, name: str, seen: Sequence[str]) -> None:
+    """Sketch those of the words just counted that the full dictionary could not take."""
+    words = cell.words[name]
+    if len(words) < WORDS_MAX:
+        return
+    lost = [word for word in seen if word not in words]
+    if lost:
+        hyperloglog.add(cell.beyond.setdefault(name, hyperloglog.empty()), lost)
+
+
+def distinct(cell: Cell, name: str) -> int:
+    """How many words a category had: exact up to `WORDS_MAX`, an estimate above."""
+    words = cell.words.get(name, {})
+    if name not in cell.beyond:
+        return len(words)
+    whole = cell.beyond[name].copy()
+    hyperloglog.add(whole, [word for word in words if word != OTHER])
+    return round(hyperloglog.estimate(whole))
+
+
 def merge(into: Cell, other: Cell) -> None:
     """Add the rows of `other`, a later pane of the same segment."""
     into.rows += other.rows
     into.failed += other.failed
     into.emitted += other.emitted
     into.dropped += other.dropped
+    into.again += other.again
     moments.merge(into.answers, other.answers)
     log_histogram.merge(into.latency, other.latency)
     if other.llm is not None:
@@ -201,6 +229,9 @@ def _merge_features(into: Cell, other: Cell) -> None:
         mine = into.words.setdefault(name, {})
         for word, count in words.items():
             count_word(mine, word, count)
+        _note_beyond(into, name, [word for word in words if word != OTHER])
+    for name, registers in other.beyond.items():
+        hyperloglog.merge(into.beyond.setdefault(name, hyperloglog.empty()), registers)
     for name, count in other.wordless.items():
         into.wordless[name] = into.wordless.get(name, 0) + count
 

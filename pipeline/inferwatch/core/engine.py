@@ -141,10 +141,34 @@ def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position)
             late |= lost.astype(np.uint16) << model.bit(plan)
     outputs = online.rows(model, block, after_ms, at)
     regression = state.columns.task == "regression"
-    for joined in model.join.predict(block, late, sample, values=regression):
+    met, again = model.join.predict(block, late, sample, values=regression)
+    if again.any():
+        _repeat(model, block, late, sample, again)
+    for joined in met:
         outputs += _contribute(model, joined, at)
     _freeze(model, version)
     return outputs
+
+
+def _repeat(
+    model: Model,
+    block: Block,
+    late: NDArray[np.uint16],
+    sample: NDArray[np.bool_] | None,
+    again: NDArray[np.bool_],
+) -> None:
+    """Count the rows whose prediction id had come before; each stands for all that its sample is
+    one of.
+    """
+    rows = np.flatnonzero(again) if sample is None else np.flatnonzero(sample)[again]
+    for plan in model.plan.windows:
+        counted = rows[(late[rows] >> model.bit(plan)) & 1 == 0]
+        place = block.time_ms[counted] if plan.pane_ms else block.row[counted]
+        width = plan.pane_ms or plan.window.rows
+        starts, counts = np.unique(place // width * width, return_counts=True)
+        panes_ = model.track(plan, block.version).panes
+        for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
+            panes_[start].cells[ALL].again += count << model.state.pending.shift
 
 
 def _learn(model: Model, block: Block, sample: NDArray[np.bool_] | None) -> None:

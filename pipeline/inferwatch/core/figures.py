@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import llm
-from inferwatch.core.cell import LATENCY, SCORE, VALUE, Cell
+from inferwatch.core.cell import LATENCY, SCORE, VALUE, Cell, distinct
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift import WINDOW_METHODS, share, together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_rows, of_words
@@ -177,7 +177,7 @@ def features(
             missing=cell.wordless.get(name, 0),
             unseen=_unseen(words, known),
             empty=sum(count for word, count in words.items() if not word.strip()),
-            distinct=len(words),
+            distinct=distinct(cell, name),
         )
         described[name] = _with_drift(figures, found.get(f"feature.{name}"))
     return described

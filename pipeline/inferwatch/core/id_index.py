@@ -20,13 +20,13 @@ class IdIndex:
     def __len__(self) -> int:
         return self._used
 
-    def put(self, hashes: Hashes, first: int) -> int:
-        """Set the hashes to `first`, `first` + 1…; gives how many were here already."""
+    def put(self, hashes: Hashes, first: int) -> NDArray[np.bool_]:
+        """Set the hashes to `first`, `first` + 1…; gives which of them were here already."""
         self._room(len(hashes))
         slots = np.arange(first, first + len(hashes), dtype=np.int64)
-        new = kernel.put(self._keys, self._values, hashes, slots)
-        self._used += new
-        return len(hashes) - new
+        again = np.asarray(kernel.put(self._keys, self._values, hashes, slots))
+        self._used += len(hashes) - int(np.count_nonzero(again))
+        return again
 
     def get(self, hashes: Hashes) -> Slots:
         """Slot of each hash, -1 for none."""

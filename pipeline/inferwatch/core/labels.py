@@ -109,19 +109,20 @@ class Join:
         sampled: NDArray[np.bool_] | None = None,
         *,
         values: bool,
-    ) -> list[Joined]:
+    ) -> tuple[list[Joined], NDArray[np.bool_]]:
         """Remember the predictions of `block` that the sample keeps: `sampled` as from `sample`.
 
-        Gives those whose label was here already.
+        Gives those whose label was here already, and the mask of the kept rows whose id was.
         """
         rows = _slab(block, late, sampled, values=values)
         if not len(rows.row):
-            return []
+            return [], np.zeros(0, np.bool_)
         key, base = self._append(rows)
         first = key << ROW_BITS | base
         hashes = block.hashes if sampled is None else block.hashes[sampled]
-        self.state.collisions += self._index(block.version).put(hashes, first)
-        return self._meet(rows, hashes, first)
+        again = self._index(block.version).put(hashes, first)
+        self.state.collisions += int(np.count_nonzero(again))
+        return self._meet(rows, hashes, first), again
 
     def _append(self, rows: Slab) -> tuple[int, int]:
         """Put rows behind those of their version; gives the slab and the place of the first."""

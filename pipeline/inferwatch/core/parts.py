@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from inferwatch.core.columns import OTHER
 from inferwatch.core.figure import Figure
 from inferwatch.records.definition import CategoryProfile, NumericProfile
 from inferwatch.records.outputs import FeatureFigures
@@ -77,6 +78,16 @@ def _empty(seen: FeatureFigures, column: Column) -> tuple[Figure, float | None]:
 def _unseen(seen: FeatureFigures, column: Column) -> tuple[Figure, float | None]:
     """Values that the reference does not have; none among numbers."""
     return _share(seen.unseen, seen.rows), 0.0
+
+
+def _distinct(seen: FeatureFigures, column: Column) -> tuple[Figure, float | None]:
+    """How many words there are; above 1,000 an estimate."""
+    if not _is_words(seen, column):
+        return Figure(None, unknown=WORDS), None
+    before = None
+    if isinstance(column, CategoryProfile) and OTHER not in column.words:
+        before = float(len(column.words))
+    return Figure(float(seen.distinct), seen.rows), before
 
 
 def _out_of_range(seen: FeatureFigures, column: Column) -> tuple[Figure, float | None]:
@@ -151,6 +162,7 @@ PARTS = {
     "non_finite": Part(_non_finite),
     "empty": Part(_empty),
     "unseen": Part(_unseen, compares=True),
+    "distinct": Part(_distinct, share=False),
     "out_of_range": Part(_out_of_range, compares=True),
     "constant": Part(_constant, compares=True),
     "mean": Part(_mean, share=False),

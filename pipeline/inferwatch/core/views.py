@@ -8,6 +8,7 @@ import numpy as np
 from inferwatch.core import figures, quality, windows
 from inferwatch.core.cell import Cell
 from inferwatch.core.figure import Figure
+from inferwatch.core.intervals import rate
 from inferwatch.core.labels import Joined
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.model import Model
@@ -47,6 +48,8 @@ def opened_view(
     metrics = figures.service(cell, state.columns, model.definition.model.positive)
     if drifts:
         metrics["drift_share"] = figures.drift_share(drifts)
+    if not name and plan in model.plan.windows:  # not counted in the learning span
+        metrics["duplicate_rate"] = rate(min(cell.again, cell.rows), cell.rows, "no rows")
     metrics |= _label_figures(model, plan, version, start, name, labels)
     return View(
         plan=plan,

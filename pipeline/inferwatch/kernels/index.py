@@ -19,17 +19,16 @@ def put(
     values: NDArray[np.int64],
     hashes: NDArray[np.uint64],
     numbers: NDArray[np.int64],
-) -> int:
-    """Set each hash to its number; gives how many are new."""
-    mask, new = len(keys) - 1, 0
+) -> NDArray[np.bool_]:
+    """Set each hash to its number; gives which of them had one already."""
+    mask, again = len(keys) - 1, np.zeros(len(hashes), np.bool_)
     for at in range(len(hashes)):
         place = np.int64(hashes[at] & np.uint64(mask))
         while values[place] != FREE and keys[place] != hashes[at]:
             place = (place + 1) & mask
-        if values[place] == FREE:
-            new += 1
+        again[at] = values[place] != FREE
         keys[place], values[place] = hashes[at], numbers[at]
-    return new
+    return again
 
 
 @jit

@@ -32,7 +32,8 @@ class FeatureFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     `rows` had a usable value, `missing` none, `non_finite` ±Inf. `unseen`, `empty` and `distinct`
     are of words: rows with a word that the reference lacks, with one of spaces only, and how many
-    words there are (counted up to 1,000). `out_of_range` are rows beyond the reference's range.
+    words there are (above 1,000 an estimate, 2.3 % off). `out_of_range` are rows beyond the
+    reference's range.
     """
 
     rows: int

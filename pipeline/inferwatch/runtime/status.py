@@ -36,7 +36,9 @@ UNSAVED_S = 120.0
 RESTORE_S = 300.0
 SLOW_RECORDS = 1_000
 LOOP_REMEMBERED_S = 60.0
-RATIOS = frozenset({"error_rate", "captured", "positive_rate", "drift_share", *llm.SHARES})
+RATIOS = frozenset(
+    {"error_rate", "captured", "duplicate_rate", "positive_rate", "drift_share", *llm.SHARES}
+)
 FIGURES = frozenset({*llm.AMOUNTS, *llm.DURATIONS})
 DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
 State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]

@@ -39,6 +39,7 @@ EVERYWHERE = [
 SILENT = {
     *((f"feature.word.{part}", "value") for part in ("mean", "sd", "non_finite", "out_of_range")),
     ("feature.x.empty", "value"),
+    ("feature.x.distinct", "value"),
     *(("feature.word", method) for method in checks.NUMBERS_ONLY),
     *(("feature.word", method) for method in checks.ROW_METHODS),
     *((metric, "seasonal") for metric in checks.METRICS["seasonal"]),

@@ -183,3 +183,29 @@ def test_the_share_of_what_drifted_counts_features_only():
     found = figures.drifts(filled([moved], bound), state, bound)
     expected = [d.psi.value > 0.25 for name, d in found.items() if name.startswith("feature.")]
     assert figures.drift_share(found).value == sum(expected) / 2
+
+
+@pytest.mark.parametrize("n", [WORDS_MAX - 1, WORDS_MAX, WORDS_MAX + 1, 5_000])
+def test_words_are_counted_exactly_while_there_is_room_and_about_right_beyond(n):
+    """However they were batched and whether in one pane or two; within four standard errors."""
+    bound = reference.bind(None, {}, Columns())
+    columns_ = [f"w{word}" for word in range(n)]
+    panes = []
+    for part in (columns_[: n // 2] + columns_[:7], columns_[n // 3 :]):
+        pane = cells.empty(bound, features=0, exact=False)
+        for at in range(0, len(part), 400):
+            rows = decode(
+                raw_inference(n=len(part[at : at + 400]), categories={"k": part[at : at + 400]})
+            )
+            state = Columns()
+            block = columns.align(
+                state, ModelFacts(), rows.record, rows.record.time_ms, rows.record.time_ms, 0, 0
+            )
+            cells.add(pane, block, cells.tally(block, bound, features=True))
+        panes.append(pane)
+    merged = cells.empty(bound, features=0, exact=False)
+    for pane in panes:
+        cells.merge(merged, pane)
+    found = cells.distinct(merged, "k")
+    assert found == n if n <= WORDS_MAX else abs(found / n - 1) < 4 * 0.023
+    assert cells.distinct(merged, "never sent") == 0

@@ -35,7 +35,7 @@ def block_of(ids, *, version="1", time_ms=TIME_MS, first_row=0):
 def predict(join, ids, **options):
     """Add predictions; the rows that a label was waiting for."""
     block = block_of(ids, **options)
-    return join.predict(block, np.zeros(len(ids), np.uint16), values=False)
+    return join.predict(block, np.zeros(len(ids), np.uint16), values=False)[0]
 
 
 def label(join, ids, code=0, *, version=None, at_ms=TIME_MS, now_ms=TIME_MS, oldest_ms=UNSET):

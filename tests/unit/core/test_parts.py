@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inferwatch.core import cell as cells
 from inferwatch.core import figures
-from inferwatch.core.columns import Columns
+from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.parts import PARTS, STUCK_ROWS_MIN, rows_to_tell
 from inferwatch.core.reference import bind, category_profile, numeric_profile
 from inferwatch.core.sketches import binned, moments
@@ -172,3 +172,13 @@ def test_a_profile_without_rows_of_its_own_is_no_division_by_zero():
     )
     seen = FeatureFigures(rows=60, least=1.0, most=1.0)
     assert read("constant", seen, hollow) == "constant in the reference"
+
+
+def test_distinct_words_are_held_against_those_of_the_reference():
+    """With the number of the reference's, unless that had too many; numbers have none."""
+    _, numbers, seen, column = window([1.0, 2.0], [1.0], {"a": 1, "b": 2, "c": 1}, ["a", "b", None])
+    figure, before = PARTS["distinct"].read(seen, column)
+    assert (figure.value, figure.n, before) == (2.0, 2, 3.0)
+    assert PARTS["distinct"].read(seen, category_profile({"a": 1, OTHER: 1}, 0))[1] is None
+    assert PARTS["distinct"].read(seen, None)[1] is None
+    assert read("distinct", FeatureFigures(rows=1), numbers) == "only words have it"
