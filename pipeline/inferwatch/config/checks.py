@@ -50,7 +50,15 @@ RATIOS = frozenset(
 )
 LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
 DURATIONS = (*LATENCIES, *llm.DURATIONS, "freshness")
-AMOUNTS = ("rows", "score.mean", "score.sd", "prediction.mean", "prediction.sd", *llm.AMOUNTS)
+AMOUNTS = (
+    "rows",
+    "schema_changes",
+    "score.mean",
+    "score.sd",
+    "prediction.mean",
+    "prediction.sd",
+    *llm.AMOUNTS,
+)
 PLAIN = frozenset([*AMOUNTS, *DURATIONS]) | RATIOS | LABEL_METRICS.keys()
 SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share", "freshness"}  # published as it closes
 METRICS = {

@@ -15,6 +15,7 @@ from inferwatch.core import (
     publish,
     recent,
     rules,
+    schema,
     windows,
 )
 from inferwatch.core.alerts import Instance
@@ -226,6 +227,7 @@ def _alert(
     drifted = diagnose.ranked(view.drifts) or closed.drifted
     context = diagnose.after_deploy(model.state.deploys, instance.began_ms or view.began_ms)
     context += diagnose.other_segments(instance.segment, levels)
+    context += schema.told(view.schema, diagnose.CAUSES_MAX)
     p99 = view.metrics.get(P99)
     context += diagnose.telling(view.inspection)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from inferwatch.core import calibration, figures, windows
+from inferwatch.core import calibration, figures, schema, windows
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, window_output
 from inferwatch.core.plan import WindowPlan
@@ -31,6 +31,7 @@ def record(
         reference=None if view.segment else model.compared_with(view.version),
         limits=_limits(plan, track, view.segment),
         features=dict(view.features),
+        schema_changes=schema.named(view.schema),
         first_offset=pane.first_offset,
         last_offset=pane.last_offset,
         partition=at.partition,

@@ -17,7 +17,7 @@ from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
 from inferwatch.records.events import Inspection
-from inferwatch.records.outputs import FeatureFigures, Span, percent
+from inferwatch.records.outputs import FeatureFigures, SchemaChange, Span, percent
 
 Level = Literal["fail", "warn", "ok", "unknown", "learning"]
 
@@ -54,6 +54,7 @@ class View(msgspec.Struct):
     inspection: Inspection | None = None
     hours: Mapping[str, dict[int, float]] = {}
     utc_offsets: anomaly.Offsets = ()
+    schema: Mapping[str, SchemaChange] = {}
 
 
 class Reading(msgspec.Struct, frozen=True):

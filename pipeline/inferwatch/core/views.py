@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from inferwatch.core import figures, quality, windows
+from inferwatch.core import figures, quality, schema, windows
 from inferwatch.core.cell import Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
@@ -16,7 +16,7 @@ from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import View
 from inferwatch.core.windows import ALL, Closed, Pane, Track
-from inferwatch.records.outputs import Span, WindowRecord, percent
+from inferwatch.records.outputs import SchemaChange, Span, WindowRecord, percent
 
 P99 = "latency.p99"
 T = TypeVar("T")
@@ -48,8 +48,13 @@ def opened_view(
     metrics = figures.service(cell, state.columns, model.definition.model.positive)
     if drifts:
         metrics["drift_share"] = figures.drift_share(drifts)
-    if not name and plan in model.plan.windows:  # not counted in the learning span
+    changed: dict[str, SchemaChange] = {}
+    if not name and plan in model.plan.windows:  # neither is of the learning span
         metrics["duplicate_rate"] = rate(min(cell.again, cell.rows), cell.rows, "no rows")
+        metrics["schema_changes"] = Figure(None, unknown=figures.LEARNING)
+        if reference.profile is not None:
+            changed = schema.changes(cell, state.columns, reference.profile)
+            metrics["schema_changes"] = Figure(float(len(changed)), cell.rows)
     metrics |= _label_figures(model, plan, version, start, name, labels)
     return View(
         plan=plan,
@@ -72,6 +77,7 @@ def opened_view(
         began_ms=pane.from_ms if plan.window.rows else start,
         first_offset=pane.first_offset,
         behind_ms=state.watermark.behind_ms(),
+        schema=changed,
     )
 
 
@@ -171,6 +177,7 @@ def closed_view(
         end_ms=closed.end if plan.pane_ms else closed.to_ms + 1,
         began_ms=began_ms,
         first_offset=record.first_offset,
+        schema=record.schema_changes,
     )
 
 

@@ -16,6 +16,7 @@ OUTPUT_MAX_BYTES = 262_144
 
 Condition = Literal["learning", "unknown", "ok", "pending", "firing", "no_data"]
 Severity = Literal["info", "warning", "critical"]
+SchemaChange = Literal["new", "gone", "retyped"]
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +84,9 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     `metrics` holds figures that are known, `unknown` the reason for each that is not. Label metrics
     are published again under a higher `revision` as labels come. Only the record of all rows, with
-    "" as `segment`, says what they are compared with. `limits` are those that checks found by
-    themselves, by "alert feature".
+    "" as `segment`, says what they are compared with, and which features are new, gone or retyped
+    against that (50 of them; the metric `schema_changes` counts all). `limits` are those that
+    checks found by themselves, by "alert feature".
     """
 
     id: str
@@ -106,6 +108,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     intervals: dict[str, tuple[float, float]] = {}
     unknown: dict[str, str] = {}
     features: dict[str, FeatureFigures] = {}
+    schema_changes: dict[str, SchemaChange] = {}
     truncated: int = 0
     first_offset: int = -1
     last_offset: int = -1

@@ -39,7 +39,7 @@ LOOP_REMEMBERED_S = 60.0
 RATIOS = frozenset(
     {"error_rate", "captured", "duplicate_rate", "positive_rate", "drift_share", *llm.SHARES}
 )
-FIGURES = frozenset({*llm.AMOUNTS, *llm.DURATIONS})
+FIGURES = frozenset({"schema_changes", *llm.AMOUNTS, *llm.DURATIONS})
 DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
 State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
 

@@ -177,7 +177,11 @@ def test_a_restated_window_keeps_its_identity_and_its_other_figures():
     assert first.metrics.items() <= again.metrics.items()
     assert first.intervals and first.intervals.items() <= again.intervals.items()
     service = {name: why for name, why in first.unknown.items() if name not in LABEL_METRICS}
-    assert service == {"captured": "no counters", "drift": "learning"}
+    assert service == {
+        "captured": "no counters",
+        "drift": "learning",
+        "schema_changes": "learning",
+    }
     assert service.items() <= again.unknown.items()
 
 
