@@ -15,21 +15,24 @@ from inferwatch import Monitor
 from inferwatch.connection import Connection
 from inferwatch.core import emitters, engine, fold, placement, publish, snapshot
 from inferwatch.core.fold import Partition
+from inferwatch.core.model import Position
 from inferwatch.core.watermark import Watermark
 from inferwatch.notify.channels import webhook
 from inferwatch.notify.deliver import Sent
 from inferwatch.notify.plan import idempotency_key
 from inferwatch.records.decode import decode
+from inferwatch.records.events import Inspection
 from inferwatch.records.notified import Plan
 from inferwatch.records.raw import RawRecord
 from inferwatch.runtime import checkpoint as checkpoints
 from inferwatch.runtime.delivery import Delivery
+from inferwatch.runtime.inspections import Inspections
 from inferwatch.sdk.privacy import Privacy
 from inferwatch.testing.alerts import alert_record
 from inferwatch.testing.receiver import Answer, Receiver
 from inferwatch.testing.simulation import run
 from inferwatch.testing.simulation.process import Process
-from inferwatch.testing.simulation.run import FULL
+from inferwatch.testing.simulation.run import FULL, INSPECTED
 
 SEEDS = 60
 pytestmark = pytest.mark.slow
@@ -191,6 +194,17 @@ def outputs_out_of_order(patch):
     patch.setattr(Delivery, "_emit", planted)
 
 
+def answers_past_the_log(patch):
+    """18: an owner judges by its inspector's answer at once, instead of when the log has it."""
+
+    async def planted(self, number, request, answer):
+        partition = self._owned[number].partition
+        found = msgspec.json.decode(answer, type=Inspection)
+        partition.answer(found, Position(number, partition.offset, 0))
+
+    patch.setattr(Inspections, "_send", planted)
+
+
 BUGS: dict[Patch, tuple[str, ...]] = {
     commit_in_finally: ("topic_stalls", "one_more", "terminate"),
     gap_of_one: ("delivery_skips",),
@@ -206,6 +220,7 @@ BUGS: dict[Patch, tuple[str, ...]] = {
     repeats_forgotten: (),
     a_full_partition_forgotten: (FULL, "kill"),
     outputs_out_of_order: (),
+    answers_past_the_log: (INSPECTED,),
 }
 """Each with the faults under which it shows, so that few seeds find it."""
 

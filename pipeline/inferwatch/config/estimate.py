@@ -5,11 +5,13 @@ upper bound for steady traffic: fewer segments, versions or labels take less.
 """
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
 from inferwatch.core import plan as plans
 from inferwatch.core.drift import WINDOW_METHODS, reads_rows
+from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.recent import PIECES
@@ -45,7 +47,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes of one model by what they are for; `closed` windows wait for labels, all versions."""
+    """Bytes of one model by what they are for; `closed` windows wait for labels, all versions.
+
+    `panes_bytes` has the samples of windows that wait for inspectors too.
+    """
 
     panes: int
     panes_bytes: int
@@ -82,7 +87,8 @@ def of(definition: Definition, load: Load) -> Estimate:
         panes=sum(panes.values()),
         panes_bytes=sum(
             panes[one.window.name] * _pane_bytes(one, load, segments) for one in plan.windows
-        ),
+        )
+        + _waiting_bytes(plan.windows, load),
         closed=sum(closed.values()),
         closed_bytes=sum(closed.values())
         * (CLOSED_BYTES + LABEL_CELL_BYTES + segments * (CLOSED_SEGMENT_BYTES + LABEL_CELL_BYTES)),
@@ -155,12 +161,22 @@ def _open_panes(one: WindowPlan) -> int:
 
 def _pane_bytes(one: WindowPlan, load: Load, segments: int) -> int:
     width = load.features * FEATURE_BYTES
-    sampled = _sample_bytes(load) * one.sampled
+    sampled = int(_sample_bytes(load) * (1 + 1 / row_sample.SPARE)) * one.sampled
     return PANE_BYTES + sampled + width + segments * (SEGMENT_BYTES + width * one.segment_features)
 
 
 def _sample_bytes(load: Load) -> int:
     return row_sample.size(load.features) * (SAMPLED_ROW_BYTES + 4 * load.features)
+
+
+def _waiting_bytes(windows: Sequence[WindowPlan], load: Load) -> int:
+    """Windows that wait for inspectors, if none ever answers."""
+    asked = sum(
+        len(one.inspectors) * (1 + int(_closings_a_second(one, load) * WAIT_MS / 1_000))
+        for one in windows
+    )
+    waiting = min(WAITING_MAX, load.versions * asked)
+    return waiting * (CLOSED_SEGMENT_BYTES + _sample_bytes(load))
 
 
 def _closings_a_second(one: WindowPlan, load: Load) -> float:

@@ -88,7 +88,7 @@ def with_sample(profile: Profile, rows: list[Rows]) -> tuple[Profile, Values]:
         places = [batch.numeric_names.index(name) for name in names]
         row_sample.update(kept, hashes(batch.ids), numbers, batch.numeric[places])
         first += batch.n
-    sample = dict(zip(names, kept.values, strict=True))
+    sample = dict(zip(names, row_sample.cut(kept), strict=True))
     return msgspec.structs.replace(profile, sample_digest=values_digest(sample)), sample
 
 

@@ -12,6 +12,7 @@ from inferwatch.core.inspectors import Request
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, request_output
 from inferwatch.core.rules import View
+from inferwatch.core.sketches import row_sample
 from inferwatch.core.windows import ALL, Closed, Pane, Waiting
 from inferwatch.records.events import Inspection
 
@@ -25,7 +26,8 @@ NO_SAMPLE = "the reference kept no rows for inspectors"
 def ask(model: Model, view: View, pane: Pane, closed: Closed, at: Position) -> list[Output]:
     """Requests about a window that has just closed, one a method; cost 0.1 ms each."""
     outputs = []
-    sample = pane.cells[ALL].sample
+    kept = pane.cells[ALL].sample
+    sample = np.empty((0, 0), np.float32) if kept is None else row_sample.cut(kept)
     for method in view.plan.inspectors:
         waiting = Waiting(
             window=view.plan.window.name,
@@ -33,7 +35,7 @@ def ask(model: Model, view: View, pane: Pane, closed: Closed, at: Position) -> l
             method=method,
             closed=msgspec.structs.replace(closed, base={ALL: closed.base[ALL]}),
             asked_ms=at.time_ms,
-            sample=np.empty((0, 0), np.float32) if sample is None else sample.values,
+            sample=sample,
         )
         model.state.waiting.append(waiting)
         why = _unknown(model, view, method)

@@ -187,7 +187,7 @@ def _light(model: str) -> Definition:
 
 
 def _check_output(output: Output) -> None:
-    assert len(output.value) <= OUTPUT_MAX_BYTES or output.kind in ("dead", "forward")
+    assert len(output.value) <= OUTPUT_MAX_BYTES or output.kind in ("dead", "forward", "request")
     assert all(isinstance(value, bytes) for value in output.headers.values())
     assert output.id
 

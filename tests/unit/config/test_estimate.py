@@ -86,6 +86,20 @@ def test_a_reference_that_moves_along_is_in_the_estimate():
     assert more > less and more - less <= more_told - less_told
 
 
+def test_samples_for_inspectors_are_in_the_estimate():
+    """Of open panes, of windows that nobody answers, and of the reference."""
+    found = definition(labelled=False)
+    odd = Check(
+        alert="Odd", metric="features", method="lof", window="minute", warn=found.checks[0].warn
+    )
+    asked = msgspec.structs.replace(found, checks=[*found.checks, odd])
+    load = Load(rows_per_s=5, features=20, segments=1, versions=1)
+    less, more = (estimate.of(one, load).total_bytes() for one in (found, asked))
+    measured = state_bytes(asked, 20, 1)
+    assert measured <= more <= 6 * measured
+    assert 100_000 < measured - state_bytes(found, 20, 1) <= more - less
+
+
 def test_more_of_anything_costs_more():
     """Rows, features, segments, versions: none of them is for nothing."""
     found = definition(labelled=True)

@@ -78,6 +78,14 @@ UNSOUND = [
     changed_check(warn=None, fail=None),
     changed_check(warn=Limit(direction="above", value=0.1, clear=0.1, calibrated=True)),
     changed_check(times=(3, 2)),
+    changed_check(method="lof"),
+    changed_check(method="lof", metric="features", segment_by=["country"]),
+    replace(
+        changed_window(size_ms=61_000, step_ms=1_000),
+        checks=[
+            replace(SOUND.checks[0], method="lof", metric="features", window=SOUND.windows[0].name)
+        ],
+    ),
     changed_check(for_ms=-1),
     changed_check(method="adwin", window="", params={"delta": 0.0}),
     changed_check(method="adwin", window="", params={"speed": 1.0}),

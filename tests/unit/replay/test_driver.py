@@ -12,12 +12,20 @@ from inferwatch.core.fold import Counts
 from inferwatch.core.output import Output
 from inferwatch.errors import ConfigError, Reason, UsageError
 from inferwatch.records.decode import decode
-from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    Limit,
+    ModelFacts,
+    Need,
+    Reference,
+    Window,
+)
 from inferwatch.records.events import Gap
 from inferwatch.records.raw import RawRecord
 from inferwatch.replay import driver, table
 from inferwatch.replay.digest import ConflictError
-from inferwatch.testing.builders import raw_event, raw_inference, raw_labels
+from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "car-loan"
 MODELS = ["team/a", "team/b", "team/c"]
@@ -93,6 +101,52 @@ def test_every_row_and_every_output_is_counted():
     assert summary.dead == 1 and summary.windows >= 4
     assert summary.transitions == {"Drift ok → firing": 1}
     assert len({(output.kind, output.id) for output in written}) == len(written)
+
+
+INSPECTED = msgspec.structs.replace(
+    DEFINITION,
+    reference=Reference(min_rows=200),
+    checks=[
+        Check(
+            alert="Apart",
+            metric="features",
+            method="one_class_svm",
+            window="w",
+            need=Need(rows=100),
+            fail=Limit(direction="above", value=0.05, clear=0.05),
+        )
+    ],
+)
+
+
+@pytest.mark.parametrize("rows", [50, 25, 10])
+def test_inspections_in_place_stand_behind_what_asked(rows):
+    """The window whose rows moved fires, right behind its own record; the same for any batches,
+    twice, and nothing is judged where nobody answers.
+    """
+    draw = random.Random(1)
+    x = [[draw.gauss(9.0 * (at >= 400), 1.0) for at in range(600)] for _ in range(2)]
+    records = []
+    for number, at in enumerate(range(0, 600, rows)):
+        columns = {name: x[place][at : at + rows] for place, name in enumerate("xy")}
+        ids = [str(row) for row in range(at, at + rows)]
+        records.append(
+            raw_inference(n=rows, offset=number, numeric=columns, ids=ids, time_ms=[TIME_MS] * rows)
+        )
+
+    def folded(**more):
+        written: list[Output] = []
+        decoded = ((raw, decode(raw)) for raw in records)
+        summary = driver.run(decoded, lambda _: INSPECTED, {}, written.append, **more)
+        return summary, [json.loads(output.value) for output in written]
+
+    summary, found = folded(inspect=True)
+    assert summary.transitions == {"Apart ok → firing": 1}
+    at = next(place for place, record in enumerate(found) if "alert" in record)
+    assert found[at]["value"] == 1.0 and found[at]["window"]["start"] == 400
+    assert found[at - 1]["window"]["start"] == 400
+    assert folded(inspect=True)[0].digest == summary.digest
+    assert folded()[0].transitions == {}
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError, Reason, TransientError
 from inferwatch.records.definition import Definition, Reference, Window
-from inferwatch.records.events import Deploy, MonitorChange, Skip
+from inferwatch.records.events import Deploy, Inspection, MonitorChange, Skip
 from inferwatch.records.raw import RawRecord
 from inferwatch.records.rows import Rows
 from inferwatch.replay import driver, log, topic
@@ -156,6 +156,15 @@ def test_other_rules_leave_the_recorded_ones_out(recorded):
     """A backtest must not be changed half way by what the log says."""
     recorded(batch(0), monitor(1, rows=60, from_offset=0), batch(2), monitor(3, rows=70))
     assert offsets(topic.survey(NOWHERE), recorded_rules=False) == [(0, 0), (0, 2)]
+
+
+def test_answers_by_the_recorded_rules_go_with_them(recorded):
+    """What inspectors found is part of a replay by the rules that asked, and of no backtest."""
+    found = Inspection(model=MODEL, window="w", method="lof", value=0.5)
+    recorded(batch(0), monitor(1, rows=60, from_offset=0), raw_event(found, offset=2))
+    survey = topic.survey(NOWHERE)
+    assert offsets(survey, recorded_rules=True) == [(0, 0), (0, 1), (0, 2)]
+    assert offsets(survey, recorded_rules=False) == [(0, 0)]
 
 
 def test_a_model_without_a_definition_is_told(recorded):

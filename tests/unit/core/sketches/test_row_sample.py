@@ -18,10 +18,11 @@ def rows(n, seed=0, width=3):
 
 
 def fed(parts, width=3):
-    """A sample after batches."""
+    """What batches have left to choose from; never many rows more than are kept."""
     sample = row_sample.empty(width)
     for hashes, row, values in parts:
         row_sample.update(sample, hashes, row, values)
+        assert len(sample.row) <= 12
     return sample
 
 
@@ -33,7 +34,8 @@ def cut(whole, places):
 
 
 def same(one, other):
-    """Whether two samples hold the same bytes."""
+    """Whether two samples are the same rows in the same order."""
+    row_sample.cut(one), row_sample.cut(other)
     return all(
         np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "values")
         for name in ("hashes", "row", "values")
@@ -51,6 +53,7 @@ def test_the_smallest_hashes_are_kept(small):
     hashes, row, values = rows(200)
     order = sorted(range(200), key=lambda at: (hashes[at], row[at]))[:10]
     sample = fed([(hashes, row, values)])
+    row_sample.cut(sample)
     assert sample.row.tolist() == order
     np.testing.assert_array_equal(sample.values, values[:, order])
 
@@ -78,7 +81,7 @@ def test_a_column_that_comes_later_is_missing_before(small):
     assert np.isfinite(sample.values[2][sample.row >= 20]).all()
     assert row_sample.size(10_000) == 10 and row_sample.size(50_000) == 5
     row_sample.update(sample, hashes[:1], row[:1] + 40, np.zeros((50_000, 1), np.float32))
-    assert sample.values.shape == (50_000, 5)
+    assert row_sample.cut(sample).shape == (50_000, 5)
 
 
 def test_a_sample_is_bounded():
