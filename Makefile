@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock
+.PHONY: help demo test check bench bench-peers lock
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(INSTALLED)  ## real data through Kafka, a drift, a kill and a proof, in about a minute
 	@$(BIN)/inferwatch demo
@@ -26,8 +26,11 @@ check: $(INSTALLED)  ## formatter, linter, types, direction of imports, generate
 	@$(BIN)/python scripts/telemetry.py --check
 	@$(BIN)/python scripts/manifests.py --check
 
-bench: $(INSTALLED)  ## throughput beside one event a message, cost of an import; prints ratios
+bench: $(INSTALLED)  ## throughput, kernels and the fold beside river, cost of an import; prints ratios
 	@$(BIN)/python benchmarks/run.py
+
+bench-peers: $(INSTALLED)  ## the fold beside whylogs and Evidently; installs them apart, a gigabyte
+	@$(BIN)/python benchmarks/peers.py
 
 lock: $(INSTALLED)  ## rewrite requirements.lock from pyproject.toml
 	@$(BIN)/pip install --quiet uv

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
 
 # Without the first three a benchmark measures page faults: glibc gives the top of the heap back and
 # faults it in again all the time.
@@ -19,7 +20,10 @@ QUIET = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-PACKAGES = ("faust-streaming", "aiokafka", "confluent-kafka", "msgspec", "numpy", "river")
+PACKAGES = (
+    *("faust-streaming", "aiokafka", "confluent-kafka"),
+    *("msgspec", "numpy", "numba", "scipy", "river"),
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,13 @@ class Figure:
 
 
 def machine() -> str:
-    """Cores, CPU, versions and load, as far as a reader needs them to judge a figure."""
+    """Cores, CPU, memory, versions and load, as far as a reader needs them to judge a figure."""
     found = [f"{name} {_version(name)}" for name in PACKAGES]
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{os.cpu_count()} cores, {_cpu_model()}, {system}, load {load}\n"
+        f"{os.cpu_count()} cores, {_cpu_model()}, {memory:.0f} GiB, {system}, load {load}\n"
         f"inferwatch {_version('inferwatch')}, {', '.join(found)}"
     )
 
@@ -62,3 +67,12 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(
         f"{one.what:<{widths[0]}}  {one.value:>{widths[1]}}  {one.command}" for one in figures
     )
+
+
+def keep(command: str, printed: str) -> None:
+    """Put what `command` has printed into RESULTS.md, in place of what it had printed before."""
+    head, *parts = RESULTS.read_text(encoding="utf-8").split("\n## ")
+    sections = {part.split("\n", 1)[0]: part.rstrip() for part in parts}
+    title = f"`{command}`"
+    sections[title] = f"{title}\n\n```\n{printed.strip()}\n```"
+    RESULTS.write_text("\n\n## ".join([head.rstrip(), *sections.values()]) + "\n", "utf-8")

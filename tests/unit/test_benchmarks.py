@@ -4,7 +4,9 @@ No second and no ratio is judged here.
 """
 
 import importlib
+import re
 import socket
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -236,6 +238,50 @@ def test_results_can_be_published_as_printed(bench):
     assert "cores" in head and "river" in head
     assert socket.gethostname() not in head
     assert str(ROOT) not in head
+
+
+def test_what_is_printed_is_what_is_written(bench, monkeypatch, tmp_path):
+    """A command's section of the results becomes its output; all else stays as it was."""
+    report, page = bench("report"), tmp_path / "RESULTS.md"
+    monkeypatch.setattr(report, "RESULTS", page)
+    page.write_text("# Results\n\nHow.\n\n## `one`\n\nBy hand.\n\n## `two`\n\n```\n1\n```\n")
+    report.keep("two", "2\n\n3\n")
+    report.keep("three", "4")
+    assert page.read_text() == (
+        "# Results\n\nHow.\n\n## `one`\n\nBy hand.\n\n"
+        "## `two`\n\n```\n2\n\n3\n```\n\n## `three`\n\n```\n4\n```\n"
+    )
+
+
+def test_a_peer_that_cannot_run_is_named_and_the_others_are_measured(
+    bench, monkeypatch, tmp_path, capsys
+):
+    """Peers answer from processes of their own; one whose program fails costs nobody a figure."""
+    peers = bench("peers")
+    monkeypatch.setattr(peers, "LISTS", tmp_path)
+    monkeypatch.setattr(peers, "_python", lambda name: sys.executable)
+    answers = (
+        "import sys\nprint('able 1.0', flush=True)\nfor _ in sys.stdin: print(10, 500, flush=True)"
+    )
+    (tmp_path / "able.py").write_text(answers)
+    (tmp_path / "unable.py").write_text("raise SystemExit(3)")
+    programs = {name: (f"{name}.py", name) for name in ("unable", "able")}
+    monkeypatch.setattr(peers, "PEERS", programs)
+    costs, versions = peers.measure(list(programs), rounds=2)
+    assert versions == ["able 1.0"] and costs["able"] == [50.0, 50.0]
+    assert list(costs) == [peers.OURS, "able"] and len(costs[peers.OURS]) == 2
+    assert "unable IS NOT MEASURED: its process ended with 3" in capsys.readouterr().out
+    assert len(peers.figures(costs)) == 2
+
+
+@pytest.mark.parametrize("name", ["whylogs", "evidently"])
+def test_peers_are_pinned(bench, name):
+    """Every package of a peer's environment, so that its figure can be repeated."""
+    peers = bench("peers")
+    lines = (peers.LISTS / f"{name}.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    assert any(line.startswith(f"{name}==") for line in lines)
+    assert (peers.LISTS / peers.PEERS[name][0]).is_file()
 
 
 def test_every_benchmark_is_run_and_explained(bench):
