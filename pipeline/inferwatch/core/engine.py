@@ -20,6 +20,7 @@ from inferwatch.core import (
     online,
     operators,
     quality,
+    retirement,
     silence,
     watermark,
 )
@@ -73,7 +74,7 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
             _resource(model, record)
         case Deploy() | MonitorChange() | ReferenceChange() | Verdict():
             outputs += operators.apply(model, record, at)
-    outputs += judge.close(model, at)
+    outputs += _close(model, at)
     outputs += online.quiet(model)
     if isinstance(record, Rows) or (isinstance(record, Tick) and not record.closing):
         outputs += silence.check(model, at)
@@ -92,6 +93,7 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
     first_row = state.rows.get(rows.version, 0)
     state.rows[rows.version] = first_row + rows.n
     state.row_ms = max(state.row_ms, at.time_ms)
+    state.retired = [one for one in state.retired if one != rows.version]
     block = model_columns.align(
         state.columns,
         model.definition.model,
@@ -104,22 +106,38 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
     outputs: list[Output] = []
     first = 0
     while first < rows.n:
-        end = _next_cut(model, block, first, advance.now_ms)
-        outputs += judge.close(model, at) if first else []
+        end = _next_cut(model, block, first, advance)
+        outputs += _close(model, at) if first else []
         piece = block if end - first == rows.n else block.take(slice(first, end))
         outputs += _fold(model, piece, advance.after_ms[first:end], at)
         watermark.reach(state.watermark, int(advance.after_ms[end - 1]), at.time_ms)
+        state.seen[block.version] = state.watermark.event_ms
         first = end
     _account(model, rows, block)
     return outputs
 
 
-def _next_cut(model: Model, block: Block, first: int, now_ms: NDArray[np.int64]) -> int:
-    """Where the piece from row `first` on ends: a window closes, or the reference is complete."""
+def _close(model: Model, at: Position) -> list[Output]:
+    """What is over by now: windows, then detections and versions where one of these is due."""
+    outputs = judge.close(model, at)
+    due_ms = retirement.next_ms(model, "")
+    if due_ms is not None and due_ms <= model.state.watermark.event_ms:
+        outputs += online.quiet(model)
+        outputs += retirement.check(model)
+    return outputs
+
+
+def _next_cut(model: Model, block: Block, first: int, advance: watermark.Advance) -> int:
+    """Where the piece from row `first` on ends: a window closes, the reference is complete, or
+    another version retires.
+    """
     cuts = [
-        panes.next_cut(plan, model.track(plan, block.version), block, first, now_ms)
+        panes.next_cut(plan, model.track(plan, block.version), block, first, advance.now_ms)
         for plan in model.plan.windows
     ]
+    due_ms = retirement.next_ms(model, block.version)
+    if due_ms is not None:
+        cuts.append(first + int(np.searchsorted(advance.after_ms[first:], due_ms)) + 1)
     learning = model.learning(block.version)
     if learning is not None:
         asked = model.definition.reference
@@ -279,7 +297,7 @@ def _resource(model: Model, sample: Resource) -> None:
         "gpu_memory": sample.gpu_memory,
     }
     version = model.version(sample.version)
-    if version not in model.state.rows:
+    if version not in model.state.seen:
         return
     for plan in model.plan.windows:
         track = model.track(plan, version)

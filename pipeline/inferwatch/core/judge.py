@@ -12,6 +12,7 @@ from inferwatch.core import (
     calibration,
     diagnose,
     inspections,
+    operators,
     publish,
     recent,
     rules,
@@ -35,6 +36,8 @@ from inferwatch.records.definition import Check, Profile
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
 P99_KEPT = 200
+GONE_WINDOWS = 10
+GONE_MS = 86_400_000
 SEVERITIES: dict[str, Severity] = {"fail": "critical", "warn": "warning"}
 
 
@@ -118,10 +121,26 @@ def _judge_now(
 ) -> list[Output]:
     outputs = []
     for check in plan.checks:
-        if check.metric in LABEL_METRICS or check.method in INSPECTORS:
-            continue
         mine = {name: view for name, view in views.items() if _applies(check, name)}
-        outputs += judge(model, check, mine, closed, at)
+        if check.metric not in LABEL_METRICS and check.method not in INSPECTORS:
+            outputs += judge(model, check, mine, closed, at)
+        if check.segment_by:
+            outputs += _end_gone(model, check, mine, views[ALL])
+    return outputs
+
+
+def _end_gone(model: Model, check: Check, views: dict[str, View], whole: View) -> list[Output]:
+    """End the alerts of segments that have had no row for ten windows and a day."""
+    after_ms = max(GONE_WINDOWS * whole.plan.window.size_ms, GONE_MS)
+    after_ms += model.definition.model.label_wait_ms if check.metric in LABEL_METRICS else 0
+    outputs = []
+    for key, instance in list(model.state.instances.items()):
+        mine = (instance.alert, instance.version) == (check.alert, whole.version)
+        if not mine or instance.segment in views or instance.judged_ms is None:
+            continue
+        if whole.end_ms - instance.judged_ms >= after_ms:
+            outputs += operators.end(model, check, instance, "segment_gone", whole.end_ms)
+            alerts.begin_anew(model.state.instances, key)
     return outputs
 
 
@@ -139,8 +158,11 @@ def judge(
     """
     outputs = []
     for segment, view in views.items():
+        if view.version in model.state.retired:
+            continue
         for feature in rules.targets(check, view):
             instance = instance_of(model, check, view.version, feature, segment)
+            instance.judged_ms = view.end_ms
             ruled, how = _ruled(model, check, feature, view)
             reading = rules.read(ruled, feature, view)
             firing, failing = instance.firing_severity(), instance.failing
@@ -210,7 +232,12 @@ def _step(
     counted = alerts.count(check, instance, view.span.start, level, stride)
     sign = alerts.signal(check, instance, counted, view.began_ms, view.end_ms)
     severity = SEVERITIES.get(counted, instance.severity)
-    return alerts.move(instance, sign, severity)
+    fired = instance.condition == "firing"
+    moved = alerts.move(instance, sign, severity)
+    flapped = alerts.flap(instance, changed=fired != (instance.condition == "firing"))
+    if flapped and (moved is not None or instance.seq > instance.seq_before):
+        return alerts.Move(moved.previous if moved else instance.condition, flapped)
+    return moved
 
 
 def _alert(

@@ -31,6 +31,7 @@ from inferwatch.records.outputs import FOLD_VERSION, ComparedWith
 FORMAT = 1
 DEPLOYS_MAX = 20
 VERSIONS_MAX = 500
+VERSIONS_EVER_MAX = 10_000
 SPAN_ROWS = 1 << 53  # more than a version ever has: the learning span is one window
 
 
@@ -45,11 +46,13 @@ class Position(msgspec.Struct, frozen=True):
 class ModelState(msgspec.Struct, kw_only=True):
     """Everything a checkpoint holds. `offset` is the last record folded, -1 for none.
 
-    `tracks` by window and version; `recent` the pieces of each version's past of which a reference
-    that moves along is made, by their start; `first` is each version's learning span as one window
-    of rows; `row_ms` the record time of the newest inference row; `bits` says which bit of a
-    prediction's `late` speaks of which window definition; `waiting` are closed windows that an
-    inspector was asked about, in the order of closing.
+    `rows` counts those of every version ever; `seen` is the watermark of the newest row of those
+    that are kept, of which `retired` ones have no alerts. `tracks` by window and version; `recent`
+    the pieces of each version's past of which a reference that moves along is made, by their start;
+    `first` is each version's learning span as one window of rows; `row_ms` the record time of the
+    newest inference row; `bits` says which bit of a prediction's `late` speaks of which window
+    definition; `waiting` are closed windows that an inspector was asked about, in the order of
+    closing.
     """
 
     format: int = FORMAT
@@ -60,6 +63,8 @@ class ModelState(msgspec.Struct, kw_only=True):
     watermark: Watermark = msgspec.field(default_factory=Watermark)
     columns: Columns = msgspec.field(default_factory=Columns)
     rows: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    retired: list[str] = []
     row_ms: int = -1
     learnt: dict[str, Learnt] = {}
     recent: dict[str, dict[int, Pane]] = {}
@@ -85,6 +90,8 @@ class Model:
     def __init__(self, state: ModelState, values: Mapping[str, Values]) -> None:
         self.state = state
         self.values = values
+        if not state.seen:  # a state from before versions were retired
+            state.seen = dict.fromkeys(state.rows, state.watermark.event_ms)
         self.plan = plans.make(state.definition)
         self._check_values()
         self._give_bits()
@@ -177,8 +184,9 @@ class Model:
 
     def version(self, name: str) -> str:
         """The version as it is kept: when there are many, all new ones share `__other__`."""
-        known = name in self.state.rows or len(self.state.rows) < VERSIONS_MAX
-        return name if known else OTHER
+        state = self.state
+        free = len(state.seen) < VERSIONS_MAX and len(state.rows) < VERSIONS_EVER_MAX
+        return name if name in state.rows or free else OTHER
 
     def track(self, plan: WindowPlan, version: str) -> Track:
         """State of one window definition for one version."""
@@ -228,6 +236,19 @@ class Model:
         self.state.learnt[version].profile = profile
         self.state.learnt[version].values = {}
         self._references.pop(version, None)
+
+    def retire(self, version: str) -> None:
+        """Forget all of `version` but how many rows it had, and which numbers its alerts gave."""
+        state = self.state
+        for tracks in state.tracks.values():
+            tracks.pop(version, None)
+        for kept in (state.learnt, state.first, state.recent, state.seen, self._references):
+            kept.pop(version, None)
+        state.retired = [one for one in state.retired if one != version]
+        state.waiting = [one for one in state.waiting if one.version != version]
+        for key in [key for key in self.detectors if key.split("\x1f")[1] == version]:
+            del self.detectors[key]
+        self.banks = {key: bank for key, bank in self.banks.items() if key[1] != version}
 
     def _refer(self, version: str, learnt: Learnt) -> None:
         self.state.learnt[version] = learnt

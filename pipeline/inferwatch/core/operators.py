@@ -93,7 +93,8 @@ def _end_changed(model: Model, definition: Definition, at: Position) -> list[Out
         old, new = before.get(instance.alert), after.get(instance.alert)
         if old is not None and old == new:
             continue
-        outputs += _end(model, old, instance, "check_changed" if new else "check_removed", at)
+        reason = "check_changed" if new else "check_removed"
+        outputs += end(model, old, instance, reason, at.time_ms)
         alerts.begin_anew(model.state.instances, key)
     return outputs
 
@@ -118,10 +119,11 @@ def _drop_learnt(model: Model, definition: Definition) -> None:
                     del track.calibrations[key]
 
 
-def _end(
-    model: Model, check: Check | None, instance: Instance, reason: str, at: Position
+def end(
+    model: Model, check: Check | None, instance: Instance, reason: str, at_ms: int
 ) -> list[Output]:
+    """The last transition of an alert that can speak no more."""
     moved = alerts.move(instance, "ended", instance.severity, reason=reason)
     if check is None or moved is None:
         return []
-    return [alert_output(alerts.record(model.name, check, instance, moved, at.time_ms))]
+    return [alert_output(alerts.record(model.name, check, instance, moved, at_ms))]

@@ -15,6 +15,8 @@ from inferwatch.records.notified import NotifiedRecord, Plan, merge
 from inferwatch.records.outputs import AlertRecord, identity
 
 Where = tuple[str, str]
+TO_AND_FRO = frozenset({"limit_passed", "data_back", "recovered", "recovered_early"})
+"""What an alert that flaps does again and again; its channel has had notice that it does."""
 
 
 def idempotency_key(alert_id: str, channel: str) -> str:
@@ -27,6 +29,8 @@ def due(alert: AlertRecord, told: NotifiedRecord | None) -> bool:
     if alert.mode == "observe":
         return False
     known = told.condition if told else "ok"
+    if "flapping" in alert.flags and alert.reason in TO_AND_FRO:
+        return False
     if alert.condition == "ok":
         return known != "ok"
     if "silenced" in alert.flags:

@@ -51,7 +51,8 @@ def render(alert: AlertRecord, told_ms: int, now_ms: int) -> str:
 
 def header(alert: AlertRecord, *, delayed: bool = False) -> str:
     """The first line: state, alert, model and version, feature and segment."""
-    states = [_state(alert), *["delayed"] * delayed]
+    flapping = "flapping" in alert.flags and alert.condition == "firing"
+    states = [_state(alert), *["flapping"] * flapping, *["delayed"] * delayed]
     version = f" v{alert.version}" if alert.version else ""
     names = [alert.alert, alert.model + version, alert.feature, alert.segment]
     return f"[{'·'.join(states)}] " + "  ".join(name for name in names if name)

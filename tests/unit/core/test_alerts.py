@@ -6,6 +6,7 @@ import itertools
 from random import Random
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from inferwatch.core import alerts
@@ -236,3 +237,27 @@ def test_an_alert_that_begins_anew_goes_on_counting():
     assert alerts.move(fresh, "ok", "critical") is None
     moved = alerts.move(fresh, "held", "critical")
     assert alerts.record("m", check_of(), fresh, moved, 1).seq == 2
+
+
+def test_an_alert_that_comes_and_goes_flaps():
+    """By the share of the last 21 windows that changed it, as Nagios weighs them: 30 %, 15 %."""
+    instance = Instance(alert="A", version="1", feature="", segment="")
+    said, changes = [], []
+    for window in range(60):
+        before = instance.condition
+        instance.condition = "firing" if window < 24 and window % 3 == 0 else "ok"
+        changes.append(before == "firing" or instance.condition == "firing")
+        word = alerts.flap(
+            instance, changed=(before == "firing") != (instance.condition == "firing")
+        )
+        if word:
+            said.append((window, word))
+        weights = np.linspace(0.8, 1.2, 20)
+        recent = ([False] * 20 + changes)[-20:]
+        share = float(np.dot(weights, recent) / weights.sum())
+        if word == "flapping":
+            assert share >= 0.3 and instance.condition == "firing"
+        if word == "steady":
+            assert share <= 0.15
+        assert ("flapping" in instance.flags(0)) == instance.flapping
+    assert [word for _, word in said] == ["flapping", "steady"]

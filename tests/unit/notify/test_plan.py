@@ -188,3 +188,19 @@ def test_a_channel_that_was_taken_away_is_not_resumed():
     ledger = Ledger(["console"])
     ledger.restore(written)
     assert ledger.unfinished() == []
+
+
+@pytest.mark.parametrize("reason", ["steady", "version_retired", "check_removed"])
+def test_an_alert_that_flaps_is_told_once_until_it_ends(reason):
+    """Its to and fro is quiet after the notice; how it stands then, or that it is over, is told."""
+    flaps = {"flags": ["flapping"]}
+    assert planned(
+        alert_record(1, "firing"),
+        alert_record(2, "ok", "firing", reason="recovered"),
+        alert_record(3, "firing", reason="flapping", **flaps),
+        alert_record(4, "ok", "firing", reason="recovered", **flaps),
+        alert_record(5, "firing", reason="limit_passed", **flaps),
+        alert_record(
+            6, "ok", "firing", reason=reason, flags=[] if reason == "steady" else ["flapping"]
+        ),
+    ) == [("console", seq) for seq in (1, 2, 3, 6)]

@@ -1,0 +1,60 @@
+"""Versions that answer no more: their alerts end, and then all that was kept of them is forgotten.
+
+Time is the watermark that rows of the model's other versions have reached, so a model that falls
+silent retires nothing. An hour after a rollback the version that was left has no alerts any more;
+any version is forgotten when it has had no row for a week and no label can come. What stays is the
+number of its rows and of its alerts' transitions: neither is ever given twice.
+"""
+
+from inferwatch.core import alerts, operators
+from inferwatch.core.model import Model
+from inferwatch.core.output import Output
+
+ROLLED_BACK_MS = 3_600_000
+FORGOTTEN_MS = 604_800_000
+
+
+def next_ms(model: Model, version: str) -> int | None:
+    """The watermark at which a version other than `version` is due; None for none."""
+    others = [other for other in model.state.seen if other != version]
+    return min((_due_ms(model, other) for other in others), default=None)
+
+
+def check(model: Model) -> list[Output]:
+    """End the alerts of versions that are due; forget those whose time is over."""
+    state, outputs = model.state, []
+    for version in list(state.seen) if len(state.seen) > 1 else []:
+        due_ms = _due_ms(model, version)
+        if due_ms > state.watermark.event_ms:
+            continue
+        outputs += _end(model, version, due_ms)
+        if due_ms == _forgotten_ms(model, version):
+            model.retire(version)
+        else:
+            state.retired.append(version)
+    return outputs
+
+
+def _due_ms(model: Model, version: str) -> int:
+    forgotten_ms = _forgotten_ms(model, version)
+    deploys = model.state.deploys
+    left = bool(deploys) and deploys[-1].kind == "rollback" and deploys[-1].version != version
+    if not left or version in model.state.retired:
+        return forgotten_ms
+    return min(forgotten_ms, model.state.seen[version] + ROLLED_BACK_MS)
+
+
+def _forgotten_ms(model: Model, version: str) -> int:
+    after_ms = max(FORGOTTEN_MS, model.definition.model.label_horizon_ms)
+    return model.state.seen[version] + after_ms
+
+
+def _end(model: Model, version: str, at_ms: int) -> list[Output]:
+    checks = {check.alert: check for check in model.definition.checks}
+    outputs = []
+    for key, instance in list(model.state.instances.items()):
+        if instance.version == version:
+            rule = checks.get(instance.alert)
+            outputs += operators.end(model, rule, instance, "version_retired", at_ms)
+            alerts.begin_anew(model.state.instances, key)
+    return outputs
