@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The JSON Schemas in schemas/: written from the record structs and the tables of `config`.
+"""The JSON Schemas and the AsyncAPI document in schemas/: written from the record structs, the
+topics and the tables of `config`.
 
 Without options the files are written anew; `--check` compares them and exits with 1 where one
 differs.
@@ -7,6 +8,7 @@ differs.
 
 import argparse
 import inspect
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -14,12 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from ruamel.yaml import YAML
 
+from inferwatch import __version__, connection
 from inferwatch.config import checks, monitors
 from inferwatch.core import soundness
+from inferwatch.core.output import ERROR_HEADERS
 from inferwatch.records import bounds, decode
 from inferwatch.records.outputs import AlertRecord, WindowRecord
+from inferwatch.records.raw import JSON, MSGPACK, PREFIX
 from inferwatch.records.single import InferenceEvent, LabelEvent
+from inferwatch.runtime import topics
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -298,6 +305,129 @@ def _limit_of_a_check() -> Schema:
     )
 
 
+# ── the topics, as an AsyncAPI document ────────────────────────────────────────────────
+
+SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
+MODEL_KEY = {"type": "string", "description": "The model's name.", **INPUT["model"]}
+KEYLESS = ("skip", "gap", "tick")
+WRITTEN = ["monitor", "inspection", "skip", "gap", "tick"]
+CHANNELS = {
+    "events": "Everything that happens to a model, in one order.",
+    "windows": "Closed windows; label figures again under a higher revision.",
+    "alerts": "Transitions of alerts; the highest seq of a fingerprint rules.",
+    "dlq": "What could not be read, as it came, with reason and place.",
+}
+
+
+def asyncapi() -> Schema:
+    """Topics that others may read or write, and the records on each."""
+    messages = _events() | {
+        "window": _message("window", JSON, MODEL_KEY, "window.schema.json"),
+        "alert": _message(
+            "alert",
+            JSON,
+            {"type": "string", "description": "The alert's fingerprint."},
+            "alert.schema.json",
+        ),
+        "letter": _letter(),
+    }
+    outputs = {"windows": ["window"], "alerts": ["alert"], "dlq": ["letter"]}
+    placed = {"events": list(_events())} | outputs
+    operations = {
+        "readEvents": _operation("receive", "events", placed["events"]),
+        "writeEvents": _operation("send", "events", WRITTEN),
+        **{f"write{name.title()}": _operation("send", name, outputs[name]) for name in outputs},
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "inferwatch",
+            "version": __version__,
+            "description": "What crosses Kafka. Operations are inferwatch's own: what it receives, "
+            "others may send. README.md beside this file has headers, limits and versions.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": JSON,
+        "channels": {name: _channel(name, placed[name]) for name in CHANNELS},
+        "operations": operations,
+        "components": {"messages": messages},
+    }
+
+
+def _events() -> dict[str, Schema]:
+    """The records of the events topic by their names here."""
+    found = {
+        f"{word}Batch": _message(word, MSGPACK, MODEL_KEY, "") for word in ("inference", "label")
+    }
+    found |= {
+        f"{word}Event": _message(word, JSON, MODEL_KEY, f"event.schema.json#/$defs/{kind.__name__}")
+        for word, kind in (("inference", InferenceEvent), ("label", LabelEvent))
+    }
+    for word, kind in decode.EVENTS.items():
+        key = None if word in KEYLESS else MODEL_KEY
+        found[word] = _message(word, JSON, key, f"small-event.schema.json#/$defs/{kind.__name__}")
+    tick = _message("tick", JSON, None, "")
+    return found | {"tick": tick | {"summary": "Time passed. There is no body."}}
+
+
+def _message(word: str, content_type: str, key: Schema | None, file: str) -> Schema:
+    """One record: `file` has its JSON schema, "" where it has none."""
+    type_ = f"{PREFIX}{word}.v1"
+    headers = {
+        "ce_type": {"type": "string", "const": type_},
+        "content-type": {"type": "string", "const": content_type},
+        **{name: {"type": "string"} for name in ("ce_specversion", "ce_id", "ce_source")},
+    }
+    found: Schema = {
+        "name": type_,
+        "contentType": content_type,
+        "headers": {"type": "object", "properties": headers},
+    }
+    if content_type == MSGPACK:
+        found["payload"] = {"description": "One msgpack map of columns, as batch.md has it."}
+    elif file:
+        found["payload"] = {"schemaFormat": SCHEMA_FORMAT, "schema": {"$ref": f"./{file}"}}
+    if key is not None:
+        found["bindings"] = {"kafka": {"key": key}}
+    return found
+
+
+def _letter() -> Schema:
+    names = ("reason", "topic", "partition", "offset", "timestamp", "stage", "id", "body")
+    headers = {f"{ERROR_HEADERS}{name}": {"type": "string"} for name in names}
+    return {
+        "name": "dead letter",
+        "summary": "Key, value and headers of a record as it came, and what was wrong with it.",
+        "headers": {"type": "object", "properties": headers, "required": list(headers)},
+        "payload": {"description": "The record's bytes, or none."},
+    }
+
+
+def _channel(name: str, messages: list[str]) -> Schema:
+    [topic] = [one for one in topics.wanted("") if one.name == f"{name}.v1"]
+    return {
+        "address": "{prefix}" + topic.name,
+        "description": CHANNELS[name],
+        "parameters": {"prefix": {"default": connection.PREFIX, "description": "A setting."}},
+        "messages": {one: {"$ref": f"#/components/messages/{one}"} for one in messages},
+        "bindings": {
+            "kafka": {
+                "partitions": topic.partitions,
+                "topicConfiguration": {"cleanup.policy": [topic.config["cleanup.policy"]]},
+            }
+        },
+    }
+
+
+def _operation(action: str, channel: str, messages: list[str]) -> Schema:
+    place = f"#/channels/{channel}"
+    return {
+        "action": action,
+        "channel": {"$ref": place},
+        "messages": [{"$ref": f"{place}/messages/{one}"} for one in messages],
+    }
+
+
 # ── the files ──────────────────────────────────────────────────────────────────────
 
 
@@ -306,10 +436,22 @@ def text(schema: Schema) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def texts() -> dict[str, str]:
+    """Every file by its name."""
+    stream = io.StringIO()
+    YAML().dump(json.loads(text(asyncapi())), stream)  # as JSON first: no part is named twice
+    found = {name: text(schema) for name, schema in documents().items()}
+    return found | {"asyncapi.yaml": stream.getvalue()}
+
+
+def _files(folder: Path) -> list[Path]:
+    return [*folder.glob("*.schema.json"), *folder.glob("asyncapi.yaml")]
+
+
 def differences(folder: Path) -> list[str]:
     """What is wrong with the files in `folder`, a line each."""
-    wanted = {name: text(schema) for name, schema in documents().items()}
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.schema.json")}
+    wanted = texts()
+    found = {path.name: path.read_text(encoding="utf-8") for path in _files(folder)}
     missing = [f"{name} is missing" for name in wanted if name not in found]
     stale = [f"{name} belongs to no record" for name in sorted(found) if name not in wanted]
     changed = [
@@ -319,12 +461,12 @@ def differences(folder: Path) -> list[str]:
 
 
 def write(folder: Path) -> None:
-    """Write every schema and delete what is none."""
+    """Write every file and delete what is none."""
     folder.mkdir(exist_ok=True)
-    for path in folder.glob("*.schema.json"):
+    for path in _files(folder):
         path.unlink()
-    for name, schema in documents().items():
-        (folder / name).write_text(text(schema), encoding="utf-8")
+    for name, content in texts().items():
+        (folder / name).write_text(content, encoding="utf-8")
 
 
 def main(arguments: list[str], folder: Path = FOLDER) -> int:
