@@ -18,8 +18,9 @@ from inferwatch.core.drift import (
     stream_of,
 )
 from inferwatch.core.inspectors import INSPECTORS, METRIC, PANES_MAX, ROWS_NEEDED, panes_of
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import LABEL_METRICS, LATENESS
 from inferwatch.core.parts import PARTS
+from inferwatch.core.quality import DELAYS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
 
 ROW_FEATURES = tuple(name for name, streams in STREAMS.items() if "feature" in streams)
@@ -49,7 +50,7 @@ RATIOS = frozenset(
     ]
 )
 LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
-DURATIONS = (*LATENCIES, *llm.DURATIONS, "freshness")
+DURATIONS = (*LATENCIES, *llm.DURATIONS, "freshness", *DELAYS)
 AMOUNTS = (
     "rows",
     "schema_changes",
@@ -146,7 +147,7 @@ def parse(
         metric=metric,
         method=method,
         window=_window(node, fields.get("window"), by_rows, windows),
-        segment_by=_segments(fields.get("segment_by"), facts),
+        segment_by=_segments(fields.get("segment_by"), facts, metric),
         need=_need(fields.get("when"), metric, ROWS_NEEDED if method in INSPECTORS else 1),
         warn=warn,
         fail=fail,
@@ -343,9 +344,11 @@ def _window(node: Node, given: Node | None, by_rows: bool, windows: Mapping[str,
     raise node.error("does not say which window it reads", f"add `window:` ({', '.join(windows)})")
 
 
-def _segments(node: Node | None, facts: ModelFacts) -> list[str]:
+def _segments(node: Node | None, facts: ModelFacts, metric: str) -> list[str]:
     if node is None:
         return []
+    if metric in LATENESS:
+        raise node.error(f"'{metric}' is of the whole model", "leave `segment_by` out")
     if not facts.segments:
         raise node.error("the model has no segments", "name the columns in `model.segments`")
     return [item.choice(facts.segments) for item in node.items()]

@@ -167,6 +167,7 @@ def _join(
         segments=segments,
         label=np.array([code for code, _ in found], np.int32),
         truth=np.array([truth for _, truth in found]),
+        delay_ms=np.full(n, np.nan),
     )
     return whole.take(np.array([id_ in labels for id_ in ids], np.bool_))
 

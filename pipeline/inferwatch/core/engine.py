@@ -269,6 +269,8 @@ def _add_labels(model: Model, plan: WindowPlan, track: Track, joined: Joined) ->
         part = joined.take(starts == start)
         for segment, keep in _label_segments(part):
             cell = cells.setdefault(segment, LabelCell())
+            if segment == ALL:
+                quality.add_delays(cell, part)
             quality.add(
                 cell,
                 model.state.columns,

@@ -29,6 +29,7 @@ from inferwatch.core.output import Output, alert_output, window_output
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
+from inferwatch.core.sketches import log_histogram
 from inferwatch.core.views import P99, closed_view, key_of, opened_view, segments
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
@@ -46,6 +47,7 @@ def close(model: Model, at: Position) -> list[Output]:
     come.
     """
     now_ms, outputs = model.state.watermark.now_ms(), []
+    _ripen(model, now_ms)
     for plan in model.plan.windows:
         for version, track in model.state.tracks.get(plan.window.name, {}).items():
             ended = windows.over(plan, track, now_ms)
@@ -61,6 +63,21 @@ def close(model: Model, at: Position) -> list[Output]:
     for version, track in model.state.first.items():
         _close_first(model, version, track, at)
     return outputs + _inspected(model, at)
+
+
+def _ripen(model: Model, now_ms: int) -> None:
+    """Windows that take no label any more teach how late labels are."""
+    oldest_ms = now_ms - model.definition.model.label_horizon_ms
+    for plan in model.plan.windows:
+        for track in model.state.tracks.get(plan.window.name, {}).values():
+            while track.ripening:
+                closed = track.closed.get(track.ripening[0])
+                if closed is not None and closed.to_ms >= oldest_ms:
+                    break
+                labels = windows.window_labels(plan, track, track.ripening.pop(0), ALL)
+                if labels.delays is not None:
+                    past = model.state.delays.setdefault(plan.window.name, log_histogram.empty())
+                    log_histogram.merge(past, labels.delays)
 
 
 def _publish(
@@ -86,6 +103,7 @@ def _publish(
     outputs += inspections.ask(model, views[ALL], pane, closed, at)
     if plan.reads_labels:
         track.closed[start] = closed
+        track.ripening.append(start)
         _queue(plan, track, views, start)
     _remember(plan, track, views)
     return outputs

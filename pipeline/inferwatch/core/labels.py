@@ -37,7 +37,10 @@ ROW_MASK = (1 << ROW_BITS) - 1
 
 
 class Joined(msgspec.Struct):
-    """Predictions with their labels: to add (`sign` 1) or to take back (-1), as they came."""
+    """Predictions with their labels: to add (`sign` 1) or to take back (-1), as they came.
+
+    `delay_ms` is how long after its prediction a row's first label was; NaN for any other label.
+    """
 
     version: str
     sign: int
@@ -50,6 +53,7 @@ class Joined(msgspec.Struct):
     segments: dict[str, Codes]
     label: Codes
     truth: Floats
+    delay_ms: Floats
 
     def take(self, keep: NDArray[np.bool_]) -> "Joined":
         """The rows that `keep` picks."""
@@ -65,6 +69,7 @@ class Joined(msgspec.Struct):
             segments={name: codes[keep] for name, codes in self.segments.items()},
             label=self.label[keep],
             truth=self.truth[keep],
+            delay_ms=self.delay_ms[keep],
         )
 
 
@@ -154,7 +159,7 @@ class Join:
         early = self.state.early
         if not early:
             return []
-        met = []
+        met: dict[int, int] = {}
         newest = self.index[rows.version].get(hashes) - first
         for row, id_ in enumerate(rows.ids):
             label = early.get(id_)
@@ -164,8 +169,8 @@ class Join:
                 continue
             del early[id_]
             self._write(first + row, label.label, label.truth, label.time_ms)
-            met.append(first + row)
-        return [self.gather(rows.version, met, 1)] if met else []
+            met[first + row] = label.time_ms
+        return [_delayed(self.gather(rows.version, [*met], 1), [*met], met)] if met else []
 
     def label(
         self,
@@ -184,6 +189,7 @@ class Join:
         versions = sorted(self.index) if version is None else [version]
         added: dict[str, list[int]] = {}
         removed: dict[str, list[tuple[int, int, float]]] = {}
+        first: dict[int, int] = {}
         hashes = sample.hashes(ids)
         mine = np.flatnonzero(sample.kept(hashes, self.state.shift)).tolist()
         slots = {
@@ -198,12 +204,14 @@ class Join:
                 if slot < 0 or not self._is(slot, ids.raw(at)):
                     continue
                 found = True
-                self._apply(name, slot, code, value, at_ms, oldest_ms, added, removed)
+                self._apply(name, slot, code, value, at_ms, oldest_ms, added, removed, first)
             if not found:
                 since_ms = at_ms if now_ms == UNSET else now_ms
                 self._hold(ids[at], Early(version, code, value, at_ms, since_ms))
         joined = [self._taken_back(name, old) for name, old in removed.items()]
-        return joined + [self.gather(name, slots, 1) for name, slots in added.items()]
+        return joined + [
+            _delayed(self.gather(name, slots, 1), slots, first) for name, slots in added.items()
+        ]
 
     def _is(self, slot: int, id_: bytes) -> bool:
         """Whether the prediction has this very id: two ids may share a hash."""
@@ -219,6 +227,7 @@ class Join:
         oldest_ms: int,
         added: dict[str, list[int]],
         removed: dict[str, list[tuple[int, int, float]]],
+        first: dict[int, int],
     ) -> None:
         key, row = slot >> ROW_BITS, slot & ROW_MASK
         known = self.known[key]
@@ -228,6 +237,7 @@ class Join:
         before_ms = int(known.at_ms[row])
         if before_ms == NONE_MS:
             added.setdefault(version, []).append(slot)
+            first[slot] = at_ms
         else:
             old_code = int(known.label[row])
             old_value = float(known.truth[row]) if len(known.truth) else float("nan")
@@ -300,6 +310,7 @@ class Join:
             segments={},
             label=np.empty(n, np.int32),
             truth=np.full(n, np.nan),
+            delay_ms=np.full(n, np.nan),
         )
         for key in np.unique(keys).tolist():
             slab, known, mine = self.state.slabs[key], self.known[key], keys == key
@@ -425,3 +436,14 @@ def _slab(
         rows = taken(rows, keep)
     rows.newest_ms = int(rows.time_ms.max(initial=0))
     return rows
+
+
+def _delayed(joined: Joined, slots: list[int], first: dict[int, int]) -> Joined:
+    """`joined` with the delays of first labels, whose own times are `first` by slot.
+
+    A label that says it was before its prediction came at once.
+    """
+    times = np.array([first.get(slot, NONE_MS) for slot in slots], np.int64)
+    delays = np.maximum(times - joined.time_ms, 0)
+    joined.delay_ms = np.where(times == NONE_MS, np.nan, delays)
+    return joined

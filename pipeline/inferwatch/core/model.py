@@ -21,6 +21,7 @@ from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
+from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.watermark import Watermark
 from inferwatch.core.windows import Pane, Track, Waiting
 from inferwatch.errors import ConfigError
@@ -78,6 +79,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     deploys: list[Deploy] = []
     bits: dict[str, int] = {}
     waiting: list[Waiting] = []
+    delays: dict[str, LogHistogram] = {}
 
 
 class Model:
@@ -141,6 +143,9 @@ class Model:
             for waiting in self.state.waiting
             if waiting.window in kept and waiting.method in inspectors[waiting.window]
         ]
+        self.state.delays = {
+            name: past for name, past in self.state.delays.items() if name in after
+        }
         self._forget_waiting()
         self._give_bits()
         self._references.clear()

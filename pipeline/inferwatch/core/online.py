@@ -7,12 +7,13 @@ detection. A level that fell on errors is told as information, not as a problem.
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import alerts, diagnose
 from inferwatch.core.alerts import Instance
-from inferwatch.core.columns import Block
+from inferwatch.core.columns import OTHER, Block
 from inferwatch.core.drift import ROW_METHODS, Detector
 from inferwatch.core.drift.bank import BANKED, Bank
 from inferwatch.core.drift.finding import Finding
@@ -24,8 +25,10 @@ from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output
 from inferwatch.records.definition import Check, NumericProfile
 from inferwatch.records.outputs import Severity
+from inferwatch.records.rows import Codes
 
 QUIET_AFTER_MS = 3_600_000
+CLASS_STREAMS_MAX = 20
 SPANS = {"hst": "the share of rows that stood alone before"}
 """What the figure beside a finding's is, where it is no level."""
 
@@ -45,18 +48,41 @@ def rows(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) 
 
 
 def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
-    """Feed what labels said about predictions, 1 for wrong and 0 for right, in order of arrival."""
-    outputs = []
-    after_ms = np.full(len(joined.row), model.state.watermark.event_ms)
+    """Feed what labels said about predictions, 1 for wrong and 0 for right, in order of arrival.
+
+    Each true class is a stream of its own: labels of one class may come later than those of
+    another, and a changed mix of the two is no change of errors. Classes beyond the first 20 share
+    one stream. What all streams of a check find is one alert.
+    """
+    outputs: list[Output] = []
+    if joined.sign < 0 or model.state.columns.task == "regression":
+        return outputs
+    known = (joined.label >= 0) & (joined.predicted >= 0)
+    truth, wrong = joined.label[known], (joined.label != joined.predicted)[known]
+    times, after_ms = joined.time_ms[known], model.state.watermark.event_ms
     for check in model.plan.row_checks:
-        if check.metric != "error" or joined.sign < 0 or model.state.columns.task == "regression":
+        if check.metric != "error":
             continue
-        known = (joined.label >= 0) & (joined.predicted >= 0)
-        wrong = (joined.label != joined.predicted)[known].astype(np.float64)
-        times = joined.time_ms[known]
-        found = _feed(model, check, joined.version, "", wrong)
-        outputs += _tell(model, check, joined.version, "", found, times, after_ms[known], at)
+        for finding, word in _errors_found(model, check, joined.version, truth, wrong):
+            instance = instance_of(model, check, joined.version, "", "")
+            outputs += _end(model, check, instance, after_ms)
+            event_ms = int(times[finding.row])
+            outputs += _fire(model, check, instance, finding, event_ms, after_ms, at, word)
     return outputs
+
+
+def _errors_found(
+    model: Model, check: Check, version: str, truth: Codes, wrong: NDArray[np.bool_]
+) -> list[tuple[Finding, str]]:
+    """What the check's detectors find, each with its true class, in the order of rows."""
+    found = []
+    streams = np.minimum(truth, CLASS_STREAMS_MAX)
+    for code in np.unique(streams).tolist():
+        rows = np.flatnonzero(streams == code)
+        word = model.state.columns.classes[code] if code < CLASS_STREAMS_MAX else OTHER
+        for finding in _feed(model, check, version, word, wrong[rows].astype(np.float64)):
+            found.append((msgspec.structs.replace(finding, row=int(rows[finding.row])), word))
+    return sorted(found, key=lambda item: item[0].row)
 
 
 def _found(model: Model, check: Check, block: Block) -> list[tuple[str, list[Finding]]]:
@@ -180,17 +206,23 @@ def _fire(
     event_ms: int,
     after_ms: int,
     at: Position,
+    true_class: str = "",
 ) -> list[Output]:
-    instance.until_ms = after_ms + (check.keep_firing_for_ms or QUIET_AFTER_MS)
     severity: Severity = "critical" if check.fail is not None else "warning"
     if check.metric == "error" and finding.direction == "down":
+        if instance.firing_severity() == severity and instance.true_class != true_class:
+            return []  # what got better is not what fires
         severity = "info"
+    instance.until_ms = after_ms + (check.keep_firing_for_ms or QUIET_AFTER_MS)
     moved = alerts.move(instance, "held", severity)
     if moved is None:
         return []
-    instance.began_ms = event_ms
+    instance.began_ms, instance.true_class = event_ms, true_class
     instance.first_bad = f"events.v1/{at.partition}@{at.offset}"
     profile = model.reference(instance.version).profile
+    causes = [] if profile is None else [f"went {finding.direction}"]
+    if true_class:
+        causes = [f"went {finding.direction} where the truth is {true_class}"]
     record = alerts.record(
         model.name,
         check,
@@ -201,7 +233,7 @@ def _fire(
         reference=finding.before,
         reference_span=SPANS.get(check.method, "the level before the change"),
         context=diagnose.after_deploy(model.state.deploys, event_ms),
-        causes=[] if profile is None else [f"went {finding.direction}"],
+        causes=causes,
     )
     return [alert_output(record)]
 

@@ -55,7 +55,10 @@ def opened_view(
         if reference.profile is not None:
             changed = schema.changes(cell, state.columns, reference.profile)
             metrics["schema_changes"] = Figure(float(len(changed)), cell.rows)
+    end_ms = pane.to_ms + 1 if plan.window.rows else windows.end_of(plan, start)
+    began_ms = pane.from_ms if plan.window.rows else start
     metrics |= _label_figures(model, plan, version, start, name, labels)
+    metrics |= _lateness(model, plan, name, labels, (began_ms + end_ms) // 2)
     return View(
         plan=plan,
         version=version,
@@ -73,8 +76,8 @@ def opened_view(
         series=_of_segment(track.series, name),
         hours=_of_segment(track.hours, name),
         utc_offsets=model.definition.model.utc_offsets(),
-        end_ms=pane.to_ms + 1 if plan.window.rows else windows.end_of(plan, start),
-        began_ms=pane.from_ms if plan.window.rows else start,
+        end_ms=end_ms,
+        began_ms=began_ms,
         first_offset=pane.first_offset,
         behind_ms=state.watermark.behind_ms(),
         schema=changed,
@@ -116,6 +119,20 @@ def _label_figures(
     return found
 
 
+def _lateness(
+    model: Model, plan: WindowPlan, segment: str, labels: LabelCell, middle_ms: int
+) -> dict[str, Figure]:
+    """How late the labels of a window are, and which share of them should be there by now.
+
+    Known under any coverage, and of the whole model only.
+    """
+    if not plan.reads_labels or segment:
+        return {}
+    age_ms = max(0, model.state.watermark.now_ms() - middle_ms)
+    past = model.state.delays.get(plan.window.name)
+    return quality.delays(labels) | {"maturity": quality.maturity(past, age_ms)}
+
+
 def _rows_of(model: Model, version: str, start: int, rows: int, segment: str) -> Joined:
     joined = model.join.labelled(version, start, start + rows)
     if not segment:
@@ -143,6 +160,7 @@ def baseline(model: Model, version: str, segment: str) -> dict[str, float]:
         if (labels.coverage() or 0.0) >= plan.coverage:
             positive = model.definition.model.positive
             known = quality.figures(labels, model.state.columns, positive, None)
+            known |= {} if segment else quality.delays(labels)
             found |= {
                 name: figure.value for name, figure in known.items() if figure.value is not None
             }
@@ -156,9 +174,11 @@ def closed_view(
     record = closed.base[segment]
     labels = windows.window_labels(plan, track, closed.start, key_of(model, segment))
     metrics = _published(record)
-    metrics |= _label_figures(model, plan, version, closed.start, segment, labels)
-    reference = model.reference(version)
+    end_ms = closed.end if plan.pane_ms else closed.to_ms + 1
     began_ms = closed.start if plan.pane_ms else record.from_ms or 0
+    metrics |= _label_figures(model, plan, version, closed.start, segment, labels)
+    metrics |= _lateness(model, plan, segment, labels, (began_ms + end_ms) // 2)
+    reference = model.reference(version)
     return View(
         plan=plan,
         version=version,
@@ -174,7 +194,7 @@ def closed_view(
         baseline=baseline(model, version, segment),
         learning=reference.profile is None and not _learnt(model, version),
         series={P99: track.series.get(f"{segment}\x1f{P99}", [])},
-        end_ms=closed.end if plan.pane_ms else closed.to_ms + 1,
+        end_ms=end_ms,
         began_ms=began_ms,
         first_offset=record.first_offset,
         schema=record.schema_changes,

@@ -72,7 +72,8 @@ class Waiting(msgspec.Struct):
 class Track(msgspec.Struct):
     """State of one window definition for one version.
 
-    Windows that end at or before `boundary_ms` are over. `queue` holds, by check and segment, the
+    Windows that end at or before `boundary_ms` are over. `ripening` are the starts of closed ones
+    that still take labels. `queue` holds, by check and segment, the
     starts of windows that wait for their labels; `series` the past figures that anomaly checks
     read, `hours` those of one window an hour since 1970, `calibrations` what alerts have found of
     their limits, by alert, feature and segment. `first_row` is the version's number of the first
@@ -90,6 +91,7 @@ class Track(msgspec.Struct):
     rows: int = 0
     late: int = 0
     first_row: int = 0
+    ripening: list[int] = []
 
 
 def fold(

@@ -18,7 +18,7 @@ from inferwatch.core import calibration, llm
 from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import LABEL_METRICS, LATENESS
 from inferwatch.core.model import Model, ModelState
 from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
 from inferwatch.errors import Reason
@@ -194,6 +194,8 @@ class Status:
         series.version(partition, model, found.version)
         if found.coverage is not None:
             quality = {name: v for name, v in found.metrics.items() if name in LABEL_METRICS}
+            if not quality.keys() - LATENESS:
+                quality = {}  # the labels that have come are too few to speak
             time_s = None if found.to_ms is None else found.to_ms / 1000
             at = found.window.start
             series.quality(partition, model, within, at, quality, found.coverage, time_s)

@@ -132,7 +132,7 @@ def test_every_check_that_may_be_written_can_fire(task):
     """A check that no data could make speak would be a watchman who sleeps."""
     written = allowed(task)
     definition = Definition(
-        model=ModelFacts(task=task),
+        model=ModelFacts(task=task, label_wait_ms=10_000, label_horizon_ms=20_000),
         reference=Reference(min_rows=100),
         windows=list(WINDOW.values()),
         checks=written,

@@ -26,18 +26,22 @@ def log_of(metric, *, method="adwin", min_rows=10, windows=None, **options):
     )
 
 
-def errors(log, wrong, first, record_ms):
-    """Labels for rows from number `first` on, a share of them wrong."""
-    truth = [0.0 if flag else 1.0 for flag in wrong]
-    return log.labels([str(first + row) for row in range(len(wrong))], truth, record_ms)
+def predicted(log, wrong, at_ms=0):
+    """Rows whose truth is 1, answered with 0 where they are wrong."""
+    return log.rows(len(wrong), at_ms, prediction=[0.0 if flag else 1.0 for flag in wrong])
+
+
+def labelled(log, rows, record_ms):
+    """The truth of the rows with these numbers, in this order."""
+    return log.labels([str(row) for row in rows], [1.0] * len(rows), record_ms)
 
 
 def shift_of_errors(log, *, before=0.0, after=1.0):
     """600 right-or-wrong rows and 200 of another level; the transitions."""
     draw = np.random.default_rng(1)
-    log.rows(800, 0, prediction=[1.0] * 800)
-    errors(log, draw.random(600) < before, 0, MINUTE)
-    return alert_records(errors(log, draw.random(200) < after, 600, 2 * MINUTE))
+    predicted(log, [*(draw.random(600) < before), *(draw.random(200) < after)])
+    labelled(log, range(600), MINUTE)
+    return alert_records(labelled(log, range(600, 800), 2 * MINUTE))
 
 
 def test_errors_are_fed_in_the_order_labels_come():
@@ -45,8 +49,8 @@ def test_errors_are_fed_in_the_order_labels_come():
     log, draw = log_of("error"), np.random.default_rng(2)
     wrong = np.concatenate([draw.random(400) < 0.1, draw.random(400) < 0.7])
     order = draw.permutation(800)
-    log.rows(800, 0, prediction=[1.0] * 800)
-    log.labels([str(row) for row in order], [0.0 if wrong[row] else 1.0 for row in order], MINUTE)
+    predicted(log, wrong)
+    labelled(log, order, MINUTE)
     (detector,) = log.partition.models["team/model"].detectors.values()
     by_arrival, by_prediction = (Adwin(0.0, 1.0, 0.002) for _ in range(2))
     by_arrival.update_many(wrong[order].astype(np.float64))
@@ -92,9 +96,9 @@ def test_a_detection_stays_for_an_hour_after_the_last(keep_ms):
 def test_an_error_found_late_stays_as_long_as_one_found_early():
     """The hour begins where rows have come to, not at the prediction that a late label judged."""
     log = log_of("error")
-    log.rows(800, 0, prediction=[1.0] * 800)
+    predicted(log, [False] * 600 + [True] * 200)
     log.rows(1, 100 * MINUTE, ids=["x"])
-    errors(log, [False] * 600 + [True] * 200, 0, 100 * MINUTE)
+    labelled(log, range(800), 100 * MINUTE)
     assert [alert.began_ms for alert in log.alerts()] == [log.start_ms]
     assert alert_records(log.rows(1, 160 * MINUTE - 1)) == []
     assert [a.reason for a in alert_records(log.rows(1, 160 * MINUTE))] == ["quiet"]
@@ -149,17 +153,68 @@ def test_nothing_is_fed_while_the_reference_is_learnt():
 def test_labels_that_are_taken_back_are_not_fed_again():
     """A correction feeds the new answer once; the old one stays what the stream has seen."""
     log = log_of("error")
-    log.rows(4, 0, prediction=[1.0] * 4)
-    errors(log, [False] * 4, 0, 1_000)
+    predicted(log, [False] * 4)
+    labelled(log, range(4), 1_000)
     log.labels(["0"], [0.0], 2_000)
-    (detector,) = log.partition.models["team/model"].detectors.values()
-    state = detector.dump()
     again = log_of("error")
-    again.rows(5, 0, prediction=[1.0] * 5)
-    errors(again, [False] * 4, 0, 1_000)
-    errors(again, [True], 4, 2_000)
-    (other,) = again.partition.models["team/model"].detectors.values()
-    assert other.dump() == state
+    predicted(again, [False] * 5)
+    labelled(again, range(4), 1_000)
+    again.labels(["4"], [0.0], 2_000)
+    states, others = (
+        {key: live.dump() for key, live in one.partition.models["team/model"].detectors.items()}
+        for one in (log, again)
+    )
+    assert states == others
+    assert len(states) == 2
+
+
+def test_a_changed_mix_of_classes_is_no_change_of_errors():
+    """Labels of one class come late: errors of each class stay, and so does the alert.
+
+    The model is right in 19 of 20 rows of class 0 and in 8 of 20 of class 1, whose labels come
+    last. Together their errors rise from 5 to 60 %; a class by itself that gets worse is told.
+    """
+    log, draw = log_of("error"), np.random.default_rng(5)
+    truth = draw.permutation(np.repeat([0, 1], 2_000))
+    wrong = draw.random(4_000) < np.where(truth == 1, 0.6, 0.05)
+    log.rows(4_000, 0, prediction=np.where(wrong, 1 - truth, truth).astype(float).tolist())
+    for value in (0, 1):
+        rows = np.flatnonzero(truth == value)
+        log.labels([str(row) for row in rows], [float(value)] * len(rows), MINUTE)
+    assert log.alerts() == []
+    predicted(log, [True] * 400, 2 * MINUTE)
+    (alert,) = alert_records(labelled(log, range(4_000, 4_400), 2 * MINUTE))
+    assert alert.causes == ["went up where the truth is 1"]
+
+
+def test_what_gets_better_does_not_lower_what_another_class_fires():
+    """Errors of class 1 rise: those of class 0 may fall, only its own fall makes it information."""
+    log = log_of("error")
+    answers = [1.0] * 1_200 + [0.0] * 1_200 + [1.0] * 1_200
+    log.rows(3_600, 0, prediction=answers)
+
+    def label(first, end, value):
+        """Labels of one class."""
+        rows = [str(row) for row in range(first, end)]
+        return alert_records(log.labels(rows, [value] * len(rows), MINUTE))
+
+    label(0, 600, 0.0)
+    label(600, 1_200, 1.0)
+    (rise,) = label(1_200, 1_500, 1.0)
+    assert (rise.severity, rise.causes) == ("warning", ["went up where the truth is 1"])
+    assert label(1_500, 1_800, 0.0) == []
+    (fall,) = label(2_400, 3_600, 1.0)
+    assert (fall.severity, fall.reason) == ("info", "severity_lowered")
+
+
+def test_many_classes_share_a_bounded_number_of_streams():
+    """Of 30 true classes the first 20 have streams of their own, the others one together."""
+    log = log_of("error")
+    log.definition = replace(log.definition, model=ModelFacts(task="multiclass"))
+    names = [f"c{number:02}" for number in range(30)]
+    log.rows(30, 0, prediction=names)
+    log.labels([str(row) for row in range(30)], names, MINUTE)
+    assert len(log.partition.models["team/model"].detectors) == 21
 
 
 def test_a_regression_has_no_errors_to_count():

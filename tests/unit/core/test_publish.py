@@ -160,6 +160,7 @@ def joined_of(label, predicted, score, sign=1):
         segments={},
         label=np.array(label, np.int32),
         truth=np.full(n, np.nan),
+        delay_ms=np.full(n, np.nan),
     )
 
 

@@ -243,6 +243,32 @@ def test_what_is_lost_is_counted(found):
     assert (found.metrics.gaps._value.get(), found.metrics.fold_errors._value.get()) == (1, 2)
 
 
+def test_a_window_with_too_few_labels_shows_no_quality(found):
+    """How late its labels are is known, but quality stays that of a window that can speak."""
+    definition = Definition(
+        model=ModelFacts(task="binary"),
+        windows=[Window(name="batch", rows=10)],
+        checks=[Check(alert="Accuracy", metric="accuracy", window="batch", fail=LIMIT)],
+    )
+    partition = Partition(0)
+    ids = [str(row) for row in range(10)]
+    records = [
+        raw_inference(n=9, ids=ids[:9], prediction=[1.0] * 9),
+        raw_labels(ids=ids[:1], label=[1], seq=1),
+        raw_inference(n=1, ids=ids[9:], seq=2, prediction=[1.0]),
+    ]
+    for offset, raw in enumerate(records):
+        placed = replace(raw, offset=offset)
+        decoded = decode(placed)
+        if name := partition.undefined(decoded):
+            partition.define(name, definition, offset)
+        outputs = partition.fold(placed, decoded)
+        found.folded(partition, placed, decoded, outputs)
+    assert b"label_delay" in next(one.value for one in outputs if one.kind == "window")
+    families = [family for family in found.metrics.registry.collect() if family.samples]
+    assert "inferwatch_quality" not in [family.name for family in families]
+
+
 def test_figures_of_a_window_are_told_and_stay_when_it_is_restated(found):
     """A restatement has new figures on labels and no features: drift stays as the window had it."""
     partition = Partition(0)

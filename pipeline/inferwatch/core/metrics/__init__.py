@@ -15,6 +15,7 @@ class Metric(NamedTuple):
 
 
 _BINARY, _CLASSES, _NUMBERS = ("binary",), ("binary", "multiclass"), ("regression",)
+_ALL = (*_CLASSES, *_NUMBERS)
 
 LABEL_METRICS = {
     "accuracy": Metric(_CLASSES),
@@ -41,4 +42,9 @@ LABEL_METRICS = {
     "bias": Metric(_NUMBERS, share=False),
     "mape": Metric(_NUMBERS, share=False),
     "r2": Metric(_NUMBERS, share=False),
+    "label_delay.p50": Metric(_ALL, share=False),
+    "label_delay.p90": Metric(_ALL, share=False),
+    "maturity": Metric(_ALL),
 }
+LATENESS = ("label_delay.p50", "label_delay.p90", "maturity")
+"""Of the labels themselves, and of a whole model only: known under any coverage."""

@@ -66,6 +66,14 @@ def quantile(state: LogHistogram, q: float) -> Figure:
     return Figure(_middle(key), n)
 
 
+def share_up_to(state: LogHistogram, value: float) -> float:
+    """Share of the rows that are at most `value`, to its bin; there must be a row."""
+    alone = empty()
+    update(alone, np.array([value], np.float64))
+    below = int(np.searchsorted(state.keys, alone.keys[0], side="right"))
+    return float(state.counts[:below].sum() / state.counts.sum())
+
+
 def _middle(key: int) -> float:
     size = -key - 1 if key < 0 else key
     if size == 0:

@@ -104,3 +104,14 @@ def test_float32_and_float64_fall_into_the_same_bin():
     narrow = log_histogram.empty()
     log_histogram.update(narrow, values)
     assert same(wide, narrow)
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=60), st.floats(0, 1e9))
+def test_the_share_up_to_a_value_is_that_of_its_bin(values, value):
+    """What numpy counts at or below the value, but for values within 3.2 % of it."""
+    state = log_histogram.empty()
+    log_histogram.update(state, np.array(values))
+    found = log_histogram.share_up_to(state, value)
+    sure = np.mean(np.array(values) <= value)
+    near = np.mean(np.array(values) <= value * 1.032 + 1e-30)
+    assert sure - 1e-12 <= found <= near + 1e-12
