@@ -16,7 +16,7 @@ COMMANDS = {
     "notifier": "deliver alerts",
     "ingest": "move single JSON events from your topic to the events topic, in batches",
     "replay": "run monitors over a table or a topic that exists",
-    "profile": "describe reference rows: build, show",
+    "profile": "describe reference rows: build, show, diff",
     "plan": "what monitor files will cost in memory, records and series",
     "models": "which models are watched, and how they are",
     "reference": "what versions are compared with: show, accept, reset",

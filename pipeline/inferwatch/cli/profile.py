@@ -1,16 +1,18 @@
-"""`inferwatch profile build|show`"""
+"""`inferwatch profile build|show|diff`"""
 
 import argparse
 from pathlib import Path
 
+from inferwatch.cli.table import table as table_of
 from inferwatch.config import mapping, monitors, profiles
+from inferwatch.core.figure import Figure
 from inferwatch.errors import UsageError
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
 from inferwatch.replay import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of both."""
+    """Options of the three."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="describe the rows of a table")
     build.add_argument("source", type=Path, metavar="TABLE", help="CSV, Parquet or JSON lines")
@@ -32,10 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--segments", nargs="*", default=[], metavar="COLUMN")
     show = actions.add_parser("show", help="print a profile")
     show.add_argument("profile", type=Path, metavar="FILE.json")
+    diff = actions.add_parser("diff", help="how far one profile's rows are from another's")
+    diff.add_argument("old", type=Path, metavar="OLD.json")
+    diff.add_argument("new", type=Path, metavar="NEW.json")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build or print."""
+    """Build, print or compare."""
+    if arguments.action == "diff":
+        _diff(arguments.old, arguments.new)
+        return 0
     if arguments.action == "show":
         profile, _ = profiles.read(arguments.profile)
         _show(profile)
@@ -68,6 +76,37 @@ def _facts(arguments: argparse.Namespace) -> ModelFacts:
     if arguments.task is None:
         raise UsageError("say the task: --task binary|multiclass|regression, or --monitors FILE")
     return ModelFacts(task=arguments.task, positive=arguments.positive, segments=arguments.segments)
+
+
+def _diff(old_path: Path, new_path: Path) -> None:
+    (old, _), (new, values) = profiles.read(old_path), profiles.read(new_path)
+    found = profiles.compare(old, new, values)
+    rows = [
+        [
+            name,
+            _figure(drift.psi),
+            _figure(drift.effect),
+            _figure(drift.by("jensenshannon")),
+            _figure(drift.by("wasserstein")),
+        ]
+        for name, drift in sorted(found.items(), key=lambda one: -(one[1].psi.value or 0.0))
+    ]
+    print(f"{new.rows:,} rows of {new_path.name} against {old.rows:,} of {old_path.name}")
+    print(table_of(["COLUMN", "PSI", "KS or V", "JENSEN-SHANNON", "WASSERSTEIN"], rows))
+    before, now = (
+        {*one.numeric, *one.categories, *["score"] * bool(one.score)} for one in (old, new)
+    )
+    for what, names in (("gone", before - now), ("new", now - before)):
+        if names:
+            print(f"{what}: {', '.join(sorted(names))}")
+    kept = sorted((before & now) - found.keys())
+    if kept:
+        beside = profiles.values_path(new_path).name
+        print(f"not compared, of another kind or without {beside}: {', '.join(kept)}")
+
+
+def _figure(figure: Figure) -> str:
+    return "" if figure.value is None else f"{figure.value:.4g}"
 
 
 def _show(profile: Profile) -> None:

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from inferwatch.core import quality
 from inferwatch.core.columns import Columns, answers, recode
+from inferwatch.core.drift import together
+from inferwatch.core.drift.columns import Drift, of_numbers, of_words
 from inferwatch.core.labels import Joined
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, numeric_profile
 from inferwatch.core.sample import hashes
-from inferwatch.core.sketches import row_sample
+from inferwatch.core.sketches import binned, row_sample
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
 from inferwatch.records.outputs import OUTPUT_MAX_BYTES
@@ -189,6 +191,49 @@ def _figures(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, f
     exact = joined if columns.task == "binary" else None
     figures = quality.figures(cell, columns, facts.positive, exact)
     return {name: figure.value for name, figure in figures.items() if figure.value is not None}
+
+
+def compare(old: Profile, new: Profile, values: Values) -> dict[str, Drift]:
+    """Drift of each column from `old` to `new`, as a window of the rows of `new` would have it.
+
+    :param values: the sorted columns of `new`; numbers without theirs are left out.
+    """
+    known = [name for name in sorted(old.numeric) if name in new.numeric and name in values]
+    numbers = {name: (old.numeric[name], new.numeric[name]) for name in known}
+    if old.score is not None and new.score is not None and "score" in values:
+        numbers["score"] = (old.score, new.score)
+    words = {
+        name: (old.categories[name], new.categories[name])
+        for name in sorted(old.categories)
+        if name in new.categories
+    }
+    if isinstance(old.prediction, CategoryProfile) and isinstance(new.prediction, CategoryProfile):
+        words["prediction"] = (old.prediction, new.prediction)
+    counted = [_counted(before, now, values[name]) for name, (before, now) in numbers.items()]
+    facts = np.array([(now.least, now.most, now.mean) for _, now in numbers.values()])
+    compared = together.compare_numbers(
+        together.numbers([before for before, _ in numbers.values()]),
+        np.concatenate([np.empty(0, np.int64), *counted]),
+        facts.reshape(-1, 3),
+    )
+    seen = [
+        (dict(zip(now.words, now.counts, strict=True)), now.missing) for _, now in words.values()
+    ]
+    told = together.compare_words(together.words([before for before, _ in words.values()]), seen)
+    found = [*of_numbers(compared), *of_words(told)]
+    return dict(zip([*numbers, *words], found, strict=True))
+
+
+def _counted(
+    before: NumericProfile, now: NumericProfile, values: NDArray[np.floating]
+) -> NDArray[np.int64]:
+    """The column's values on the bins of `before`; what is missing as `now` has it."""
+    grid = binned.make_grid([np.array(before.edges, np.float32)])
+    counts = binned.empty(grid)
+    limit = np.finfo(np.float32).max
+    binned.update(counts, grid, np.clip(values, -limit, limit).astype(np.float32)[np.newaxis])
+    counts[-1] = now.counts[-1]
+    return counts
 
 
 def values_digest(values: Mapping[str, NDArray[np.floating]]) -> str:

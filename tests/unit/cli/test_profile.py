@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inferwatch.cli.main import main
@@ -90,3 +91,42 @@ def test_what_cannot_be_described_is_one_sentence(folder, capsys, arguments, cod
     assert main(["profile", *arguments]) == code
     said = capsys.readouterr().err
     assert said.startswith("inferwatch: ") and says in said and said.count("\n") == 1
+
+
+def built(name, shift, words="DE FR"):
+    """A profile of a hundred rows with a number and a word."""
+    first, second = words.split()
+    rows = "".join(
+        f"r{n},{1_700_000_000_000 + n},yes,no,{first if n % 3 else second},{n + shift},{n}\n"
+        for n in range(100)
+    )
+    Path(f"{name}.csv").write_text(f"id,at,answer,truth,country,age,{name}\n" + rows)
+    options = ["--task", "binary", "--positive", "yes", "--out", f"{name}.json"]
+    assert main(["profile", "build", f"{name}.csv", *options]) == 0
+
+
+def test_two_profiles_are_compared_column_by_column(folder, capsys):
+    """As a window of the second's rows would be: half of them moved gives the KS of that."""
+    built("old", 0)
+    built("moved", 50, "DE US")
+    capsys.readouterr()
+    assert main(["profile", "diff", "old.json", "moved.json"]) == 0
+    head, titles, *lines = capsys.readouterr().out.splitlines()
+    assert head == "100 rows of moved.json against 100 of old.json"
+    assert titles.split()[0] == "COLUMN"
+    found = {line.split()[0]: line.split()[1:] for line in lines if ":" not in line}
+    assert float(found["age"][1]) == pytest.approx(0.5, abs=0.01)
+    assert float(found["age"][3]) == pytest.approx(50 / np.arange(100).std(), rel=0.01)
+    assert float(found["country"][0]) > 1 and float(found["prediction"][0]) == 0
+    assert lines[-2:] == ["gone: old", "new: moved"]
+    Path("moved.values.npz").unlink()
+    assert main(["profile", "diff", "old.json", "moved.json"]) == 0
+    assert "without moved.values.npz: age" in capsys.readouterr().out
+
+
+def test_a_profile_does_not_differ_from_itself(folder, capsys):
+    """Every figure is zero."""
+    built("old", 0)
+    profile, values = profiles.read(Path("old.json"))
+    for drift in profiles.compare(profile, profile, values).values():
+        assert drift.psi.value == 0 and drift.effect.value == pytest.approx(0, abs=1e-12)
