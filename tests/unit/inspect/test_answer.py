@@ -97,3 +97,18 @@ def test_another_process_gives_the_same_bytes():
         env={"PYTHONPATH": str(ROOT / "pipeline"), "PYTHONHASHSEED": "3"},
     ).stdout
     assert told[4:] == answer(asked)
+
+
+def test_a_process_whose_worker_is_gone_ends_without_a_word():
+    """Nobody is left to read the answer."""
+    asked = request()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "inferwatch.inspect"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT / "pipeline")},
+    )
+    child.stdout.close()
+    _, told = child.communicate(len(asked).to_bytes(4) + asked)
+    assert (child.returncode, told) == (0, b"")
