@@ -93,6 +93,9 @@ def _tell(found: list[tuple[str, Estimate]], models: int) -> None:
     whole = sum(one.total_bytes() for _, one in found) * models
     each = "" if models == 1 else f", {models:,} models a file"
     print(f"state of all: {_size(whole)}{each}; a worker holds that of the partitions it owns")
+    memory = sum(one.memory_bytes for _, one in found) * models
+    itself = _size(estimate.WORKER_BYTES)
+    print(f"in memory at most {_size(memory)}, and {itself} for each worker itself")
     if whole > PROVED_BYTES:
         least = -(-whole // PROVED_BYTES)
         print(f"more than the 500 MB a worker that are proved: use {least} workers or more")

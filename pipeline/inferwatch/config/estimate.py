@@ -1,7 +1,7 @@
 """What a definition will hold in memory and on the state topic: measured bytes times counts.
 
-Bytes were measured on checkpoints of 500-row panes; memory is about the same. The estimate is an
-upper bound for steady traffic: fewer segments, versions or labels take less.
+Bytes were measured on checkpoints of 500-row panes, those in memory on processes. The estimate is
+an upper bound for steady traffic: fewer segments, versions or labels take less.
 """
 
 import math
@@ -31,6 +31,11 @@ REFERENCE_FEATURE_BYTES = 1_700
 SAMPLED_ROW_BYTES = 16  # and 4 a feature
 DETECTOR_BYTES = 2_000
 ROW_BYTES = 68  # an id of 20 characters and the columns of the join
+WORKER_BYTES = 300_000_000  # a process that is ready, without any model
+MODEL_MEMORY_BYTES = 100_000
+REFERENCE_FEATURE_MEMORY_BYTES = 18_000  # edges and counts as numbers of Python, look-up tables
+DETECTOR_MEMORY_BYTES = 6_000
+LEARNT_COLUMNS = 10  # of 4 bytes, beside the features
 CLOSED_MAX = 50_000
 SERIES_A_MODEL = 4  # rows, watermark, newest event, share joined
 SERIES_A_WINDOW = 6  # coverage and age of what labels say, four shares
@@ -49,7 +54,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of one model by what they are for; `closed` windows wait for labels, all versions.
 
-    `panes_bytes` has the samples of windows that wait for inspectors too.
+    `panes_bytes` has the samples of windows that wait for inspectors too. `memory_bytes` is what
+    all of it takes in a worker, at most: beside the state indexes of the join, references ready for
+    counting, and, while a reference is learnt, its rows, three times when it is complete.
     """
 
     panes: int
@@ -62,6 +69,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     detectors_bytes: int
     windows_per_hour: float
     series: int
+    memory_bytes: int = 0
 
     def total_bytes(self) -> int:
         """All of it."""
@@ -83,7 +91,7 @@ def of(definition: Definition, load: Load) -> Estimate:
     closed = {one.window.name: versions * _closed(one, definition, load) for one in plan.windows}
     wanted_bytes = _pending_bytes(definition, load)
     pending_bytes = min(wanted_bytes, definition.model.pending_max_bytes)
-    return Estimate(
+    found = Estimate(
         panes=sum(panes.values()),
         panes_bytes=sum(
             panes[one.window.name] * _pane_bytes(one, load, segments) for one in plan.windows
@@ -107,6 +115,20 @@ def of(definition: Definition, load: Load) -> Estimate:
         * sum(_closings_a_second(one, load) * 3_600 for one in plan.windows),
         series=_series(definition, load),
     )
+    return msgspec.structs.replace(found, memory_bytes=_memory_bytes(found, definition, load))
+
+
+def _memory_bytes(found: Estimate, definition: Definition, load: Load) -> int:
+    """Of a process, beside `WORKER_BYTES`."""
+    reference = definition.reference
+    learnt = 0
+    if reference.profile is None:
+        rows = reference.min_rows * (2 if reference.min_span_ms else 1)
+        learnt = 3 * rows * 4 * (load.features + LEARNT_COLUMNS)
+    ready = load.features * REFERENCE_FEATURE_MEMORY_BYTES
+    detectors = found.detectors_bytes // DETECTOR_BYTES * DETECTOR_MEMORY_BYTES
+    state = found.panes_bytes + found.closed_bytes + 2 * found.pending_bytes + found.reference_bytes
+    return MODEL_MEMORY_BYTES + state + detectors + load.versions * (learnt + ready)
 
 
 def partitions_for(models: int, models_max: int) -> int:

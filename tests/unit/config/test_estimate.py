@@ -103,14 +103,15 @@ def test_samples_for_inspectors_are_in_the_estimate():
 def test_more_of_anything_costs_more():
     """Rows, features, segments, versions: none of them is for nothing."""
     found = definition(labelled=True)
-    least = estimate.of(found, Load()).total_bytes()
+    least = estimate.of(found, Load())
     for more in (
         Load(rows_per_s=20),
         Load(features=40),
         Load(segments=20),
         Load(versions=4),
     ):
-        assert estimate.of(found, more).total_bytes() > least
+        assert estimate.of(found, more).total_bytes() > least.total_bytes()
+        assert estimate.of(found, more).memory_bytes > least.memory_bytes
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,7 @@ def test_plan_prints_what_to_expect(capsys):
     told = capsys.readouterr().out
     assert "(default checks)" in told
     assert "workers or more" in told
+    assert "in memory at most" in told
     assert main(["plan", "--rows-per-s", "0"]) == Exit.USAGE
 
 
