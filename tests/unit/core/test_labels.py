@@ -145,6 +145,23 @@ def test_a_label_with_a_version_labels_that_version_only():
     ]
 
 
+def test_a_label_without_a_version_is_for_answers_that_have_come():
+    """A shadow that answers behind the label has none until one names its version.
+
+    So it is where the label came before both: the first answer takes it.
+    """
+    for before in (True, False):
+        join = Join(Pending())
+        if before:
+            predict(join, ["a"], version="1")
+            assert told(label(join, ["a"], 1)) == [("1", 1, 0, 1)]
+        else:
+            assert label(join, ["a"], 1) == []
+            assert told(predict(join, ["a"], version="1")) == [("1", 1, 0, 1)]
+        assert predict(join, ["a"], version="2") == []
+        assert told(label(join, ["a"], 1, version="2")) == [("2", 1, 0, 1)]
+
+
 def test_an_early_label_with_a_version_waits_for_that_version():
     """Another version's prediction of the same id leaves it waiting."""
     join = Join(Pending())
