@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from inferwatch.config.document import Node, suggestion
-from inferwatch.core import anomaly, llm
+from inferwatch.core import anomaly, llm, stability
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import (
@@ -39,6 +39,7 @@ RATIOS = frozenset(
         "error_rate",
         "captured",
         "duplicate_rate",
+        *stability.SHARES,
         "positive_rate",
         "cpu",
         "memory",
@@ -59,6 +60,7 @@ AMOUNTS = (
     "prediction.mean",
     "prediction.sd",
     *llm.AMOUNTS,
+    *stability.AMOUNTS,
 )
 PLAIN = frozenset([*AMOUNTS, *DURATIONS]) | RATIOS | LABEL_METRICS.keys()
 SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share", "freshness"}  # published as it closes
@@ -86,6 +88,7 @@ HINTS = {
 }
 TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "positive_rate": ("binary",),
+    "flip_rate": ("binary", "multiclass"),
     "prediction": ("binary", "multiclass"),
     "prediction.mean": ("regression",),
     "prediction.sd": ("regression",),

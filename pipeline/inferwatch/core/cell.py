@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import llm
+from inferwatch.core import llm, stability
 from inferwatch.core.columns import OTHER, Block
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
@@ -18,6 +18,7 @@ from inferwatch.core.sketches import binned, hyperloglog, log_histogram, moments
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.sketches.moments import Moments
 from inferwatch.core.sketches.row_sample import RowSample
+from inferwatch.core.stability import StabilityCell
 from inferwatch.records.rows import Words
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class Cell(msgspec.Struct):
     sample: RowSample | None = None
     beyond: dict[str, hyperloglog.Registers] = {}
     again: int = 0
+    stability: StabilityCell | None = None
 
 
 def empty(
@@ -202,6 +204,9 @@ def merge(into: Cell, other: Cell) -> None:
     into.emitted += other.emitted
     into.dropped += other.dropped
     into.again += other.again
+    if other.stability is not None:
+        into.stability = into.stability or stability.cell()
+        stability.merge(into.stability, other.stability)
     moments.merge(into.answers, other.answers)
     log_histogram.merge(into.latency, other.latency)
     if other.llm is not None:

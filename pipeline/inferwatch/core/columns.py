@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import sample
+from inferwatch.core import sample, stability
 from inferwatch.core.sample import Hashes
 from inferwatch.kernels import distinct
 from inferwatch.records.definition import ModelFacts, Task
@@ -61,6 +61,7 @@ class Block(msgspec.Struct):
     segments: dict[str, Codes]
     offset: int
     llm: Calls | None = None
+    entities: Hashes | None = None
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
         """The rows that `keep` picks."""
@@ -84,6 +85,7 @@ class Block(msgspec.Struct):
             segments={name: codes[keep] for name, codes in self.segments.items()},
             offset=self.offset,
             llm=None if self.llm is None else self.llm.take(keep),
+            entities=None if self.entities is None else self.entities[keep],
         )
 
 
@@ -118,6 +120,7 @@ def align(
         segments={name: _segment(columns, facts, rows, name) for name in facts.segments},
         offset=offset,
         llm=rows.llm,
+        entities=None if rows.entity is None else stability.hashes(rows.entity, rows.version),
     )
 
 

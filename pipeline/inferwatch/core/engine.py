@@ -22,6 +22,7 @@ from inferwatch.core import (
     quality,
     retirement,
     silence,
+    stability,
     watermark,
 )
 from inferwatch.core import reference as references
@@ -162,6 +163,8 @@ def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position)
     met, again = model.join.predict(block, late, sample, values=regression)
     if again.any():
         _repeat(model, block, late, sample, again)
+    if block.entities is not None:
+        _follow(model, block, late)
     for joined in met:
         outputs += _contribute(model, joined, at)
     _freeze(model, version)
@@ -187,6 +190,24 @@ def _repeat(
         panes_ = model.track(plan, block.version).panes
         for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
             panes_[start].cells[ALL].again += count << model.state.pending.shift
+
+
+def _follow(model: Model, block: Block, late: NDArray[np.uint16]) -> None:
+    """Compare answers with those before about the same entities, in the panes of their rows."""
+    state = model.state
+    state.entities = state.entities or stability.empty()
+    score = block.value if state.columns.task == "regression" else block.score
+    assert block.entities is not None
+    found = stability.follow(state.entities, block.entities, block.time_ms, block.predicted, score)
+    for plan in model.plan.windows:
+        counted = (late >> model.bit(plan)) & 1 == 0
+        place = block.time_ms if plan.pane_ms else block.row
+        width = plan.pane_ms or plan.window.rows
+        starts = place // width * width
+        for start in np.unique(starts[counted]).tolist():
+            cell = model.track(plan, block.version).panes[start].cells[ALL]
+            cell.stability = cell.stability or stability.cell()
+            stability.add(cell.stability, found.take((starts == start) & counted))
 
 
 def _learn(model: Model, block: Block, sample: NDArray[np.bool_] | None) -> None:

@@ -22,6 +22,7 @@ from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
 from inferwatch.core.sketches.log_histogram import LogHistogram
+from inferwatch.core.stability import Entities
 from inferwatch.core.watermark import Watermark
 from inferwatch.core.windows import Pane, Track, Waiting
 from inferwatch.errors import ConfigError
@@ -78,6 +79,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     detectors: dict[str, drift.DetectorState] = {}
     deploys: list[Deploy] = []
     bits: dict[str, int] = {}
+    entities: Entities | None = None
     waiting: list[Waiting] = []
     delays: dict[str, LogHistogram] = {}
 

@@ -19,6 +19,7 @@ from inferwatch.core.model import FORMAT, Model, ModelState
 from inferwatch.core.pending import Answers, Early, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
+from inferwatch.core.stability import Entities
 from inferwatch.core.windows import Closed, Pane, Track, Waiting
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition
@@ -81,6 +82,7 @@ _DECODERS: dict[str, Any] = {
     "alerts": _decoder(dict[str, Instance]),
     "detectors": _decoder(dict[str, DetectorState]),
     "early": _decoder(dict[str, Early]),
+    "entities": _decoder(Entities),
     "waiting": _decoder(list[Waiting]),
     "pane": _decoder(_Panes),
     "recent": _decoder(_Panes),
@@ -115,6 +117,7 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
         sources={},
         instances={},
         detectors={},
+        entities=None,
         waiting=[],
     )
     pieces: dict[str, bytes | None] = {
@@ -135,6 +138,8 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
     for version, panes in state.recent.items():
         for start, pane in panes.items():
             pieces[f"recent/{version}/{start}"] = made(_Panes("", version, {start: pane}))
+    if state.entities is not None:
+        pieces["entities"] = made(state.entities)
     unfinished = frozenset(pending.open.values())
     for key, slab in pending.slabs.items():
         if key in unfinished:
@@ -230,6 +235,7 @@ _PUT: dict[str, Callable[[ModelState, Any], None]] = {
     "alerts": _put("instances"),
     "detectors": _put("detectors"),
     "waiting": _put("waiting"),
+    "entities": _put("entities"),
     "early": lambda state, item: setattr(state.pending, "early", item),
     "pane": lambda state, item: _track(state, item).panes.update(item.panes),
     "recent": lambda state, item: state.recent.setdefault(item.version, {}).update(item.panes),

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from inferwatch.core import figures, quality, schema, windows
+from inferwatch.core import figures, quality, schema, stability, windows
 from inferwatch.core.cell import Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
@@ -48,6 +48,8 @@ def opened_view(
     metrics = figures.service(cell, state.columns, model.definition.model.positive)
     if drifts:
         metrics["drift_share"] = figures.drift_share(drifts)
+    if cell.stability is not None:
+        metrics |= stability.figures(cell.stability)
     changed: dict[str, SchemaChange] = {}
     if not name and plan in model.plan.windows:  # neither is of the learning span
         metrics["duplicate_rate"] = rate(min(cell.again, cell.rows), cell.rows, "no rows")

@@ -7,6 +7,7 @@ from inferwatch.kernels import (
     adwin,
     distances,
     distinct,
+    entities,
     ewma_residual,
     hashing,
     histograms,
@@ -40,6 +41,9 @@ def warm() -> None:
     panes.place(times, times, 1, 1, 1, 0, 0)
     watermark.advance(times, 0, 0, 0, 0, 0, 0)
     distinct.small(np.zeros(1))
+    places, marks = np.zeros(entities.PLACES, np.uint64), np.zeros(entities.PLACES, np.int64)
+    codes, scores = np.zeros(entities.PLACES, np.int32), np.zeros(entities.PLACES)
+    entities.follow(found, times, codes[:1], scores[:1], 0, places, marks, codes, scores)
     texts.take(np.zeros(1, np.uint8), np.ones(1, np.int32), np.ones(1, np.bool_))
     _warm_distances()
     _warm_series()

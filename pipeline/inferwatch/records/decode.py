@@ -238,7 +238,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         dropped=sum(batch.dropped.values()),
         n=n,
         time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms").astype(np.int64),  # aligned
-        ids=_ids(batch.ids, n),
+        ids=_ids(batch.ids, n, "ids"),
         numeric_names=names,
         numeric=numeric.astype(np.float32),  # a copy: aligned, so that one kernel fits all
         categories={name: _words(column, n, name) for name, column in batch.categories.items()},
@@ -249,7 +249,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         error=None if batch.error is None else _words(batch.error, n, "error"),
         segments={name: _words(column, n, name) for name, column in batch.segments.items()},
         weight=_floats(batch.weight, n, "weight"),
-        entity=None if batch.entity is None else _texts(batch.entity, n, "entity"),
+        entity=None if batch.entity is None else _ids(batch.entity, n, "entity"),
         instance=batch.instance,
         source_offsets=_source_offsets(batch.source_offsets, n),
         llm=None if batch.llm is None else _calls(batch.llm, n),
@@ -279,7 +279,7 @@ def _truths(batch: LabelBatch) -> Decoded:
         dropped=sum(batch.dropped.values()),
         n=n,
         time_ms=_array(batch.time_ms, n, np.dtype("<i8"), "time_ms").astype(np.int64),  # aligned
-        ids=_ids(batch.ids, n),
+        ids=_ids(batch.ids, n, "ids"),
         label=label,
         prediction=_answer(batch.prediction, n, "prediction"),
         score_names=scored,
@@ -372,8 +372,6 @@ def _take(value: Any, keep: NDArray[np.bool_]) -> Any:
         return value.take(keep)
     if isinstance(value, dict):
         return {name: _take(column, keep) for name, column in value.items()}
-    if isinstance(value, list):
-        return [item for item, kept in zip(value, keep.tolist(), strict=True) if kept]
     return value
 
 
@@ -437,14 +435,9 @@ def _ends(texts: Texts, n: int, name: str) -> NDArray[np.int64]:
     return ends
 
 
-def _ids(texts: Texts, n: int) -> Ids:
-    ends = _ends(texts, n, "ids")
+def _ids(texts: Texts, n: int, name: str) -> Ids:
+    ends = _ends(texts, n, name)
     return Ids(np.frombuffer(bytearray(texts.data + b"\0"), np.uint8)[:-1], ends.astype(np.int32))
-
-
-def _texts(texts: Texts, n: int, name: str) -> list[str]:
-    places = _ends(texts, n, name).tolist()
-    return [texts.data[a:b].decode() for a, b in zip([0, *places[:-1]], places, strict=True)]
 
 
 def _words(column: Categories, n: int, name: str) -> Words:

@@ -66,7 +66,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     error: Words | None
     segments: dict[str, Words]
     weight: Floats | None = None
-    entity: list[str] | None = None
+    entity: Ids | None = None
     instance: str = ""
     source_offsets: NDArray[np.int64] | None = None
     llm: Calls | None = None

@@ -184,7 +184,7 @@ def _rows(event: InferenceEvent) -> Rows:
         latency_ms=None if event.latency_ms is None else np.array([event.latency_ms]),
         error=None if event.error is None else _word(event.error),
         segments={name: _word(value) for name, value in event.segments.items()},
-        entity=None if event.entity_id is None else [event.entity_id],
+        entity=None if event.entity_id is None else pack([event.entity_id]),
         instance=event.instance,
         llm=None if event.llm is None else _call(event.llm),
     )

@@ -127,7 +127,7 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
         latency_ms=_floats(path, block, mapping.latency_ms) if mapping.latency_ms else None,
         error=_words(block, mapping.error) if mapping.error else None,
         segments={name: _words(block, name) for name in mapping.segments},
-        entity=_texts(block, mapping.entity_id) if mapping.entity_id else None,
+        entity=pack(_texts(block, mapping.entity_id)) if mapping.entity_id else None,
         llm=_calls(path, block, mapping.llm) if mapping.llm else None,
     )
     return _with_labels(path, mapping, block, rows)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from inferwatch.core import calibration, llm
+from inferwatch.core import calibration, llm, stability
 from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
@@ -37,9 +37,17 @@ RESTORE_S = 300.0
 SLOW_RECORDS = 1_000
 LOOP_REMEMBERED_S = 60.0
 RATIOS = frozenset(
-    {"error_rate", "captured", "duplicate_rate", "positive_rate", "drift_share", *llm.SHARES}
+    {
+        "error_rate",
+        "captured",
+        "duplicate_rate",
+        "positive_rate",
+        "drift_share",
+        *llm.SHARES,
+        *stability.SHARES,
+    }
 )
-FIGURES = frozenset({"schema_changes", *llm.AMOUNTS, *llm.DURATIONS})
+FIGURES = frozenset({"schema_changes", *llm.AMOUNTS, *llm.DURATIONS, *stability.AMOUNTS})
 DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
 State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
 

@@ -404,6 +404,7 @@ class _Writer:
                 "channel": [row.channel for row in rows],
             },
             llm=_calls(rows) if n % 3 else None,
+            entity=[f"{row.country}{row.kind}" for row in rows] if n % 4 else None,
             dropped={"queue_full": self.sent[emitter][2]},
             **numbers,
         )
