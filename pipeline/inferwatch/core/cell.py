@@ -151,7 +151,7 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
     if cell.numeric is not None:
         cell.numeric = moments.grown(cell.numeric, len(block.numeric))
         moments.update(cell.numeric, block.numeric)
-        _add_features(cell, counted)
+        _add_features(cell, block, counted)
     if cell.kept is not None:
         cell.kept.numeric.append(block.numeric)
         cell.kept.score.append(block.score)
@@ -159,15 +159,25 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
         row_sample.update(cell.sample, block.hashes, block.row, block.numeric)
 
 
-def _add_features(cell: Cell, counted: Tally) -> None:
+def _add_features(cell: Cell, block: Block, counted: Tally) -> None:
     if cell.bins is not None and counted.bins is not None:
         cell.bins += counted.bins
     for name, wordless, seen in counted.words:
         words = cell.words.setdefault(name, {})
         cell.wordless[name] = cell.wordless.get(name, 0) + wordless
+        if len(words) + len(seen) > WORDS_MAX:  # which find room must not depend on the batch
+            seen = _by_appearance(block.categories[name], seen)
         for word, count in seen:
             count_word(words, word, count)
         _note_beyond(cell, name, [word for word, _ in seen])
+
+
+def _by_appearance(column: Words, seen: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """What was seen of a column, in the order of its rows."""
+    codes, first = np.unique(column.codes, return_index=True)
+    found = zip(codes.tolist(), first.tolist(), strict=True)
+    rows = {column.words[code]: row for code, row in found if code >= 0}
+    return sorted(seen, key=lambda one: rows[one[0]])
 
 
 def count_word(words: dict[str, int], word: str, count: int) -> None:

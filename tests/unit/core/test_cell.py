@@ -13,6 +13,7 @@ from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import ModelFacts, Profile
+from inferwatch.records.rows import Words
 from inferwatch.testing.builders import raw_inference
 
 PROFILE = Profile(
@@ -136,6 +137,23 @@ def test_words_have_a_bound_and_the_rest_is_other():
     cells.count_word(words, "w0", 2)
     cells.count_word(words, "newer", 4)
     assert (words[OTHER], words["w0"], len(words)) == (7, 3, WORDS_MAX + 1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_which_words_find_room_does_not_depend_on_the_batch(monkeypatch, size):
+    """Beyond the bound the first to come have kept it, whatever the order of a dictionary."""
+    monkeypatch.setattr(cells, "WORDS_MAX", 2)
+    state, given = Columns(), ["d", "b", "a", "d", "c"]
+    rows = decode(raw_inference(n=5, categories={"k": sorted(given)})).record
+    order = [sorted(given).index(word) for word in given]
+    codes = rows.categories["k"].codes[order]
+    column = Words(rows.categories["k"].words, codes)
+    rows = msgspec.structs.replace(rows, categories={"k": column})
+    bound = reference.bind(None, {}, state)
+    block = columns.align(state, ModelFacts(), rows, rows.time_ms, rows.time_ms, 0, 0)
+    assert column.words == ("a", "b", "c", "d")
+    found = filled([block.take(slice(at, at + size)) for at in range(0, 5, size)], bound)
+    assert found.words["k"] == {"d": 2, "b": 1, OTHER: 2}
 
 
 def test_gauges_keep_mean_and_peak():
