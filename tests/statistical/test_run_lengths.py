@@ -165,7 +165,8 @@ def test_detectors_of_errors_alarm_as_often_as_documented(name, rate, least, mos
 @pytest.mark.parametrize(
     ("name", "before", "after", "expected"),
     [
-        ("ddm", 0.2, 0.4, 1_600),
+        ("ddm", 0.2, 0.4, 640),
+        ("ddm", 0.1, 0.15, 1_600),
         ("hddm_a", 0.2, 0.4, 155),
         ("hddm_a", 0.1, 0.15, 1_800),
         ("hddm_w", 0.2, 0.4, 47),

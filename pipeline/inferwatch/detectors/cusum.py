@@ -7,7 +7,8 @@ Run lengths of independent normal values, target and sd given: k 0.5, h 4: 168 v
 alarms, 8.4 to find one standard deviation; h 5, the default and the textbook's: 465 and 10.4; h 8:
 9,500 and 16; **h 10: 70,000 and 20, the least for a long stream**. A level learnt from 100 values
 is off by a tenth of a deviation: half of the runs end within 240 values instead of 320. Heavy tails
-and neighbours that correlate shorten them more. Learning goes on while all values are equal.
+and neighbours that correlate shorten them more. Learning goes on while all values are
+equal, unless there is an `sd_min`.
 
 What was given stays; what was learnt is learnt anew after an alarm, so each lasting shift is one
 alarm. With a given target a shift that stays alarms again and again, as charts do.
@@ -19,7 +20,7 @@ References: E. S. Page, "Continuous Inspection Schemes", Biometrika 41 (1954); D
 from typing import ClassVar
 
 from inferwatch.detectors import Method
-from inferwatch.detectors.limits import given, whole, within
+from inferwatch.detectors.limits import FAR, given, whole, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import cusum as kernel
 
@@ -29,6 +30,8 @@ class CUSUM(Run):
 
     :param target: the level in control; the mean of the first `min_instances` values if left out.
     :param sd: standard deviation in control, above 0; that of the same values if left out.
+    :param sd_min: least deviation that is learnt, at least 0; 0.2 for errors of 0 and 1, of which
+        rare ones would each be many deviations.
     :param min_instances: values to learn from, at least 2.
     :param k: half the shift to find, in standard deviations, at least 0.
     :param h: the limit of a sum, in standard deviations, above 0.
@@ -50,16 +53,19 @@ class CUSUM(Run):
         *,
         target: float | None = None,
         sd: float | None = None,
+        sd_min: float = 0.0,
         min_instances: int = 100,
         k: float = 0.5,
         h: float = 5.0,
     ) -> None:
         min_instances = whole("min_instances", min_instances, 2, 10**9)
         level, spread = given(target, sd)
+        within("sd_min", sd_min, 0.0, FAR)
         within("k", k, 0.0)
         within("h", h, 0.0, open_ends=True)
         named = {"min_instances": min_instances, "k": float(k), "h": float(h)}
+        named |= {"sd_min": float(sd_min)} if sd_min else {}
         named |= {} if target is None else {"target": level}
         named |= {} if sd is None else {"sd": spread}
-        params = kernel.params(min_instances, level, spread, k, h)
+        params = kernel.params(min_instances, level, spread, sd_min, k, h)
         super().__init__("cusum", named, kernel.update, params, kernel.empty(params))

@@ -7,7 +7,8 @@ Run lengths of independent normal values, target and sd given: λ 0.2 with L 2.9
 values between false alarms, 9.6 to find one standard deviation; λ 0.1 with L 2.814: 490 and 8.1;
 **for a long stream λ 0.1 with L 4.5: about 300,000 and 25**. A level learnt from 100 values is off
 by a tenth of a deviation: half of the runs end within 260 values instead of 345. Heavy tails and
-neighbours that correlate shorten them more. Learning goes on while all values are equal.
+neighbours that correlate shorten them more. Learning goes on while all values are
+equal, unless there is an `sd_min`.
 
 What was given stays; what was learnt is learnt anew after an alarm, so each lasting shift is one
 alarm. With a given target a shift that stays alarms again and again, as charts do.
@@ -19,7 +20,7 @@ References: S. W. Roberts, "Control Chart Tests Based on Geometric Moving Averag
 from typing import ClassVar
 
 from inferwatch.detectors import Method
-from inferwatch.detectors.limits import given, whole, within
+from inferwatch.detectors.limits import FAR, given, whole, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import ewma as kernel
 
@@ -29,6 +30,8 @@ class EWMA(Run):
 
     :param target: the level in control; the mean of the first `min_instances` values if left out.
     :param sd: standard deviation in control, above 0; that of the same values if left out.
+    :param sd_min: least deviation that is learnt, at least 0; 0.2 for errors of 0 and 1, of which
+        rare ones would each be many deviations.
     :param min_instances: values to learn from, at least 2.
     :param lambda_val: weight of the newest value, in (0, 1]; small for small shifts.
     :param limit: L, the width of the limits in standard deviations of the mean, above 0.
@@ -50,12 +53,14 @@ class EWMA(Run):
         *,
         target: float | None = None,
         sd: float | None = None,
+        sd_min: float = 0.0,
         min_instances: int = 100,
         lambda_val: float = 0.2,
         limit: float = 2.962,
     ) -> None:
         min_instances = whole("min_instances", min_instances, 2, 10**9)
         level, spread = given(target, sd)
+        within("sd_min", sd_min, 0.0, FAR)
         within("lambda_val", lambda_val, 5e-324, 1.0)
         within("limit", limit, 0.0, open_ends=True)
         named = {
@@ -63,7 +68,8 @@ class EWMA(Run):
             "lambda_val": float(lambda_val),
             "limit": float(limit),
         }
+        named |= {"sd_min": float(sd_min)} if sd_min else {}
         named |= {} if target is None else {"target": level}
         named |= {} if sd is None else {"sd": spread}
-        params = kernel.params(min_instances, level, spread, lambda_val, limit)
+        params = kernel.params(min_instances, level, spread, sd_min, lambda_val, limit)
         super().__init__("ewma", named, kernel.update, params, kernel.empty(params))

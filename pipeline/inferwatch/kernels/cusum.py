@@ -16,12 +16,12 @@ Floats = NDArray[np.float64]
 
 UP, DOWN, OVER = range(baseline.SIZE, baseline.SIZE + 3)
 SIZE = baseline.SIZE + 3
-SLACK, LIMIT = 3, 4
+SLACK, LIMIT = 4, 5
 
 
-def params(rows: int, target: float, sd: float, k: float, h: float) -> Floats:
+def params(rows: int, target: float, sd: float, sd_min: float, k: float, h: float) -> Floats:
     """Parameters as the kernel reads them; NaN for a target or sd that is learnt."""
-    return np.array([rows, target, sd, k, h], np.float64)
+    return np.array([rows, target, sd, sd_min, k, h], np.float64)
 
 
 def empty(params: Floats) -> Floats:

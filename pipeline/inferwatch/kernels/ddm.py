@@ -1,7 +1,8 @@
 """DDM over a block of errors: Gama et al. 2004, with river's decisions.
 
-Decisions are those of `river.drift.binary.DDM` 0.26 (BSD-3), bit for bit on values in [0, 1];
-written anew. Warnings are left out, for no decision depends on them.
+Decisions are those of `river.drift.binary.DDM` 0.26 (BSD-3), bit for bit on values in [0, 1],
+where no errors are asked for before the first look; written anew. Warnings are left out, for no
+decision depends on them.
 """
 
 import math
@@ -14,12 +15,14 @@ from inferwatch.kernels.jit import jit
 Floats = NDArray[np.float64]
 
 N, MEAN, LEAST, LEAST_SD, OVER = range(5)
-ROWS, DRIFT = range(2)
+ROWS, DRIFT, ERRORS = range(3)
 
 
-def params(rows: int, drift: float) -> Floats:
-    """Parameters as the kernel reads them: values before the first look, threshold in sds."""
-    return np.array([rows, drift], np.float64)
+def params(rows: int, drift: float, errors: int) -> Floats:
+    """Parameters as the kernel reads them: values and errors before the first look, threshold in
+    deviations.
+    """
+    return np.array([rows, drift, errors], np.float64)
 
 
 def empty() -> Floats:
@@ -34,7 +37,7 @@ def update(values: Floats, start: int, params: Floats, state: Floats) -> int:
     Values that are not finite are passed over, others clipped to [0, 1]. The next call after a
     drift begins anew.
     """
-    rows, drift = params[ROWS], params[DRIFT]
+    rows, drift, errors = params[ROWS], params[DRIFT], params[ERRORS]
     if state[OVER] > 0.0:
         state[N], state[MEAN], state[OVER] = 0.0, 0.0, 0.0
         state[LEAST], state[LEAST_SD] = math.inf, 0.0
@@ -47,7 +50,7 @@ def update(values: Floats, start: int, params: Floats, state: Floats) -> int:
         value = min(max(value, 0.0), 1.0)
         n += 1.0
         mean += (1.0 / n) * (value - mean)
-        if n > rows:
+        if n > rows and n * mean >= errors:
             sd = math.sqrt(mean * (1.0 - mean) / n)
             if mean + sd <= least + least_sd:
                 least, least_sd = mean, sd

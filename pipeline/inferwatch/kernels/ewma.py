@@ -16,12 +16,14 @@ Floats = NDArray[np.float64]
 
 AVERAGE, FADED, OVER = range(baseline.SIZE, baseline.SIZE + 3)
 SIZE = baseline.SIZE + 3
-LAMBDA, LIMIT = 3, 4
+LAMBDA, LIMIT = 4, 5
 
 
-def params(rows: int, target: float, sd: float, lambda_val: float, limit: float) -> Floats:
+def params(
+    rows: int, target: float, sd: float, sd_min: float, lambda_val: float, limit: float
+) -> Floats:
     """Parameters as the kernel reads them; NaN for a target or sd that is learnt."""
-    return np.array([rows, target, sd, lambda_val, limit], np.float64)
+    return np.array([rows, target, sd, sd_min, lambda_val, limit], np.float64)
 
 
 def empty(params: Floats) -> Floats:

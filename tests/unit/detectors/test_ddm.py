@@ -35,22 +35,47 @@ def rivers(values, **named):
 def test_decisions_are_rivers(seed, kind):
     """Errors and losses, any parameters, any blocks: the same indices."""
     values, named = kind(seed), params(seed)
-    made = make("ddm", **named)
+    made = make("ddm", **named, errors_min=0)
     found = fed_in_blocks(made.update_many, values, BLOCKS[seed % len(BLOCKS)])
     assert found == rivers(values, **named)
 
 
 def test_there_was_something_to_decide():
     """On the streams above there are drifts, in most of them, and in some many."""
-    found = [len(make("ddm", **params(seed)).update_many(errors(seed))) for seed in range(60)]
+    found = [
+        len(make("ddm", **params(seed), errors_min=0).update_many(errors(seed)))
+        for seed in range(60)
+    ]
     assert sum(n > 0 for n in found) > 30 and max(found) > 5
 
 
-def test_the_first_error_after_a_perfect_start_alarms():
-    """The trap that the docstring names: after 1,000 right answers the first wrong one alarms."""
+def test_the_first_error_after_a_perfect_start_is_none_by_default():
+    """River alarms at the first wrong answer after 1,000 right ones; here 30 are waited for."""
     values = np.zeros(1_200)
     values[1_000] = 1.0
-    assert make("ddm").update_many(values) == [1_000] == rivers(values)
+    assert make("ddm", errors_min=0).update_many(values) == [1_000] == rivers(values)
+    assert make("ddm").update_many(values) == []
+    worse = np.concatenate([values, np.random.default_rng(1).random(4_000) < 0.02, np.ones(100)])
+    assert make("ddm").update_many(worse.astype(np.float64))[-1] > 5_200
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_after_so_many_errors_the_look_begins(seed):
+    """The decisions are those of the definition with a look from the 30th error on."""
+    values, found, n, mean = errors(seed), [], 0, 0.0
+    least, least_sd = np.inf, 0.0
+    for row, value in enumerate(values.tolist()):
+        n += 1
+        mean += (value - mean) / n
+        if n <= 30 or n * mean < 30:
+            continue
+        sd = np.sqrt(mean * (1 - mean) / n)
+        if mean + sd <= least + least_sd:
+            least, least_sd = mean, sd
+        if mean + sd > least + 3 * least_sd:
+            found.append(row)
+            n, mean, least, least_sd = 0, 0.0, np.inf, 0.0
+    assert make("ddm").update_many(values) == found
 
 
 def test_a_falling_rate_is_no_drift():
@@ -68,7 +93,8 @@ def test_values_outside_are_clipped():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("warm_start", 0), ("warm_start", 2.5), ("drift_threshold", 0)]
+    ("key", "value"),
+    [("warm_start", 0), ("warm_start", 2.5), ("errors_min", -1), ("drift_threshold", 0)],
 )
 def test_a_parameter_out_of_range_is_named(key, value):
     """Key and fix are in the error."""

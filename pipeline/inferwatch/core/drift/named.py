@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 from inferwatch import detectors
 from inferwatch.core.drift.checksum import check, checksum
 from inferwatch.core.drift.finding import Finding
-from inferwatch.core.drift.scale import Scale
+from inferwatch.core.drift.scale import ERRORS, Scale
 from inferwatch.kernels import levels
 
 Floats = NDArray[np.float64]
 Params = Mapping[str, float]
+
+
+ERRORS_SD_MIN = 0.2
+"""Rates under 4 % are charted as if they were 4 %: to an alarm it takes several errors."""
 
 
 class NamedState(msgspec.Struct, tag="named"):
@@ -64,20 +68,22 @@ class Way(msgspec.Struct, frozen=True):
 
         :raises ConfigError: a parameter out of its range.
         """
-        given = {"target": scale.mean, "sd": scale.sd}
-        known = self.standard and not scale.learns
-        return detectors.make(self.name, **params, **self.fixed, **(given if known else {}))
+        given: dict[str, float] = {}
+        if self.standard:
+            learnt = {"sd_min": ERRORS_SD_MIN} if scale == ERRORS else {}
+            given = learnt if scale.learns else {"target": scale.mean, "sd": scale.sd}
+        return detectors.make(self.name, **params, **self.fixed, **given)
 
 
 WAYS = {
     way.name: way
     for way in (
-        Way("ddm", {"warm_start": 1_000.0, "drift_threshold": 4.0}, unit=True),
+        Way("ddm", {"warm_start": 1_000.0, "errors_min": 30.0, "drift_threshold": 4.0}, unit=True),
         Way("eddm", {"warm_start": 100.0, "beta": 0.75}, unit=True),
         Way("hddm_a", {"drift_confidence": 1e-4}, {"two_sided_test": True}, unit=True),
         Way(
             "hddm_w",
-            {"drift_confidence": 1e-6, "lambda_val": 0.01},
+            {"drift_confidence": 1e-5, "lambda_val": 0.002},
             {"two_sided_test": True},
             unit=True,
         ),
