@@ -10,9 +10,12 @@ from collections.abc import Sequence
 import msgspec
 
 from inferwatch.core import plan as plans
-from inferwatch.core.drift import WINDOW_METHODS, reads_rows
+from inferwatch.core.anomaly import SERIES_METHODS, by_hour, kept
+from inferwatch.core.drift import WINDOW_METHODS, state_bytes
 from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
+from inferwatch.core.judge import P99_KEPT
 from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.online import CLASS_STREAMS_MAX
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.recent import PIECES
 from inferwatch.core.sketches import row_sample
@@ -29,12 +32,14 @@ CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_000
 REFERENCE_FEATURE_BYTES = 1_700
 SAMPLED_ROW_BYTES = 16  # and 4 a feature
-DETECTOR_BYTES = 2_000
+FIGURE_BYTES = 9
+HOUR_BYTES = 14  # a figure and its hour
+KEY_BYTES = 50  # whose detector or past it is
 ROW_BYTES = 68  # an id of 20 characters and the columns of the join
 WORKER_BYTES = 300_000_000  # a process that is ready, without any model
 MODEL_MEMORY_BYTES = 100_000
 REFERENCE_FEATURE_MEMORY_BYTES = 18_000  # edges and counts as numbers of Python, look-up tables
-DETECTOR_MEMORY_BYTES = 6_000
+DETECTOR_MEMORY_BYTES = 6_000  # beside twice its checkpoint: work arrays of half-space trees
 LEARNT_COLUMNS = 10  # of 4 bytes, beside the features
 CLOSED_MAX = 50_000
 SERIES_A_MODEL = 4  # rows, watermark, newest event, share joined
@@ -54,9 +59,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of one model by what they are for; `closed` windows wait for labels, all versions.
 
-    `panes_bytes` has the samples of windows that wait for inspectors too. `memory_bytes` is what
-    all of it takes in a worker, at most: beside the state indexes of the join, references ready for
-    counting, and, while a reference is learnt, its rows, three times when it is complete.
+    `panes_bytes` has the samples of windows that wait for inspectors too, `detectors_bytes` the
+    past figures of anomaly checks. `memory_bytes` is what all of it takes in a worker, at most:
+    beside the state indexes of the join, references ready for counting, and, while a reference is
+    learnt, its rows, three times when it is complete.
     """
 
     panes: int
@@ -108,8 +114,10 @@ def of(definition: Definition, load: Load) -> Estimate:
             + _sample_bytes(load) * any(one.sampled for one in plan.windows)
         ),
         detectors_bytes=versions
-        * DETECTOR_BYTES
-        * sum(_streams(one, load) for one in plan.row_checks),
+        * (
+            sum(_detector_bytes(one, definition, load) for one in plan.row_checks)
+            + sum(_past_bytes(one, segments) for one in plan.windows)
+        ),
         windows_per_hour=versions
         * (1 + segments)
         * sum(_closings_a_second(one, load) * 3_600 for one in plan.windows),
@@ -126,7 +134,9 @@ def _memory_bytes(found: Estimate, definition: Definition, load: Load) -> int:
         rows = reference.min_rows * (2 if reference.min_span_ms else 1)
         learnt = 3 * rows * 4 * (load.features + LEARNT_COLUMNS)
     ready = load.features * REFERENCE_FEATURE_MEMORY_BYTES
-    detectors = found.detectors_bytes // DETECTOR_BYTES * DETECTOR_MEMORY_BYTES
+    checks = plans.make(definition).row_checks
+    live = load.versions * sum(_detectors(one, definition, load) for one in checks)
+    detectors = 2 * found.detectors_bytes + live * DETECTOR_MEMORY_BYTES
     state = found.panes_bytes + found.closed_bytes + 2 * found.pending_bytes + found.reference_bytes
     return MODEL_MEMORY_BYTES + state + detectors + load.versions * (learnt + ready)
 
@@ -232,8 +242,24 @@ def _series(definition: Definition, load: Load) -> int:
     return SERIES_A_MODEL + 2 * levels + min(load.versions, VERSIONS_MAX) * a_version
 
 
-def _streams(check: Check, load: Load) -> int:
-    """Detectors that a check keeps for each version."""
-    if not reads_rows(check.method, check.metric):
-        return 0
-    return load.features if check.metric == "feature.*" else 1
+def _detectors(check: Check, definition: Definition, load: Load) -> int:
+    """Detectors that a check keeps for each version; of errors one a true class."""
+    classes = CLASS_STREAMS_MAX + 1 if definition.model.task == "multiclass" else 2
+    return {"feature.*": load.features, "error": classes}.get(check.metric, 1)
+
+
+def _detector_bytes(check: Check, definition: Definition, load: Load) -> int:
+    """What the detectors of a check take for each version in a checkpoint."""
+    bytes_each = state_bytes(check.method, check.params) + KEY_BYTES
+    return _detectors(check, definition, load) * bytes_each
+
+
+def _past_bytes(one: WindowPlan, segments: int) -> int:
+    """The past figures of one version that anomaly checks and alerts read."""
+    found = (1 + segments) * (P99_KEPT * FIGURE_BYTES + KEY_BYTES)
+    for check in one.checks:
+        if check.method in SERIES_METHODS:
+            figure_bytes = HOUR_BYTES if by_hour(check.method) else FIGURE_BYTES
+            cut = segments if check.segment_by else 1
+            found += cut * (kept(check) * figure_bytes + KEY_BYTES)
+    return found

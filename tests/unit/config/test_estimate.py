@@ -10,6 +10,10 @@ from inferwatch.cli.main import main
 from inferwatch.config import estimate, monitors
 from inferwatch.config.estimate import Load
 from inferwatch.core import snapshot
+from inferwatch.core.drift import ROW_METHODS
+from inferwatch.core.drift import state_bytes as state_bytes_of
+from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
+from inferwatch.core.drift.scale import Scale
 from inferwatch.core.fold import Partition
 from inferwatch.core.placement import partition_of
 from inferwatch.errors import ConfigError, Exit
@@ -98,6 +102,23 @@ def test_samples_for_inspectors_are_in_the_estimate():
     measured = state_bytes(asked, 20, 1)
     assert measured <= more <= 6 * measured
     assert 100_000 < measured - state_bytes(found, 20, 1) <= more - less
+
+
+@pytest.mark.parametrize("name", ROW_METHODS)
+@pytest.mark.parametrize("more", [{}, {"window_size": 3_000.0}, {"n_trees": 40.0}])
+def test_a_detector_takes_what_the_estimate_says(name, more):
+    """A check's detector after many rows is not larger, and not much smaller."""
+    method = ROW_METHODS[name]
+    params = {key: value for key, value in more.items() if key in method.PARAMS}
+    values, sizes = np.random.default_rng(1).random((8_000, 3)), []
+    scale = Scale(0.0, 1.0, 0.5, 0.29)
+    columns = [Column(f"f{at}", 0.0, 1.0, 0.5) for at in range(3)]
+    given = method.PARAMS | params
+    made = RowAnomaly(columns, given) if name == "hst" else method.make(scale, given)
+    for part in np.split(values, 16):
+        made.update_many(part if name == "hst" else part[:, 0])
+        sizes.append(len(msgspec.msgpack.encode(made.dump())))
+    assert max(sizes) <= state_bytes_of(name, params) + 100 <= 1.8 * max(sizes) + 150
 
 
 def test_more_of_anything_costs_more():

@@ -7,11 +7,14 @@ known to monitor files, to the fold and to checkpoints.
 
 from collections.abc import Mapping
 
+import msgspec
+import numpy as np
+
 from inferwatch import detectors
 from inferwatch.core.drift.adwin import Adwin, AdwinState
 from inferwatch.core.drift.named import WAYS, Named, NamedState, Way
 from inferwatch.core.drift.page_hinkley import PageHinkley, PageHinkleyState
-from inferwatch.core.drift.row_anomaly import RowAnomaly, RowAnomalyState
+from inferwatch.core.drift.row_anomaly import LEARNT_ROWS, RowAnomaly, RowAnomalyState
 from inferwatch.core.drift.scale import ERRORS
 from inferwatch.errors import ConfigError
 
@@ -77,6 +80,21 @@ def params_problem(method: str, params: Mapping[str, float]) -> str:
     except ConfigError as error:
         return f"{error.problem}: {error.fix}"
     return ""
+
+
+def state_bytes(method: str, params: Mapping[str, float]) -> int:
+    """Bytes of a checkpoint that one detector of a check takes, at its most.
+
+    Fresh, it has the size that its parameters ask for; ADWIN's grows to what its table says, and
+    half-space trees hold scores while they learn. Cost: that of a detector made and dumped.
+    """
+    way = ROW_METHODS[method]
+    given = way.PARAMS | dict(params)
+    if isinstance(way, type) and issubclass(way, RowAnomaly):
+        learning = LEARNT_ROWS * np.dtype(np.float64).itemsize
+        return len(msgspec.msgpack.encode(way([], given).dump())) + learning
+    fresh = len(msgspec.msgpack.encode(way.make(ERRORS, given).dump()))
+    return max(fresh, detectors.methods()[method].METHOD.state_bytes)
 
 
 def load(state: DetectorState) -> Detector:
