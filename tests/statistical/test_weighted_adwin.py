@@ -40,15 +40,33 @@ def delays(stream, block):
     ids=["0.1 to 0.2", "0.1 to 0.12", "0.25 sd", "1 sd"],
 )
 def test_a_change_is_found_within_a_block_of_the_exact_one(stream, block):
-    """Run by run the median of the delays added is at most a block; as few alarms are false in
-    600,000 rows, and as many changes are found.
+    """The delay that is added run by run is at most a block in the median; no more alarms are false
+    in 600,000 rows, and as many changes are found.
     """
     exact, exactly_false = delays(stream, 1)
     weighted, false = delays(stream, block)
     both = np.isfinite(exact) & np.isfinite(weighted)
     assert np.median(weighted[both] - exact[both]) <= block
-    assert false <= exactly_false + 1
+    assert false <= exactly_false
     assert np.isfinite(weighted).mean() >= np.isfinite(exact).mean() - 0.05
+
+
+@pytest.mark.parametrize(
+    ("stream", "block", "later"),
+    [
+        (bernoulli(0.1, 0.2), 100, 1.05),
+        (bernoulli(0.1, 0.12), 32, 1.05),
+        (bernoulli(0.1, 0.12), 100, 1.15),  # a small change of a long stream: 11 % over 600 runs
+        (normal(0.25), 100, 1.05),
+        (normal(1.0), 100, 1.05),
+    ],
+)
+def test_the_median_delay_is_a_block_or_a_twentieth_later_but_for_small_changes(
+    stream, block, later
+):
+    """Over all runs, those that found nothing too: what the page says of `mode: weighted`."""
+    exact, weighted = (np.median(delays(stream, one)[0]) for one in (1, block))
+    assert weighted <= max(exact + block, later * exact)
 
 
 def test_means_of_blocks_would_be_blind():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from inferwatch.config import monitors
 from inferwatch.core.drift.adwin import Adwin
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
 from inferwatch.records.events import Deploy
@@ -56,6 +57,35 @@ def test_errors_are_fed_in_the_order_labels_come():
     by_arrival.update_many(wrong[order].astype(np.float64))
     by_prediction.update_many(wrong.astype(np.float64))
     assert detector.dump() == by_arrival.dump() != by_prediction.dump()
+
+
+def test_a_monitor_file_may_ask_for_the_weighted_mode(tmp_path):
+    """`mode: weighted` in the file is a detector in blocks of 100 rows in the fold, however rows
+    come; it tells the same change at the end of its block.
+    """
+    text = 'apiVersion: inferwatch/v1\nmatch: {model: "team/*"}\nmodel: {task: binary}\n'
+    text += "windows: {w: {size: 1m}}\n"
+    text += "checks: [{alert: Shift, metric: error, method: adwin, params: {mode: weighted}}]\n"
+    path = tmp_path / "m.yaml"
+    path.write_text(text, encoding="utf-8")
+    file, _ = monitors.read(path)
+    (check,) = file.definition.checks
+    assert check.params == {"block": 100.0}
+    draw = np.random.default_rng(2)
+    wrong = np.concatenate([draw.random(1_250) < 0.1, draw.random(750) < 0.7])
+    dumps = []
+    for size in (2_000, 77):
+        log = Log(file.definition)
+        predicted(log, wrong)
+        for first in range(0, 2_000, size):
+            labelled(log, range(first, min(first + size, 2_000)), MINUTE)
+        (detector,) = log.partition.models["team/model"].detectors.values()
+        dumps.append(detector.dump())
+        assert [alert.condition for alert in log.alerts()] == ["firing"]
+    assert dumps[0] == dumps[1]
+    weighted = Adwin(0.0, 1.0, 0.002, 100)
+    found = [one.row for one in weighted.update_many(wrong.astype(np.float64))]
+    assert weighted.dump() == dumps[0] and all(row % 100 == 99 for row in found)
 
 
 def test_a_change_names_its_levels_and_its_first_record():
