@@ -72,15 +72,16 @@ class Sizes:
     """What a model, each with a partition of its own, gets in a turn: rows, or batches of 500.
 
     After the warm batches the worker's models have learnt their references, and the rows that wait
-    for a label have reached the memory cap. So many batches a model are sent at once, and not more
-    than twice as many wait.
+    for a label have reached the memory cap. So many batches a model are sent at once when no more
+    than as many wait: twice as many are what the broker keeps, and with none left its next answer
+    to the worker would take half a second.
     """
 
     models: int = 4
     rounds: int = 3
     warm_batches: int = 40
     batches: int = 300
-    at_once: int = 20
+    at_once: int = 40
     singles: int = 125
     obvious: int = 1_000
     checkpoint_every_s: float = 2.0  # the worker's own default

@@ -207,6 +207,8 @@ def run(code, connection, timeout_s=60, **environment):
 FORK = """
 import os, sys, time
 from inferwatch import Monitor
+from inferwatch.sdk import transport
+transport.EXIT_TIMEOUT_S = 60.0  # eight processes at once on a busy machine
 monitor = Monitor("risk/fraud", "12")
 if {logged_before}:
     monitor.log({{"parent": 1.0}}, 1)
