@@ -3,6 +3,7 @@
 import argparse
 import time
 
+from inferwatch import detectors
 from inferwatch.kernels.warm import warm
 
 
@@ -14,5 +15,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Compile every kernel; quick where that was done before."""
     began_s = time.monotonic()
     warm()
+    detectors.warm()
     print(f"kernels are compiled ({time.monotonic() - began_s:.1f} s)")
     return 0
