@@ -19,6 +19,7 @@ import rows
 import turns
 
 from inferwatch.config.defaults import default_definition
+from inferwatch.core.drift import WEIGHTED_ROWS
 from inferwatch.core.fold import Partition
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition, ModelFacts
@@ -26,7 +27,6 @@ from inferwatch.records.raw import Decoded, RawRecord
 
 COMMAND = "python benchmarks/fold.py"
 START_MS = 1_700_000_000_000 // 3_600_000 * 3_600_000
-WEIGHTED_ROWS = 100
 WARM_ROWS = 7_500  # the reference is learnt from 5,000
 HORIZON_MS = 4_000  # predictions wait for as many rows, so that no model has more of them
 MODELS = (1, 200)

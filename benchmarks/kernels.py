@@ -18,7 +18,7 @@ from river.anomaly import HalfSpaceTrees
 from river.drift import ADWIN, PageHinkley
 
 from inferwatch.core import figures as window_figures
-from inferwatch.core.drift import ROW_METHODS
+from inferwatch.core.drift import ROW_METHODS, WEIGHTED_ROWS
 from inferwatch.core.drift.bank import Bank
 from inferwatch.core.drift.page_hinkley import ROWS_MIN
 from inferwatch.core.drift.scale import Scale
@@ -128,17 +128,17 @@ def in_turns(candidates: dict[str, Candidate], rounds: int) -> dict[str, list[fl
 
 
 def detectors(rounds: int) -> dict[str, list[float]]:
-    """ADWIN and Page–Hinkley, exact and in blocks of 100 rows."""
+    """ADWIN and Page–Hinkley, exact and in blocks of 64 rows."""
     blocks = _columns((rounds + 1) * BLOCKS)
     clipped = [np.clip(block.astype(np.float64), SCALE.low, SCALE.high).T for block in blocks]
     scaled = [((block - SCALE.low) / (SCALE.high - SCALE.low)).tolist() for block in clipped]
     hinkley = {"delta": 0.2, "threshold": 40.0, "alpha": 1.0, "min_instances": ROWS_MIN}
     candidates: dict[str, Candidate] = {
         "ADWIN": Ours("adwin", {}, blocks),
-        "weighted ADWIN": Ours("adwin", {"block": 100.0}, blocks),
+        "weighted ADWIN": Ours("adwin", {"block": float(WEIGHTED_ROWS)}, blocks),
         "river ADWIN": Rivers([ADWIN() for _ in range(FEATURES)], scaled),
         "Page–Hinkley": Ours("page_hinkley", {}, blocks),
-        "weighted Page–Hinkley": Ours("page_hinkley", {"block": 100.0}, blocks),
+        "weighted Page–Hinkley": Ours("page_hinkley", {"block": float(WEIGHTED_ROWS)}, blocks),
         "river Page–Hinkley": Rivers(
             [PageHinkley(**hinkley) for _ in range(FEATURES)], [block.tolist() for block in clipped]
         ),

@@ -60,7 +60,7 @@ def test_errors_are_fed_in_the_order_labels_come():
 
 
 def test_a_monitor_file_may_ask_for_the_weighted_mode(tmp_path):
-    """`mode: weighted` in the file is a detector in blocks of 100 rows in the fold, however rows
+    """`mode: weighted` in the file is a detector in blocks of 64 rows in the fold, however rows
     come; it tells the same change at the end of its block.
     """
     text = 'apiVersion: inferwatch/v1\nmatch: {model: "team/*"}\nmodel: {task: binary}\n'
@@ -70,7 +70,7 @@ def test_a_monitor_file_may_ask_for_the_weighted_mode(tmp_path):
     path.write_text(text, encoding="utf-8")
     file, _ = monitors.read(path)
     (check,) = file.definition.checks
-    assert check.params == {"block": 100.0}
+    assert check.params == {"block": 64.0}
     draw = np.random.default_rng(2)
     wrong = np.concatenate([draw.random(1_250) < 0.1, draw.random(750) < 0.7])
     dumps = []
@@ -83,9 +83,9 @@ def test_a_monitor_file_may_ask_for_the_weighted_mode(tmp_path):
         dumps.append(detector.dump())
         assert [alert.condition for alert in log.alerts()] == ["firing"]
     assert dumps[0] == dumps[1]
-    weighted = Adwin(0.0, 1.0, 0.002, 100)
+    weighted = Adwin(0.0, 1.0, 0.002, 64)
     found = [one.row for one in weighted.update_many(wrong.astype(np.float64))]
-    assert weighted.dump() == dumps[0] and all(row % 100 == 99 for row in found)
+    assert weighted.dump() == dumps[0] and all(row % 64 == 63 for row in found)
 
 
 def test_a_change_names_its_levels_and_its_first_record():
