@@ -19,7 +19,13 @@ from inferwatch.sdk.notice import warn_once
 from inferwatch.sdk.privacy import Privacy, key_from_environment
 from inferwatch.sdk.table import ROW_BYTES, SCORE, VALUE_BYTES, Row, Table
 from inferwatch.sdk.timed import Timed
-from inferwatch.sdk.transport import Transport, begin_anew, transport
+from inferwatch.sdk.transport import (
+    Transport,
+    after_fork,
+    before_fork,
+    begin_anew,
+    transport,
+)
 from inferwatch.sdk.values import (
     PLAIN_TYPES,
     Plain,
@@ -384,11 +390,12 @@ def all_counters() -> list[tuple[str, str, Counters]]:
     return [(one._emitter.name, one._model, one.counters) for one in list(_monitors)]
 
 
-def _after_fork() -> None:
+def _in_child() -> None:
+    after_fork()
     begin_anew()
     for monitor in list(_monitors):
         monitor._begin()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=_in_child)

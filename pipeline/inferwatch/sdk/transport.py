@@ -16,7 +16,7 @@ from typing import Any
 from inferwatch.connection import Connection
 from inferwatch.sdk.emitter import Emitter
 from inferwatch.sdk.notice import LOGGER, warn_once
-from inferwatch.sdk.resources import sampler
+from inferwatch.sdk.resources import Sample, sampler
 
 TICK_S = 0.25
 TICK_WATCHED_S = 0.01  # while someone waits in flush()
@@ -77,7 +77,7 @@ class Transport:
         return sum(emitter.buffer.counters().pending for emitter in self._emitters)
 
     def _run(self) -> None:
-        sample = sampler()
+        sample = _prepared()
         sample_due_s = time.monotonic() + SAMPLE_EVERY_S
         while True:
             watched = any(emitter.buffer.waiters for emitter in self._emitters)
@@ -174,6 +174,33 @@ def _producer(connection: Connection) -> Any:
 
 _transports: dict[tuple[object, ...], Transport] = {}
 _lock = threading.Lock()
+_importing = threading.Lock()
+"""Held by a sender that imports, and around each fork: a child that began with half a module would
+have half of it for good.
+"""
+
+
+def _prepared() -> Callable[[], Sample] | None:
+    """Import all that a sender needs; a function that takes samples, None where there is none."""
+    try:
+        with _importing:
+            import confluent_kafka  # noqa: F401
+
+            return sampler()
+    except Exception as problem:  # of psutil, on a system that it does not know
+        name = type(problem).__name__
+        warn_once("resources", name, f"no samples of CPU and memory: {name}")
+        return None
+
+
+def before_fork() -> None:
+    """In the parent: wait until nothing of ours is half imported."""
+    _importing.acquire()
+
+
+def after_fork() -> None:
+    """In the parent, and in the child."""
+    _importing.release()
 
 
 def transport(connection: Connection) -> Transport:

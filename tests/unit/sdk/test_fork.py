@@ -1,0 +1,44 @@
+"""A fork while the sender still imports waits for it: no child begins with half a module."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import os, threading
+from inferwatch import Monitor
+from inferwatch.sdk import transport
+
+begun, done = threading.Event(), threading.Event()
+
+def sampler():
+    begun.set()
+    done.wait()
+
+transport.sampler = sampler
+monitor = Monitor("team/model", "1")
+monitor.log({"a": 1.0}, 1)
+begun.wait()
+threading.Timer(0.2, done.set).start()
+child = os.fork()
+if child == 0:
+    os._exit(0 if done.is_set() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are never forked here")
+def test_a_fork_waits_for_what_is_half_imported():
+    """The child is made when the sender has all that it needs, not before."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env=os.environ | {"INFERWATCH_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "0\n"
