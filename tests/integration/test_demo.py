@@ -94,11 +94,14 @@ def final(records) -> dict[tuple[int, str], dict[str, float]]:
         key = record["window"]["start"], record.get("segment", "")
         revision = record.get("revision", 0)
         if revision >= found.get(key, (-1, {}))[0]:
-            found[key] = revision, {
-                name: value
-                for name, value in record["metrics"].items()
-                if name not in ("captured", "label_delay.p50", "label_delay.p90", "maturity")
-            }
+            found[key] = (
+                revision,
+                {
+                    name: value
+                    for name, value in record["metrics"].items()
+                    if name not in ("captured", "label_delay.p50", "label_delay.p90", "maturity")
+                },
+            )
     return {key: figures for key, (_, figures) in found.items()}
 
 

@@ -119,8 +119,16 @@ class Server(threading.Thread):
                     "amount": luck.gauss(10 + self.shift, 2),
                     "country": luck.choice("ABC"),
                 }
+                call = {
+                    "input_tokens": luck.randint(10, 900),
+                    "output_tokens": luck.randint(1, 200),
+                    "time_to_first_token_ms": luck.expovariate(0.1),
+                    "cost": luck.random() / 100,
+                    "finish_reason": "stop",
+                }
+                latency_ms = luck.expovariate(0.05)
                 id_ = self.monitor.log(
-                    features, round(proba), proba, latency_ms=luck.expovariate(0.05)
+                    features, round(proba), proba, latency_ms=latency_ms, llm=call
                 )
                 waiting.append((id_, truth))
             known, waiting = waiting[:-ROWS_PER_S], waiting[-ROWS_PER_S:]
