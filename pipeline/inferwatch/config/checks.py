@@ -213,6 +213,8 @@ def _feature(node: Node, metric: str, method: str) -> str:
     part = metric.rsplit(".", 1)[-1] if metric.count(".") > 1 else ""
     if part in PARTS and method != "value":
         raise node.error(f"'{metric}' is a plain figure", "leave `method` out")
+    if method in INSPECTORS:
+        raise node.error(f"{method} looks at all features together", f"write `metric: {METRIC}`")
     if part not in PARTS and method not in READ_FEATURES:
         raise node.error(
             f"'{metric}' has no value of its own",
@@ -241,6 +243,8 @@ def _limit(node: Node, metric: str, method: str, profile: Profile | None) -> Lim
     if direction in ("drop", "rise") and profile is not None:
         _known(fields[direction], metric, profile)
     value, relative = _measure(fields[direction], metric, direction)
+    if method == "value" and metric in RATIOS and direction == "above" and value > 1:
+        raise fields[direction].error(f"'{metric}' is a share, never above 1", "write 20% or 0.2")
     clear = value
     if "clear" in fields:
         clear, clear_relative = _measure(fields["clear"], metric, direction)

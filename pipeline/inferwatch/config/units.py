@@ -14,7 +14,7 @@ DURATION_MAX_MS = 10 * 366 * 86_400_000
 SIZE_MAX_BYTES = 1 << 40
 DURATION_FIX = "write a duration such as 30s, 5m, 1h30m or 14d"
 SIZE_FIX = "write a size such as 512KiB or 64MiB"
-AMOUNT_FIX = "write a number, 5%, 5pp or a duration such as 250ms"
+AMOUNT_FIX = "write a number, 5%, 5pp or a duration such as 250ms or 3d"
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -44,6 +44,9 @@ def size_bytes(text: str) -> int | None:
 def amount(text: str) -> Amount | None:
     """A finite number, share, points or duration; None where it is none of them."""
     found = _AMOUNT.fullmatch(text.strip())
+    whole_ms = duration_ms(text.strip()) if found is None else None
+    if whole_ms is not None:  # 3d, 1h30m
+        return Amount(float(whole_ms), "ms")
     if found is None or not math.isfinite(float(found[1])):
         return None
     value, unit = float(found[1]), found[2] or ""

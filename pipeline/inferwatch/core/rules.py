@@ -12,7 +12,7 @@ from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, drift_share
 from inferwatch.core.inspectors import INSPECTORS
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import LABEL_METRICS, LATENESS
 from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
@@ -134,7 +134,8 @@ def _blind(check: Check, view: View) -> str:
         return ""
     if view.labels < check.need.labels:
         return f"{view.labels} labels of {check.need.labels}"
-    if (view.coverage or 0.0) < coverage_needed(check):
+    least = check.need.coverage if check.metric in LATENESS else coverage_needed(check)
+    if (view.coverage or 0.0) < least:  # how late labels are is told by those that came
         return f"coverage {percent(view.coverage or 0.0)}"
     return ""
 

@@ -8,6 +8,7 @@ and restored into a detector of the same parameters goes on as if nothing had ha
 `inferwatch.testing.check_detector` holds a detector of your own to all of that.
 """
 
+import inspect
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import ClassVar, Protocol
@@ -152,6 +153,5 @@ def make(name: str, **params: float | str) -> Detector:
     try:
         return known[name](**params)
     except TypeError as error:
-        raise ConfigError(
-            f"{name}: {error}", key="param", fix="`inferwatch methods` lists them"
-        ) from None
+        takes = ", ".join(inspect.signature(known[name]).parameters) or "none"
+        raise ConfigError(f"{name}: {error}", key="param", fix=f"it takes {takes}") from None

@@ -84,7 +84,15 @@ def test_percent_and_points_are_different():
 
 
 @pytest.mark.parametrize(
-    ("text", "milliseconds"), [("250ms", 250), ("1.5s", 1_500), ("2 m", 120_000), ("1h", 3_600_000)]
+    ("text", "milliseconds"),
+    [
+        ("250ms", 250),
+        ("1.5s", 1_500),
+        ("2 m", 120_000),
+        ("1h", 3_600_000),
+        ("3d", 259_200_000),
+        ("1h30m", 5_400_000),
+    ],
 )
 def test_an_amount_of_time_is_in_milliseconds(text, milliseconds):
     """Latencies are compared in milliseconds, whatever the unit written."""
@@ -92,7 +100,7 @@ def test_an_amount_of_time_is_in_milliseconds(text, milliseconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "five", "5 %%", "%", "5PP", "5M", "5MS", "5d", "1e999", "nan", "inf"]
+    "text", ["", "five", "5 %%", "%", "5PP", "5M", "5MS", "5y", "1h5", "1e999", "nan", "inf"]
 )
 def test_what_is_no_amount_is_none(text):
     """Unknown or misspelt units and numbers that are not finite."""

@@ -11,6 +11,10 @@ from inferwatch.testing.folding import Log
 MINUTE = 60_000
 HORIZON = 10 * MINUTE
 ABOVE = Limit(direction="above", value=90_000.0, clear=90_000.0)
+FAST = Window(name="fast", size_ms=MINUTE, grace_ms=0)
+MODEL = ModelFacts(
+    task="binary", label_wait_ms=5 * MINUTE, label_horizon_ms=HORIZON, restate_every_ms=1
+)
 
 
 def log_of(metric="accuracy", **need):
@@ -18,14 +22,7 @@ def log_of(metric="accuracy", **need):
     check = Check(
         alert="Late", metric=metric, window="fast", warn=ABOVE, need=Need(**need or {"labels": 1})
     )
-    facts = ModelFacts(
-        task="binary", label_wait_ms=5 * MINUTE, label_horizon_ms=HORIZON, restate_every_ms=1
-    )
-    return Log(
-        Definition(
-            model=facts, windows=[Window(name="fast", size_ms=MINUTE, grace_ms=0)], checks=[check]
-        )
-    )
+    return Log(Definition(model=MODEL, windows=[FAST], checks=[check]))
 
 
 def last(log, start):
@@ -146,3 +143,18 @@ def test_a_check_may_ask_for_labels_that_come_in_time(metric):
     log.labels(["2", "3"], [1.0, 1.0], 4 * MINUTE, time_ms=[4 * MINUTE, 4 * MINUTE])
     (alert,) = log.alerts()
     assert (alert.condition, alert.value) == ("firing", pytest.approx(180_000, rel=0.016))
+
+
+def test_late_labels_are_told_by_the_few_that_came():
+    """A check without `when` does not wait for a coverage that late labels never reach: it is
+    judged when the wait is over, once.
+    """
+    check = Check(alert="Late", metric="label_delay.p50", window="fast", warn=ABOVE)
+    log = Log(Definition(model=MODEL, windows=[FAST], checks=[check]))
+    log.rows(10, 0)
+    log.tick(2 * MINUTE)
+    log.labels(["0", "1"], [1.0, 1.0], 3 * MINUTE)
+    assert not log.alerts()
+    log.tick(7 * MINUTE)
+    log.tick(8 * MINUTE)
+    assert [(one.condition, one.coverage) for one in log.alerts()] == [("firing", 0.2)]
