@@ -22,7 +22,13 @@ COMMAND = [sys.executable, "-m", "inferwatch.cli.main"]
 def dev(tmp_path):
     """A running `inferwatch dev`, and what it has printed up to its last sentence."""
     process = subprocess.Popen(
-        [*COMMAND, "dev"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        [*COMMAND, "dev"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        # what a shell starts in the background ignores Ctrl-C, and so would all that it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     printed = ""
     while "Ctrl-C" not in printed:
