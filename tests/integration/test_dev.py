@@ -63,4 +63,4 @@ def test_the_printed_lines_connect_a_model(dev, tmp_path):
 
     until(arrived, "the prediction and its label are on the topic")
     process.send_signal(signal.SIGINT)
-    assert process.wait(90) == Exit.DONE  # it waits for its three children, 25 s each at most
+    assert process.wait(60) == Exit.DONE  # it waits for its children, 25 s each at most

@@ -184,7 +184,7 @@ def _prepared() -> Callable[[], Sample] | None:
     """Import all that a sender needs; a function that takes samples, None where there is none."""
     try:
         with _importing:
-            import confluent_kafka  # noqa: F401 - `_send` and `_producer` will find it
+            import confluent_kafka  # noqa: F401 - imported here, so that no fork finds half of it
 
             return sampler()
     except Exception as problem:  # of psutil, on a system that it does not know
