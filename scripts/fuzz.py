@@ -16,7 +16,7 @@ ROUND = 50_000
 
 def main() -> int:
     """Run in rounds of 50,000, so that something is seen of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--mutations", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

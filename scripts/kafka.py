@@ -174,7 +174,7 @@ def main() -> None:
     """Run until nobody needs it."""
     if lacking := missing():
         raise SystemExit(lacking)
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--settings", type=Path)
     asked = parser.parse_args()

@@ -46,7 +46,7 @@ def rule() -> list[dict[str, Any]]:
 
 def main() -> int:
     """Write, or compare; 1 where something differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="compare, change nothing")
     check = parser.parse_args().check
     wrong = []

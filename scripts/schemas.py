@@ -471,7 +471,7 @@ def write(folder: Path) -> None:
 
 def main(arguments: list[str], folder: Path = FOLDER) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     if not parser.parse_args(arguments).check:
         write(folder)

@@ -141,7 +141,7 @@ def verdict(samples: list[tuple], slope_max_mb: float) -> int:
 
 def main() -> int:
     """Run and judge."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument(
         "--slope-max-mb", type=float, default=SLOPE_MAX_MB, help="a minute; short runs need more"

@@ -82,7 +82,7 @@ def differences(root: Path = ROOT) -> Iterator[str]:
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     if not parser.parse_args(arguments).check:
         write(root)

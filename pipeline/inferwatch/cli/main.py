@@ -33,11 +33,13 @@ COMMANDS = {
 
 def parser(commands: Sequence[str]) -> argparse.ArgumentParser:
     """The argument parser with the named commands loaded."""
-    top = argparse.ArgumentParser(prog="inferwatch", description="Watches models in production.")
+    top = argparse.ArgumentParser(
+        prog="inferwatch", description="Watches models in production.", allow_abbrev=False
+    )
     top.add_argument("--version", action="version", version=f"inferwatch {__version__}")
     found = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        command = found.add_parser(name, help=summary, description=summary)
+        command = found.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         if name in commands:
             module = _module(name)
             module.add_arguments(command)

@@ -15,7 +15,11 @@ from inferwatch.records.outputs import WindowRecord, percent
 
 
 class Model(msgspec.Struct):
-    """What the newest windows say about one version of a model."""
+    """What the newest windows say about one version of a model.
+
+    `labels` and `coverage` are of `labels_window`, the newest that had labels, or, where none had,
+    the newest that reads them; that is seldom the newest of all, which is `window`.
+    """
 
     model: str
     version: str
@@ -25,6 +29,8 @@ class Model(msgspec.Struct):
     learning: bool
     labels: int
     coverage: float | None
+    labels_window: str
+    labels_ended_ms: int | None
     unknown: dict[str, str]
 
 
@@ -60,10 +66,14 @@ def models(records: Iterable[WindowRecord]) -> list[Model]:
 
     Of windows that end together the shortest speaks, of its revisions the last.
     """
-    return [_model(record) for record in latest(records)]
+    found = list(records)
+    reading = latest(record for record in found if record.coverage is not None)
+    labelled = latest(record for record in found if record.labels)
+    judged = {(record.model, record.version): record for record in (*reading, *labelled)}
+    return [_model(record, judged.get((record.model, record.version))) for record in latest(found)]
 
 
-def _model(record: WindowRecord) -> Model:
+def _model(record: WindowRecord, judged: WindowRecord | None) -> Model:
     start, end = span_ms(record)
     return Model(
         model=record.model,
@@ -72,20 +82,40 @@ def _model(record: WindowRecord) -> Model:
         ended_ms=end,
         rows_per_s=record.rows / (end - start) * 1000 if end > start else None,
         learning="drift" in record.unknown,
-        labels=record.labels,
-        coverage=record.coverage,
+        labels=judged.labels if judged else 0,
+        coverage=judged.coverage if judged else None,
+        labels_window=judged.window.name if judged else "",
+        labels_ended_ms=span_ms(judged)[1] if judged else None,
         unknown=record.unknown,
     )
 
 
 def _row(model: Model) -> list[str]:
     rate = "" if model.rows_per_s is None else _rate(model.rows_per_s)
-    ended = datetime.fromtimestamp(model.ended_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    labels = "not watched"
-    if model.coverage is not None:
-        labels = f"{model.labels:,}, coverage {percent(model.coverage)}"
     reference = "learning" if model.learning else "known"
-    return [model.model, model.version, rate, reference, labels, model.window, ended]
+    return [
+        model.model,
+        model.version,
+        rate,
+        reference,
+        _labels(model),
+        model.window,
+        _time(model.ended_ms),
+    ]
+
+
+def _labels(model: Model) -> str:
+    """ "50, coverage 99 % (hour to 2026-01-31 14:00 UTC)"."""
+    if model.labels_ended_ms is None:
+        return "no window that reads them has closed"
+    if not model.labels:
+        return f"none yet ({model.labels_window})"
+    of = f"{model.labels_window} to {_time(model.labels_ended_ms)}"
+    return f"{model.labels:,}, coverage {percent(model.coverage or 0.0)} ({of})"
+
+
+def _time(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _rate(rows_per_s: float) -> str:

@@ -22,11 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "monitors", type=Path, nargs="*", metavar="FILE", help="monitor files; none: the defaults"
     )
-    parser.add_argument("--rows-per-s", type=float, default=10.0, metavar="N", help="of one model")
-    parser.add_argument("--models", type=int, default=1, metavar="N", help="that a file matches")
-    parser.add_argument("--features", type=int, default=20, metavar="N", help="of one model")
-    parser.add_argument("--segments", type=int, default=10, metavar="N", help="values, all columns")
-    parser.add_argument("--versions", type=int, default=2, metavar="N", help="that serve at a time")
+    usual = Load()
+    for name, kind, default, of in (
+        ("--rows-per-s", float, usual.rows_per_s, "of one model"),
+        ("--models", int, 1, "that a file matches"),
+        ("--features", int, usual.features, "of one model"),
+        ("--segments", int, usual.segments, "values, all columns"),
+        ("--versions", int, usual.versions, "that serve at a time"),
+    ):
+        parser.add_argument(
+            name, type=kind, default=default, metavar="N", help=f"{of}; {default:g}"
+        )
     parser.add_argument(
         "--models-max",
         type=count,
@@ -57,6 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     heads = ["MATCH", "OPEN PANES", "WAIT FOR LABELS", "JOIN", "REFERENCE", "DETECTORS", "A MODEL"]
     print(table(heads, [_row(match, one) for match, one in found]), end="\n\n")
     _tell(found, arguments.models)
+    print(
+        f"expected of each model: {load.rows_per_s:,g} rows a second, {load.features:,} features, "
+        f"{load.segments:,} values of segments, {load.versions:,} versions at a time"
+    )
     models = arguments.models * len(found)
     partitions = estimate.partitions_for(models, arguments.models_max)
     print(

@@ -14,7 +14,7 @@ from inferwatch.replay import table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the three."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    build = actions.add_parser("build", help="describe the rows of a table")
+    build = actions.add_parser("build", help="describe the rows of a table", allow_abbrev=False)
     build.add_argument("source", type=Path, metavar="TABLE", help="CSV, Parquet or JSON lines")
     build.add_argument("--out", type=Path, required=True, metavar="FILE.json")
     build.add_argument(
@@ -32,9 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--task", choices=["binary", "multiclass", "regression"])
     build.add_argument("--positive", default="1", help="the positive class of a binary task")
     build.add_argument("--segments", nargs="*", default=[], metavar="COLUMN")
-    show = actions.add_parser("show", help="print a profile")
+    show = actions.add_parser("show", help="print a profile", allow_abbrev=False)
     show.add_argument("profile", type=Path, metavar="FILE.json")
-    diff = actions.add_parser("diff", help="how far one profile's rows are from another's")
+    diff = actions.add_parser(
+        "diff", help="how far one profile's rows are from another's", allow_abbrev=False
+    )
     diff.add_argument("old", type=Path, metavar="OLD.json")
     diff.add_argument("new", type=Path, metavar="NEW.json")
 

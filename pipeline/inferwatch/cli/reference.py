@@ -12,10 +12,11 @@ import msgspec
 from inferwatch.cli import windows
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
+from inferwatch.config.document import meant
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit, UsageError
 from inferwatch.records.events import ReferenceChange
-from inferwatch.records.outputs import ComparedWith
+from inferwatch.records.outputs import ComparedWith, WindowRecord
 from inferwatch.records.raw import JSON, RawRecord, headers
 from inferwatch.replay import append
 
@@ -69,15 +70,15 @@ def _found(there: Connection, model: str, version: str | None) -> tuple[Found, L
     """What the model's versions are compared with, and the limits they have found, by their newest
     windows.
     """
-    records = [one for one in windows.read(there, model) if version in (None, one.version)]
+    every = list(windows.read(there, model))
+    records = [one for one in every if version in (None, one.version)]
     found = {
         record.version: record.reference
         for record in windows.latest(records)
         if record.reference is not None
     }
     if not found:
-        of = "" if version is None else f" of version {version}"
-        raise UsageError(f"no window{of} of {model} has closed yet; see `inferwatch models`")
+        raise UsageError(_nothing_of(there, model, version, every))
     newest = {
         (record.version, record.window.name, record.segment): record
         for record in records
@@ -88,6 +89,17 @@ def _found(there: Connection, model: str, version: str | None) -> tuple[Found, L
         given = {f"{name} {segment}".strip(): value for name, value in record.limits.items()}
         limits.setdefault(one, {}).update(given)
     return found, limits
+
+
+def _nothing_of(
+    there: Connection, model: str, version: str | None, every: Sequence[WindowRecord]
+) -> str:
+    """Why there is nothing to show; of a name that no window has, which one is like it."""
+    if every and version is not None:
+        near = meant(version, sorted({one.version for one in every}))
+        return f"no window of version {version} of {model} has closed yet; {near}".rstrip("; ")
+    near = meant(model, sorted({one.model for one in windows.read(there)}))
+    return f"no window of {model} has closed yet; {near}see `inferwatch models`"
 
 
 def _change(arguments: argparse.Namespace, found: Found) -> ReferenceChange:

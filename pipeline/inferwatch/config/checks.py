@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 
-from inferwatch.config.document import Node, suggestion
+from inferwatch.config import metric_names
+from inferwatch.config.document import Node
 from inferwatch.core import anomaly, llm, stability
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
@@ -185,14 +186,13 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
     if metric.startswith("feature.") and len(metric) > len("feature.") and method != "absent":
         return _feature(node, metric, method)
     if metric not in allowed:
-        fix = suggestion(metric, [*allowed, *HINTS.get(method, ())])
+        fix = metric_names.fix(metric, [*allowed, *HINTS.get(method, ())])
         raise node.error(f"'{metric}' is no metric for method {method}", fix)
     task = facts.task
     fitting = [name for name in allowed if task in ("unknown", *TASKS.get(name, (task,)))]
     if metric not in fitting:
-        raise node.error(
-            f"'{metric}' means nothing for a {task} model", suggestion(metric, fitting)
-        )
+        fix = metric_names.fix(metric, fitting)
+        raise node.error(f"'{metric}' means nothing for a {task} model", fix)
     return metric
 
 
@@ -318,6 +318,11 @@ def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
             raise node.error(f"'{metric}' is no share, so it has no points", "write 5% or a number")
     elif amount.unit in ("%", "pp") and not ratio:
         raise node.error(f"'{metric}' is no share", "write a number")
+    elif amount.unit == "pp":
+        share = f"{amount.value * 100:g}%"
+        raise node.error(
+            "points are a distance from the reference", f"write {share}, or drop, rise"
+        )
     if amount.unit == "ms" and metric not in DURATIONS:
         raise node.error(f"'{metric}' is no duration", "write a number")
     return amount.value, False

@@ -154,8 +154,21 @@ def kind(value: object) -> str:
 def suggestion(name: str, names: Iterable[str]) -> str:
     """ "did you mean …?" where one is near, and what is allowed."""
     allowed = sorted(names)
-    near = difflib.get_close_matches(name, allowed, n=1)
-    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(allowed)}"
+    return meant(name, allowed) + f"allowed: {', '.join(allowed)}"
+
+
+def meant(name: str, names: Iterable[str]) -> str:
+    """ "did you mean …? " where a name is near, or `name` is short for it, as `tz` is."""
+    known = list(names)
+    near = difflib.get_close_matches(name, known, n=1)
+    near = near or [one for one in known if len(name) > 1 and _is_short_for(name, one)]
+    return f"did you mean '{near[0]}'? " if near else ""
+
+
+def _is_short_for(name: str, whole: str) -> bool:
+    """Whether `name` begins as `whole` does, and leaves out some of its letters."""
+    letters = iter(whole)
+    return name[:1] == whole[:1] and all(letter in letters for letter in name)
 
 
 def read(path: Path) -> Node:

@@ -4,14 +4,13 @@ Rules of time zones change several times a year, and another machine may have ot
 are read once, with the monitor file, and a replay finds those that ruled then in the log.
 """
 
-import difflib
 from datetime import UTC, datetime
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
-from inferwatch.config.document import Node
+from inferwatch.config.document import Node, meant
 from inferwatch.records.definition import Clock
 
 FIRST_MS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1_000)
@@ -28,10 +27,9 @@ def read(node: Node) -> Clock | msgspec.UnsetType:
     try:
         found = list(utc_offsets(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = difflib.get_close_matches(name, sorted(available_timezones()), n=1)
-        meant = f"did you mean '{near[0]}'? " if near else ""
+        near = meant(name, sorted(available_timezones()))
         raise node.error(
-            f"'{name[:80]}' is no time zone", f"{meant}an IANA name such as Europe/Berlin"
+            f"'{name[:80]}' is no time zone", f"{near}an IANA name such as Europe/Berlin"
         ) from None
     return Clock(timezone=name, utc_offsets=found) if found else msgspec.UNSET
 

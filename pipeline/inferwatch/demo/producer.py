@@ -111,7 +111,7 @@ def _report(**progress: int) -> None:
 
 def main() -> int:
     """Arguments of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows-per-s", type=float, default=1_500.0)
     arguments = parser.parse_args()

@@ -83,10 +83,19 @@ def _figure(alert: AlertRecord) -> str:
     if alert.method == "absent":
         return _silence(alert)
     if alert.value is None:
-        return f"{_subject(alert)} unknown"
+        return _unmeasured(alert)
     if _is_shift(alert):
         return _shift(alert, alert.value)
     return _compared(alert, alert.value)
+
+
+def _unmeasured(alert: AlertRecord) -> str:
+    """What time or a person has moved, no window: there is no figure, but there is a reason."""
+    subject = _subject(alert)
+    if alert.condition == "ok":
+        quiet = alert.reason == "quiet"
+        return f"no further change of {subject}" if quiet else f"{subject} is watched no more"
+    return f"{subject} as told before" if alert.condition == "firing" else f"{subject} unknown"
 
 
 def _is_shift(alert: AlertRecord) -> bool:

@@ -177,7 +177,7 @@ def _obey(library: ctypes.CDLL, cluster: int, brokers: Sequence[int], words: Seq
 
 def main() -> None:
     """`python -m inferwatch.runtime.embedded topic:partitions,… [brokers]`"""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("topics", help="name:partitions, separated by commas")
     parser.add_argument("brokers", type=int, nargs="?", default=1)
     arguments = parser.parse_args()

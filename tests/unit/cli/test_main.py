@@ -118,6 +118,25 @@ def test_what_the_parser_does_not_know_is_usage(arguments, capsys):
     assert "usage: inferwatch" in capsys.readouterr().err
 
 
+def parsers(parser: argparse.ArgumentParser):
+    """A parser and those of its actions."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for under in action.choices.values():
+                yield from parsers(under)
+
+
+def test_no_option_is_taken_for_another_that_begins_alike(capsys):
+    """`--seed 3` is no `--seeds 3`: an option is written out, in every command and action."""
+    found = list(parsers(module.parser(list(COMMANDS))))
+    assert len(found) > len(COMMANDS)
+    assert [one.prog for one in found if one.allow_abbrev] == []
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", "--seed", "3"])
+    assert ended.value.code == Exit.USAGE and "--seed 3" in capsys.readouterr().err
+
+
 def test_the_version_is_the_packages(capsys):
     """`inferwatch --version`."""
     with pytest.raises(SystemExit) as ended:

@@ -49,11 +49,35 @@ def test_rates_and_labels_are_those_of_the_window():
     [one] = models.models([window(labels=50, coverage=0.5, unknown={"drift": "learning"})])
     assert one.rows_per_s == 2.0
     assert (one.learning, one.labels, one.coverage) == (True, 50, 0.5)
+    assert (one.labels_window, one.labels_ended_ms) == ("w1", T0 + HOUR_MS)
     rows = Span(name="batch", start=0, end=100, rows=100)
     [one] = models.models([window(window=rows, rows=100, from_ms=T0, to_ms=T0 + 50_000)])
     assert one.rows_per_s == 2.0
     [one] = models.models([window(window=rows, rows=1, from_ms=T0, to_ms=T0)])
     assert one.rows_per_s is None
+
+
+def test_labels_are_those_of_the_newest_window_that_had_some():
+    """Not of the newest window: minutes read no labels, and those of the last hour are not in."""
+    records = [
+        window(0, coverage=1.0, labels=9),
+        window(1, coverage=0.5, labels=7),
+        window(2, coverage=0.0),
+        window(3),
+        window(3, version="2"),
+        window(2, version="2", coverage=0.0),
+        window(3, version="3"),
+    ]
+    for order in (records, records[::-1]):
+        first, second, third = models.models(order)
+        assert first.ended_ms == T0 + 4 * HOUR_MS
+        assert (first.labels, first.coverage, first.labels_ended_ms) == (7, 0.5, T0 + 2 * HOUR_MS)
+        assert (second.labels, second.coverage, second.labels_ended_ms) == (
+            0,
+            0.0,
+            T0 + 3 * HOUR_MS,
+        )
+        assert (third.labels, third.coverage, third.labels_ended_ms) == (0, None, None)
 
 
 class Topic:
@@ -111,7 +135,9 @@ def test_a_table_for_people_and_lines_for_programs(show):
         "ENDED",
     ]
     assert first.split()[:4] == ["team/a", "1", "2", "known"] and "50, coverage 99 %" in first
-    assert "not watched" in second and second.endswith(" UTC")
+    assert "(w1 to 2023-11-14 23:00 UTC)" in first
+    assert "no window that reads them has closed" in second and second.endswith(" UTC")
+    assert "none yet (w1)" in show(canonical(window(coverage=0.0))).out
     found = [
         json.loads(line) for line in show(*values, options=("--format", "json")).out.splitlines()
     ]

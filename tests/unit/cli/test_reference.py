@@ -48,7 +48,11 @@ def run(monkeypatch, capsys):
     def ran(*arguments, found=None, code=Exit.DONE):
         sent = []
         found = [window("1", LEARNT), window("2", LEARNING)] if found is None else found
-        monkeypatch.setattr(windows, "read", lambda there, model: iter(found))
+        monkeypatch.setattr(
+            windows,
+            "read",
+            lambda there, model="": (one for one in found if model in ("", one.model)),
+        )
         monkeypatch.setattr(append, "send", lambda there, records: sent.extend(records))
         assert main(["reference", *arguments, *SERVER]) == code
         return capsys.readouterr(), sent
@@ -112,5 +116,9 @@ def test_a_word_about_nothing_is_not_sent(run):
     assert "no window of team/a has closed yet" in said.err and sent == []
     said, sent = run("accept", "team/a", "--version", "9", code=Exit.USAGE)
     assert "no window of version 9 of team/a" in said.err and sent == []
+    said, sent = run("accept", "team/b", code=Exit.USAGE)
+    assert "no window of team/b has closed yet; did you mean 'team/a'?" in said.err and sent == []
+    said, _ = run("show", "payments/other", code=Exit.USAGE)
+    assert "did you mean" not in said.err and "see `inferwatch models`" in said.err
     said, sent = run("reset", "team/a", found=[window("1", PROFILE)], code=Exit.USAGE)
     assert "compared with the profile 'training'" in said.err and sent == []

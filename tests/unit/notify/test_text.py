@@ -110,6 +110,14 @@ FORMS = [
         began_ms=TOLD_MS - HOUR,
     ),
     alert_record(**SHIFT),
+    alert_record(
+        2,
+        "ok",
+        "firing",
+        **SHIFT
+        | {"reason": "quiet", "value": None, "reference": None, "reference_span": "", "causes": []},
+    ),
+    alert_record(2, "firing", "firing", reason="unsilence", began_ms=TOLD_MS - HOUR),
     alert_record(**SILENT),
     alert_record(2, "ok", "firing", **SILENT | {"reason": "recovered", "value": 0.2}),
 ]
@@ -120,6 +128,12 @@ def test_the_texts_are_those_of_the_golden_file():
     assert "\n\n".join(render(alert, TOLD_MS, TOLD_MS) for alert in FORMS) + "\n" == (
         GOLDEN.read_text(encoding="utf-8")
     )
+
+
+def test_no_transition_says_that_nothing_is_known_where_a_reason_is():
+    """What ends by time, by a person or with its check has no figure: the text says which it is."""
+    texts = [render(form, TOLD_MS, TOLD_MS) for form in FORMS if form.condition != "no_data"]
+    assert [text for text in texts if "unknown" in text] == []
 
 
 def test_the_first_form_is_the_documented_one():

@@ -1,0 +1,32 @@
+"""`inferwatch plan`: what was expected stands beside what it will cost."""
+
+import pytest
+
+from inferwatch.cli.main import main
+from inferwatch.config.estimate import Load
+from inferwatch.errors import Exit
+
+
+def test_what_was_expected_is_printed(capsys):
+    """A cost without its load means nothing: that which was given, and what stands for the rest."""
+    assert main(["plan", "--rows-per-s", "2500", "--features", "60"]) == Exit.DONE
+    assert (
+        "expected of each model: 2,500 rows a second, 60 features, 10 values of segments, "
+        "2 versions at a time" in capsys.readouterr().out
+    )
+
+
+def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):
+    """Each default, which is that of `Load`."""
+    with pytest.raises(SystemExit):
+        main(["plan", "--help"])
+    said = capsys.readouterr().out
+    for option, value in (
+        ("--rows-per-s N", Load().rows_per_s),
+        ("--features N", Load().features),
+        ("--segments N", Load().segments),
+        ("--versions N", Load().versions),
+        ("--models N", 1),
+    ):
+        (line,) = (line for line in said.splitlines() if line.strip().startswith(option))
+        assert line.endswith(f"; {value:g}")
