@@ -166,10 +166,10 @@ UNITS = {
     },
     "amount": {
         "type": ["number", "string"],
-        "pattern": r"^\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?"
-        r"\s*(%|pp|ms|s|m|h)?\s*$",
+        "pattern": r"^\s*([+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*(%|pp|ms|s|m|h)?"
+        r"|(\d+(\.\d+)?(ms|s|m|h|d|w))+)\s*$",
         "description": "A number; `5%` is relative, `5pp` are points, `250ms` is a duration.",
-        "examples": [0.25, "5%", "5pp", "250ms"],
+        "examples": [0.25, "5%", "5pp", "250ms", "3d"],
     },
 }
 
