@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import quality
-from inferwatch.core.columns import Columns, answers, recode
+from inferwatch.core.columns import Columns, answers, class_scores, recode, score_of
 from inferwatch.core.drift import together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_words
 from inferwatch.core.labels import Joined
+from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, numeric_profile
 from inferwatch.core.sample import hashes
@@ -46,7 +47,9 @@ def build(
     words = {
         name: _words([batch.categories[name] for batch in rows]) for name in rows[0].categories
     }
-    score = _scores(rows)
+    score = np.concatenate(
+        [score_of(facts, batch.score_names, batch.scores, batch.n) for batch in rows]
+    )
     times = np.concatenate([batch.time_ms for batch in rows])
     parts = [answers(columns, batch.prediction, batch.n) for batch in rows]
     predicted = np.concatenate([codes for codes, _ in parts])
@@ -104,12 +107,6 @@ def _words(columns: list[Words]) -> CategoryProfile:
             if count:
                 counts[word] = counts.get(word, 0) + count
     return category_profile(counts, missing)
-
-
-def _scores(rows: list[Rows]) -> NDArray[np.float64]:
-    return np.concatenate(
-        [batch.scores[0] if batch.score_names else np.full(batch.n, np.nan) for batch in rows]
-    )
 
 
 def _prediction(
@@ -170,8 +167,18 @@ def _join(
         label=np.array([code for code, _ in found], np.int32),
         truth=np.array([truth for _, truth in found]),
         delay_ms=np.full(n, np.nan),
+        scores=_class_scores(columns, rows),
     )
     return whole.take(np.array([id_ in labels for id_ in ids], np.bool_))
+
+
+def _class_scores(columns: Columns, rows: list[Rows]) -> NDArray[np.float32] | None:
+    parts = [class_scores(columns, batch) for batch in rows]
+    if not columns.scores:
+        return None
+    width = len(columns.scores)
+    padded = [widened(part, width, batch.n) for part, batch in zip(parts, rows, strict=True)]
+    return np.concatenate(padded, axis=1)
 
 
 def _quality(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, dict[str, float]]:

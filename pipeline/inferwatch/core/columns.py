@@ -17,6 +17,7 @@ from inferwatch.records.rows import Calls, Codes, Floats, Rows, Words
 
 FEATURES_MAX = 5_000
 CLASSES_MAX = 1_000
+SCORES_MAX = 100
 OTHER = "__other__"
 NO_VALUES: Floats = np.empty(0)
 
@@ -24,8 +25,9 @@ NO_VALUES: Floats = np.empty(0)
 class Columns(msgspec.Struct):
     """Names the model has used so far; a position never changes.
 
-    `capped` counts what found no place: columns of a batch by `features`, rows under `__other__` by
-    `classes`, `segments` and `versions`.
+    `scores` are the classes to which a multiclass model gives probabilities. `capped` counts what
+    found no place: columns of a batch by `features`, rows under `__other__` by `classes`,
+    `segments` and `versions`, rows with a probability for too many classes by `scores`.
     """
 
     numeric: list[str] = []
@@ -33,6 +35,7 @@ class Columns(msgspec.Struct):
     classes: list[str] = []
     segments: dict[str, list[str]] = {}
     task: Task = "unknown"
+    scores: list[str] = []
     capped: dict[str, int] = {}
 
 
@@ -41,8 +44,9 @@ class Block(msgspec.Struct):
 
     `time_ms` is clamped. `numeric` is float32[F, n], a feature that the batch lacks is NaN.
     `predicted` holds class codes (-1 missing), `value` a regression's prediction (NaN missing),
-    `score` the probability of the positive class, or the highest of several. `segments` holds codes
-    into `Columns.segments`. `row` numbers the version's rows.
+    `score` the probability of the positive class, or the highest of several. `scores` float32[k, n]
+    are a multiclass model's, in the order of `Columns.scores`, NaN missing; None without them.
+    `segments` holds codes into `Columns.segments`. `row` numbers the version's rows.
     """
 
     version: str
@@ -62,6 +66,7 @@ class Block(msgspec.Struct):
     offset: int
     llm: Calls | None = None
     entities: Hashes | None = None
+    scores: NDArray[np.float32] | None = None
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
         """The rows that `keep` picks."""
@@ -86,6 +91,7 @@ class Block(msgspec.Struct):
             offset=self.offset,
             llm=None if self.llm is None else self.llm.take(keep),
             entities=None if self.entities is None else self.entities[keep],
+            scores=None if self.scores is None else self.scores[:, keep],
         )
 
 
@@ -114,13 +120,14 @@ def align(
         categories=_categories(columns, rows),
         predicted=predicted,
         value=value,
-        score=_score(facts, rows.score_names, rows.scores, rows.n),
+        score=score_of(facts, rows.score_names, rows.scores, rows.n),
         latency_ms=np.full(rows.n, np.nan) if rows.latency_ms is None else rows.latency_ms,
         failed=np.zeros(rows.n, bool) if rows.error is None else rows.error.codes >= 0,
         segments={name: _segment(columns, facts, rows, name) for name in facts.segments},
         offset=offset,
         llm=rows.llm,
         entities=None if rows.entity is None else stability.hashes(rows.entity, rows.version),
+        scores=class_scores(columns, rows),
     )
 
 
@@ -229,7 +236,8 @@ def recode(known: list[str], column: Words, most: int) -> Codes:
     return table[column.codes]
 
 
-def _score(facts: ModelFacts, names: tuple[str, ...], scores: Floats, n: int) -> Floats:
+def score_of(facts: ModelFacts, names: tuple[str, ...], scores: Floats, n: int) -> Floats:
+    """The one score that is watched: of the positive class, or the highest of several."""
     if not names:
         return np.full(n, np.nan)
     if len(names) == 1:
@@ -239,6 +247,22 @@ def _score(facts: ModelFacts, names: tuple[str, ...], scores: Floats, n: int) ->
     else:
         score = scores.max(axis=0)
     return np.where(np.isfinite(score), score, np.nan)
+
+
+def class_scores(columns: Columns, rows: Rows) -> NDArray[np.float32] | None:
+    """The probabilities of a multiclass model's classes; none of a batch with too many."""
+    if columns.task != "multiclass" or len(rows.score_names) < 2:
+        return None
+    known = {name: place for place, name in enumerate(columns.scores)}
+    new = [name for name in rows.score_names if name not in known]
+    if len(known) + len(new) > SCORES_MAX:
+        count_capped(columns, "scores", rows.n)
+        return None
+    columns.scores += new
+    known |= {name: len(known) + place for place, name in enumerate(new)}
+    found = np.full((len(known), rows.n), np.nan, np.float32)
+    found[[known[name] for name in rows.score_names]] = np.clip(rows.scores, 0.0, 1.0)
+    return found
 
 
 def _segment(columns: Columns, facts: ModelFacts, rows: Rows, name: str) -> Codes:

@@ -26,6 +26,7 @@ from inferwatch.core.pending import (
     taken,
     together,
     unknown,
+    widened,
 )
 from inferwatch.core.sample import Hashes
 from inferwatch.core.watermark import UNSET
@@ -40,6 +41,7 @@ class Joined(msgspec.Struct):
     """Predictions with their labels: to add (`sign` 1) or to take back (-1), as they came.
 
     `delay_ms` is how long after its prediction a row's first label was; NaN for any other label.
+    `scores` are as in `Block`.
     """
 
     version: str
@@ -54,6 +56,7 @@ class Joined(msgspec.Struct):
     label: Codes
     truth: Floats
     delay_ms: Floats
+    scores: NDArray[np.float32] | None = None
 
     def take(self, keep: NDArray[np.bool_]) -> "Joined":
         """The rows that `keep` picks."""
@@ -70,6 +73,7 @@ class Joined(msgspec.Struct):
             label=self.label[keep],
             truth=self.truth[keep],
             delay_ms=self.delay_ms[keep],
+            scores=None if self.scores is None else self.scores[:, keep],
         )
 
 
@@ -327,6 +331,9 @@ class Join:
             if len(slab.value):
                 joined.value[mine] = slab.value[picked]
                 joined.truth[mine] = known.truth[picked]
+            if slab.scores is not None:
+                joined.scores = widened(joined.scores, len(slab.scores), n)
+                joined.scores[: len(slab.scores), mine] = slab.scores[:, picked]
         return joined
 
     def labelled(self, version: str, first_row: int, end_row: int) -> Joined:
@@ -431,6 +438,7 @@ def _slab(
         late=late,
         value=block.value if values else np.empty(0),
         newest_ms=0,
+        scores=block.scores,
     )
     if keep is not None:
         rows = taken(rows, keep)

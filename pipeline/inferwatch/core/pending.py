@@ -24,7 +24,7 @@ class Slab(msgspec.Struct):
     """Predictions of one version, in log order; once it is not open any more it never changes.
 
     `row` numbers the rows of the version. `late` has bit w set where the row came too late for
-    window definition w. `value` is empty unless it is a regression.
+    window definition w. `value` is empty unless it is a regression; `scores` are as in `Block`.
     """
 
     version: str
@@ -37,6 +37,7 @@ class Slab(msgspec.Struct):
     late: NDArray[np.uint16]
     value: Floats
     newest_ms: int
+    scores: NDArray[np.float32] | None = None
 
     def full(self) -> bool:
         """Whether the next rows go to another slab."""
@@ -127,7 +128,26 @@ def together(first: Slab, then: Slab) -> Slab:
         late=np.concatenate([first.late, then.late]),
         value=np.concatenate([first.value, then.value]),
         newest_ms=max(first.newest_ms, then.newest_ms),
+        scores=_both_scores(first, then),
     )
+
+
+def _both_scores(first: Slab, then: Slab) -> NDArray[np.float32] | None:
+    if first.scores is None and then.scores is None:
+        return None
+    width = max(0 if one.scores is None else len(one.scores) for one in (first, then))
+    parts = [widened(one.scores, width, len(one.ids)) for one in (first, then)]
+    return np.concatenate(parts, axis=1)
+
+
+def widened(scores: NDArray[np.float32] | None, classes: int, n: int) -> NDArray[np.float32]:
+    """Scores of n rows with room for so many classes, NaN for those that are new."""
+    if scores is not None and len(scores) >= classes:
+        return scores
+    found = np.full((classes, n), np.nan, np.float32)
+    if scores is not None:
+        found[: len(scores)] = scores
+    return found
 
 
 def taken(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
@@ -143,12 +163,14 @@ def taken(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
         late=slab.late[kept],
         value=slab.value[kept] if len(slab.value) else slab.value,
         newest_ms=slab.newest_ms,
+        scores=None if slab.scores is None else slab.scores[:, kept],
     )
 
 
 def slab_bytes(slab: Slab) -> int:
     """Estimate of what the slab takes in a checkpoint."""
     row = ROW_BYTES + 4 * len(slab.segments) + (8 if len(slab.value) else 0)
+    row += 0 if slab.scores is None else 4 * len(slab.scores)
     return len(slab.ids.data) + row * len(slab.ids)
 
 

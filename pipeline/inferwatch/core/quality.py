@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from inferwatch.core.columns import Columns
 from inferwatch.core.figure import Figure
 from inferwatch.core.labels import Joined
-from inferwatch.core.metrics import confusion, ranked, regression
+from inferwatch.core.metrics import confusion, probabilities, ranked, regression
 from inferwatch.core.metrics.confusion import Confusion
 from inferwatch.core.metrics.regression import Residuals
-from inferwatch.core.sketches import log_histogram, score_labels
+from inferwatch.core.pending import widened
+from inferwatch.core.sketches import log_histogram, means, score_labels
 from inferwatch.core.sketches.log_histogram import LogHistogram
+from inferwatch.core.sketches.means import Means
 from inferwatch.core.sketches.score_labels import ScoreLabels
 
 DELAYS = {"label_delay.p50": 0.5, "label_delay.p90": 0.9}
@@ -21,7 +23,10 @@ PAST_LABELS_MIN = 100
 
 
 class LabelCell(msgspec.Struct):
-    """`predicted` rows could be labelled, `labelled` are. `scores` only for binary models.
+    """`predicted` rows could be labelled, `labelled` are.
+
+    `scores` are those of the positive class by truth; of several classes those of the answer, by
+    whether it was right. `losses` are of models that send scores by class.
 
     `delays` are of first labels, whatever they were corrected to, and only of the whole model.
     """
@@ -32,6 +37,7 @@ class LabelCell(msgspec.Struct):
     residuals: Residuals | None = None
     scores: ScoreLabels | None = None
     delays: LogHistogram | None = None
+    losses: Means | None = None
 
     def coverage(self) -> float | None:
         """Share of the rows whose truth is known."""
@@ -54,6 +60,39 @@ def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> Non
         cell.scores = cell.scores or score_labels.empty()
         scored, truth = scored_rows(columns, positive, joined)
         score_labels.add(cell.scores, scored, truth, joined.sign)
+    elif columns.task == "multiclass":
+        _add_scores(cell, columns, joined)
+
+
+def _add_scores(cell: LabelCell, columns: Columns, joined: Joined) -> None:
+    """What a model of several classes said of the class it named, and of the true one."""
+    labelled, confidence = joined.label >= 0, joined.score
+    if joined.scores is not None:
+        scores = widened(joined.scores, len(columns.scores), len(joined.label))
+        places = _score_places(columns)
+        confidence = _confidence(joined, scores, places[joined.predicted])
+        cell.losses = cell.losses or probabilities.empty()
+        true = places[joined.label[labelled]]
+        probabilities.add(cell.losses, scores[:, labelled], true, joined.sign)
+    sure = labelled & (joined.predicted >= 0) & np.isfinite(confidence)
+    if sure.any():
+        cell.scores = cell.scores or score_labels.empty()
+        right = (joined.label == joined.predicted)[sure]
+        score_labels.add(cell.scores, confidence[sure], right, joined.sign)
+
+
+def _score_places(columns: Columns) -> NDArray[np.intp]:
+    """Where the scores of each class stand, by class code and -1; -1 for a class without."""
+    places = {name: place for place, name in enumerate(columns.scores)}
+    return np.array([*(places.get(name, -1) for name in columns.classes), -1], np.intp)
+
+
+def _confidence(
+    joined: Joined, scores: NDArray[np.float32], named: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The score of the class that each row names, NaN without; that of a row with one score."""
+    own = np.where(named >= 0, scores[named, np.arange(len(named))], np.nan)
+    return np.where(np.isfinite(scores).any(axis=0), own, joined.score)
 
 
 def add_delays(cell: LabelCell, joined: Joined) -> None:
@@ -109,6 +148,9 @@ def merge(cells: Sequence[LabelCell]) -> LabelCell:
         if cell.delays is not None:
             whole.delays = whole.delays or log_histogram.empty()
             log_histogram.merge(whole.delays, cell.delays)
+        if cell.losses is not None:
+            whole.losses = whole.losses or probabilities.empty()
+            means.merge(whole.losses, cell.losses)
     return whole
 
 
@@ -120,7 +162,8 @@ def figures(
         return regression.figures(cell.residuals or regression.empty())
     matrix = cell.confusion or confusion.empty()
     if columns.task != "binary":
-        return confusion.multiclass(matrix)
+        losses = probabilities.figures(cell.losses or probabilities.empty())
+        return confusion.multiclass(matrix) | losses | _calibration(cell.scores)
     found = confusion.binary(matrix, positive)
     if exact is not None:
         scores, truth = scored_rows(columns, positive, exact)
@@ -133,11 +176,20 @@ def figures(
             "calibration_error": ranked.calibration_error(scores, truth),
         }
     state = cell.scores or score_labels.empty()
-    return found | {
+    found |= {
         "auc": score_labels.auc(state),
         "average_precision": score_labels.average_precision(state),
         "log_loss": score_labels.log_loss(state),
         "brier": score_labels.brier(state),
+    }
+    return found | _calibration(state)
+
+
+def _calibration(state: ScoreLabels | None) -> dict[str, Figure]:
+    if state is None:
+        unscored = Figure(None, unknown="no labels with a score")
+        return {"calibration_bias": unscored, "calibration_error": unscored}
+    return {
         "calibration_bias": score_labels.calibration_bias(state),
         "calibration_error": score_labels.calibration_error(state),
     }

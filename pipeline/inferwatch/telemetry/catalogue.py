@@ -124,7 +124,7 @@ CATALOGUE = (
         "Names that found no place under their cap",
         _WORKER,
         ("kind",),
-        ("features", "classes", "segments", "versions"),
+        ("features", "classes", "scores", "segments", "versions"),
     ),
     Metric(
         "series_dropped_total",

@@ -25,7 +25,7 @@ def raw_inference(
     numeric: Mapping[str, Sequence[float]] | None = None,
     categories: Mapping[str, Sequence[str | None]] | None = None,
     prediction: Sequence[Any] | None = None,
-    score: Sequence[float] | None = None,
+    score: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     ids: Sequence[str] | None = None,
     emitter: str = "emitter",
     seq: int | None = None,
@@ -37,7 +37,10 @@ def raw_inference(
     emitted: int = 0,
     dropped: Mapping[str, int] | None = None,
 ) -> RawRecord:
-    """One batch of `n` rows; `seq` is the offset, so that batches are no repeats of each other."""
+    """One batch of `n` rows; `seq` is the offset, so that batches are no repeats of each other.
+
+    `score` is that of the positive class, or the scores by class.
+    """
     times = list(time_ms) if time_ms is not None else [TIME_MS + offset] * n
     names = list(numeric or {})
     values = [value for name in names for value in (numeric or {})[name]]
@@ -56,7 +59,7 @@ def raw_inference(
             name: columns.pack_categories(words) for name, words in (categories or {}).items()
         },
         prediction=answer(prediction),
-        scores=None if score is None else columns.Float64Block(["score"], columns.pack("d", score)),
+        scores=None if score is None else _scores(score),
         latency_ms=None if latency_ms is None else columns.pack("f", latency_ms),
         error=None if error is None else columns.pack_categories(error),
         segments={name: columns.pack_categories(words) for name, words in (segments or {}).items()},
@@ -65,6 +68,12 @@ def raw_inference(
     )
     time = max(times) if record_time_ms is None else record_time_ms
     return _raw("inference", model, batch.encode(body), MSGPACK, offset, partition, time)
+
+
+def _scores(score: Sequence[float] | Mapping[str, Sequence[float]]) -> columns.Float64Block:
+    named = score if isinstance(score, Mapping) else {"score": score}
+    values = [value for column in named.values() for value in column]
+    return columns.Float64Block(list(named), columns.pack("d", values))
 
 
 def raw_labels(

@@ -351,6 +351,10 @@ class _Row:
             self.answer = draw.choice(CLASSES)
             self.truth = draw.choice(CLASSES) if wrong else self.answer
 
+    def score_of(self, name: str) -> float:
+        """Of several classes."""
+        return self.score if name == self.answer else (1.0 - self.score) / 2
+
 
 class _Writer:
     """One model's senders: numbers its rows and batches, and owes their labels."""
@@ -396,7 +400,11 @@ class _Writer:
             numeric={name: [row.numeric[name] for row in rows] for name in columns},
             categories={"kind": [row.kind for row in rows]},
             prediction=[row.answer for row in rows],
-            score=None if self.task == "regression" else [row.score for row in rows],
+            score=None
+            if self.task == "regression"
+            else [row.score for row in rows]
+            if self.task == "binary"
+            else {name: [row.score_of(name) for row in rows] for name in CLASSES},
             latency_ms=[row.latency_ms for row in rows],
             error=[row.error for row in rows],
             segments={

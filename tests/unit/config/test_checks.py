@@ -74,6 +74,13 @@ def allowed(task: str) -> list[Check]:
     return found
 
 
+def scores(task: str, drawn: list[float]):
+    """What a model of the task sends with its answers."""
+    if task == "multiclass":
+        return {"0": drawn, "1": drawn, "2": [1.0 - score for score in drawn]}
+    return None if task == "regression" else drawn
+
+
 def stream(task: str, batches: int):
     """Rows of everything that can be watched, half of a window a batch; labels, gauges, a silence.
 
@@ -97,9 +104,7 @@ def stream(task: str, batches: int):
             numeric={"x": [draw.gauss(3.0 * moved, 1.0) for _ in ids]},
             categories={"word": [draw.choice("abc" + "d" * moved) for _ in ids]},
             prediction=answers,
-            score=None
-            if task == "regression"
-            else [draw.random() * (0.3 + 0.7 * moved) for _ in ids],
+            score=scores(task, [draw.random() * (0.3 + 0.7 * moved) for _ in ids]),
             latency_ms=[draw.random() * (9 + 60 * moved) for _ in ids],
             error=[draw.choice(["Timeout", None]) for _ in ids],
             entity=[draw.choice("abc") for _ in ids],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inferwatch.core import columns
-from inferwatch.core.columns import FEATURES_MAX, OTHER, Columns, _score
+from inferwatch.core.columns import FEATURES_MAX, OTHER, Columns, score_of
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import ModelFacts
 from inferwatch.records.rows import Words
@@ -159,8 +159,8 @@ def test_the_score_is_that_of_the_positive_class_or_the_highest():
         (ModelFacts(positive="yes"), ("no", "yes"), [0.8, np.nan]),
         (ModelFacts(positive="1"), ("no", "yes"), [0.8, np.nan]),
     ):
-        np.testing.assert_array_equal(_score(facts, names, scores, 2), expected)
-    np.testing.assert_array_equal(_score(UNKNOWN, (), scores[:0], 2), [np.nan, np.nan])
+        np.testing.assert_array_equal(score_of(facts, names, scores, 2), expected)
+    np.testing.assert_array_equal(score_of(UNKNOWN, (), scores[:0], 2), [np.nan, np.nan])
 
 
 def test_a_block_taken_apart_is_the_block():
