@@ -25,7 +25,7 @@ COMMANDS = {
     "topics": "what topics there should be: plan, apply",
     "broker": "the embedded broker, alone",
     "detect": "run a detector over a column of a file",
-    "methods": "every detector by name: what it finds, needs and costs",
+    "methods": "every method by name: what it finds, needs, costs and takes",
     "warmup": "compile the kernels now instead of at the first start",
     "simulate": "delivery under seeded faults, in memory",
 }

@@ -26,7 +26,7 @@ GROUP = "inferwatch.detectors"
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """What `inferwatch methods` tells of a detector.
+    """What `inferwatch methods` tells of a detector, beside its parameters.
 
     `kind` is "drift" or "anomaly"; `cost_ns` is CPU time a value in calls of 500, `state_bytes` the
     size of a snapshot, `rows_min` how many values it wants before it finds anything; `source` the

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from inferwatch.cli.main import main
-from inferwatch.detectors import make, methods
+from inferwatch.detectors import make
 from inferwatch.errors import Exit
 
 
@@ -145,15 +145,6 @@ def test_a_mistake_is_told(tmp_path, monkeypatch, capsys, arguments, code, said)
     np.save("none.npy", np.ones((3, 0)))
     assert main(arguments) == code
     assert said in capsys.readouterr().err
-
-
-def test_methods_are_told(capsys):
-    """One line each, as a table and as JSON."""
-    assert main(["methods"]) == Exit.DONE
-    table = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in table[1:]] == sorted(methods())
-    assert main(["methods", "--format", "json"]) == Exit.DONE
-    assert [one["name"] for one in rows(capsys)] == sorted(methods())
 
 
 def test_an_empty_line_of_a_single_column_is_a_row(tmp_path, values, capsys):
