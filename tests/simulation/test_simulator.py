@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from inferwatch.core import inspections, past
 from inferwatch.testing.simulation import POINTS, run
 from inferwatch.testing.simulation.run import FULL, INSPECTED
 
@@ -63,6 +64,20 @@ def test_every_crash_point_is_visited():
     """No place that the protocol names is out of the simulator's reach."""
     visited = {point for seed in SEEDS for point in run(seed).visits}
     assert visited == set(POINTS)
+
+
+@pytest.mark.parametrize("seed", range(6, 9))
+def test_inspections_of_figures_leave_no_trace(seed, monkeypatch):
+    """The same of a window's own figures, once three past windows are enough to ask about them."""
+    monkeypatch.setattr(past, "WINDOWS_MIN", 3)
+    monkeypatch.setattr(past, "APART", 1)
+    asked = []
+    told = inspections.request_output
+    monkeypatch.setattr(
+        inspections, "request_output", lambda one: asked.append(one.metric) or told(one)
+    )
+    assert run(seed, (INSPECTED,)).failures == []
+    assert "figures" in asked
 
 
 @pytest.mark.parametrize("seed", range(6))

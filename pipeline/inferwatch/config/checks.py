@@ -18,7 +18,16 @@ from inferwatch.core.drift import (
     reads_rows,
     stream_of,
 )
-from inferwatch.core.inspectors import INSPECTORS, METRIC, PANES_MAX, ROWS_NEEDED, panes_of
+from inferwatch.core.inspectors import (
+    FEATURES,
+    FIGURES,
+    FIGURES_LIMIT,
+    INSPECTORS,
+    OF_FIGURES,
+    PANES_MAX,
+    ROWS_NEEDED,
+    panes_of,
+)
 from inferwatch.core.metrics import LABEL_METRICS, LATENESS
 from inferwatch.core.parts import PARTS
 from inferwatch.core.quality import DELAYS
@@ -71,7 +80,8 @@ METRICS = {
     **dict.fromkeys(SERIES_METHODS, SERIES),
     **dict.fromkeys(WINDOW_METHODS, ("score", "prediction", "drift_share")),
     **dict.fromkeys(NUMBERS_ONLY, ("score", "drift_share")),
-    **dict.fromkeys(INSPECTORS, (METRIC,)),
+    **dict.fromkeys(INSPECTORS, (FEATURES,)),
+    **dict.fromkeys(OF_FIGURES, (FEATURES, FIGURES)),
     **{
         name: (
             *(stream for stream in streams if stream != "feature"),
@@ -144,7 +154,8 @@ def parse(
         for name in ("warn", "fail")
     )
     if method in INSPECTORS:
-        warn, fail = _inspected(fields, windows, profile, method, warn, fail)
+        _inspected(fields, windows, profile, metric)
+        warn, fail = _or_own_limit(warn, fail, metric, method)
     _levels(node, by_rows, warn, fail)
     check = Check(
         alert=fields["alert"].text(),
@@ -214,7 +225,7 @@ def _feature(node: Node, metric: str, method: str) -> str:
     if part in PARTS and method != "value":
         raise node.error(f"'{metric}' is a plain figure", "leave `method` out")
     if method in INSPECTORS:
-        raise node.error(f"{method} looks at all features together", f"write `metric: {METRIC}`")
+        raise node.error(f"{method} looks at all features together", f"write `metric: {FEATURES}`")
     if part not in PARTS and method not in READ_FEATURES:
         raise node.error(
             f"'{metric}' has no value of its own",
@@ -272,13 +283,13 @@ def _inspected(
     fields: Mapping[str, Node],
     windows: Mapping[str, Window],
     profile: Profile | None,
-    method: str,
-    warn: Limit | None,
-    fail: Limit | None,
-) -> tuple[Limit | None, Limit | None]:
-    """The limits of an inspector's check, its method's own where it names none."""
+    metric: str,
+) -> None:
+    """What an inspector asks of its check: all rows, and for a sample of them few panes."""
     if "segment_by" in fields:
-        raise fields["segment_by"].error("inspectors read a sample of all rows", "leave it out")
+        raise fields["segment_by"].error("inspectors look at a window as a whole", "leave it out")
+    if metric == FIGURES:
+        return
     if profile is not None and profile.sample_digest is None:
         raise fields["method"].error(
             f"the profile '{profile.name}' kept no rows for inspectors", "build it again"
@@ -290,8 +301,14 @@ def _inspected(
             f"'{given}' keeps a sample of rows in each of its {panes} panes",
             f"a window of at most {PANES_MAX} panes: a longer step",
         )
+
+
+def _or_own_limit(
+    warn: Limit | None, fail: Limit | None, metric: str, method: str
+) -> tuple[Limit | None, Limit | None]:
+    """The limits of an inspector's check, its method's own where it names none."""
     if warn is None and fail is None:
-        limit = INSPECTORS[method]
+        limit = FIGURES_LIMIT if metric == FIGURES else INSPECTORS[method]
         fail = Limit(direction="above", value=limit, clear=limit)
     return warn, fail
 
@@ -308,7 +325,7 @@ def _known(node: Node, metric: str, profile: Profile) -> None:
 
 def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
     amount = node.amount()
-    ratio = metric in (METRIC, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
+    ratio = metric in (FEATURES, FIGURES, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
     if direction in ("drop", "rise"):
         if amount.value <= 0:
             raise node.error("a change is a positive amount", "write 5% or 5pp")

@@ -13,9 +13,11 @@ from inferwatch.core import plan as plans
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour, kept
 from inferwatch.core.drift import WINDOW_METHODS, state_bytes
 from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
+from inferwatch.core.inspectors import FEATURES, FIGURES
 from inferwatch.core.judge import P99_KEPT
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.online import CLASS_STREAMS_MAX
+from inferwatch.core.past import APART, KEPT_MAX
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.recent import PIECES
 from inferwatch.core.sketches import row_sample
@@ -32,6 +34,7 @@ CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_000
 REFERENCE_FEATURE_BYTES = 1_700
 SAMPLED_ROW_BYTES = 16  # and 4 a feature
+PAST_BYTES = 4 * 90 * (KEPT_MAX + APART)  # 90 figures a window, of language models with labels
 FIGURE_BYTES = 9
 HOUR_BYTES = 14  # a figure and its hour
 KEY_BYTES = 50  # whose detector or past it is
@@ -203,12 +206,17 @@ def _sample_bytes(load: Load) -> int:
 
 def _waiting_bytes(windows: Sequence[WindowPlan], load: Load) -> int:
     """Windows that wait for inspectors, if none ever answers."""
-    asked = sum(
-        len(one.inspectors) * (1 + int(_closings_a_second(one, load) * WAIT_MS / 1_000))
-        for one in windows
+    waiting = {FEATURES: 0, FIGURES: 0}
+    for one in windows:
+        closings = 1 + int(_closings_a_second(one, load) * WAIT_MS / 1_000)
+        for metric, _ in one.inspectors:
+            waiting[metric] += load.versions * closings
+    rows, figures = (min(WAITING_MAX, waiting[metric]) for metric in (FEATURES, FIGURES))
+    return (
+        rows * _sample_bytes(load)
+        + figures * PAST_BYTES
+        + min(WAITING_MAX, rows + figures) * CLOSED_SEGMENT_BYTES
     )
-    waiting = min(WAITING_MAX, load.versions * asked)
-    return waiting * (CLOSED_SEGMENT_BYTES + _sample_bytes(load))
 
 
 def _closings_a_second(one: WindowPlan, load: Load) -> float:
@@ -255,8 +263,9 @@ def _detector_bytes(check: Check, definition: Definition, load: Load) -> int:
 
 
 def _past_bytes(one: WindowPlan, segments: int) -> int:
-    """The past figures of one version that anomaly checks and alerts read."""
+    """The past figures of one version that anomaly checks, inspectors and alerts read."""
     found = (1 + segments) * (P99_KEPT * FIGURE_BYTES + KEY_BYTES)
+    found += PAST_BYTES * one.keeps_figures
     for check in one.checks:
         if check.method in SERIES_METHODS:
             figure_bytes = HOUR_BYTES if by_hour(check.method) else FIGURE_BYTES

@@ -15,7 +15,7 @@ from inferwatch.config import checks, document, estimate, profiles, timezones
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.document import Node
 from inferwatch.core import soundness
-from inferwatch.core.inspectors import INSPECTORS
+from inferwatch.core.inspectors import FEATURES, INSPECTORS
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import (
@@ -131,7 +131,9 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
 def _check_sample(node: Node | None, definition: Definition, values: Mapping[str, Values]) -> None:
     """Inspectors need the file with the profile's rows."""
     profile = definition.reference.profile
-    asked = any(check.method in INSPECTORS for check in definition.checks)
+    asked = any(
+        check.method in INSPECTORS and check.metric == FEATURES for check in definition.checks
+    )
     if node is not None and profile is not None and asked and profile.sample_digest not in values:
         place = Path(node.entries()["profile"].text())
         raise node.error(

@@ -32,12 +32,24 @@ _SMALL = [
 
 
 def telling(inspection: Inspection | None) -> list[str]:
-    """ "tells by amount (61 %), age (20 %)": the features that matter most to an inspector."""
-    if inspection is None or not inspection.features:
+    """ "tells by amount (61 %), age (20 %)": the features that matter most to an inspector, or a
+    window's figures.
+    """
+    if inspection is None:
+        return []
+    if inspection.figures:
+        return [f"figures farthest from past windows: {_spreads(inspection.figures)}"]
+    if not inspection.features:
         return []
     ordered = sorted(inspection.features.items(), key=lambda pair: (-pair[1], pair[0]))
     words = [f"{name} ({percent(share)})" for name, share in ordered[:CAUSES_MAX]]
     return [f"tells by {', '.join(words)}"]
+
+
+def _spreads(figures: Mapping[str, float]) -> str:
+    """ "latency.p99 (+12 sd), cpu (-3.1 sd)": the farthest first."""
+    ordered = sorted(figures.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+    return ", ".join(f"{name} ({far:+.3g} sd)" for name, far in ordered[:CAUSES_MAX])
 
 
 def ranked(drifts: Mapping[str, Drift]) -> list[tuple[str, float]]:

@@ -4,11 +4,16 @@ A window waits five minutes of record time, and at most 32 wait in a model; what
 then is judged as unknown, with the reason. An answer that nothing waits for changes nothing.
 """
 
+from collections.abc import Callable, Iterable
+
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from inferwatch.core import past
 from inferwatch.core.figures import LEARNING
-from inferwatch.core.inspectors import Request
+from inferwatch.core.inspectors import FEATURES, FIGURES, Request, request_id
+from inferwatch.core.metrics import LATENESS
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, request_output
 from inferwatch.core.rules import View
@@ -21,24 +26,36 @@ WAITING_MAX = 32
 NO_ANSWER = "no inspector answered within 5 minutes"
 CROWDED_OUT = f"more than {WAITING_MAX} windows wait for inspectors"
 NO_SAMPLE = "the reference kept no rows for inspectors"
+NOTHING = np.empty((0, 0), np.float32)
+
+
+class _Subject(msgspec.Struct):
+    """What a window is asked about, as `Waiting` keeps it; `unknown` says why nobody is asked."""
+
+    sample: NDArray[np.float32]
+    names: list[str] = []
+    unknown: str = ""
 
 
 def ask(model: Model, view: View, pane: Pane, closed: Closed, at: Position) -> list[Output]:
-    """Requests about a window that has just closed, one a method; cost 0.1 ms each."""
+    """Requests about a window that has just closed, one a metric and method; cost 0.1 ms each."""
     outputs = []
-    kept = pane.cells[ALL].sample
-    sample = np.empty((0, 0), np.float32) if kept is None else row_sample.cut(kept)
-    for method in view.plan.inspectors:
+    metrics = dict.fromkeys(metric for metric, _ in view.plan.inspectors)
+    subjects = {metric: _SUBJECTS[metric](model, view, pane) for metric in metrics}
+    for metric, method in view.plan.inspectors:
+        subject = subjects[metric]
         waiting = Waiting(
             window=view.plan.window.name,
             version=view.version,
             method=method,
             closed=msgspec.structs.replace(closed, base={ALL: closed.base[ALL]}),
             asked_ms=at.time_ms,
-            sample=sample,
+            sample=subject.sample,
+            metric=metric,
+            names=subject.names,
         )
         model.state.waiting.append(waiting)
-        why = _unknown(model, view, method)
+        why = subject.unknown or _too_few(view, metric, method)
         if why:
             _give_up(model, waiting, why)
         else:
@@ -49,13 +66,50 @@ def ask(model: Model, view: View, pane: Pane, closed: Closed, at: Position) -> l
     return outputs
 
 
-def _unknown(model: Model, view: View, method: str) -> str:
-    """Why there is nothing to ask, "" where there is."""
+def _of_rows(model: Model, view: View, pane: Pane) -> _Subject:
+    kept = pane.cells[ALL].sample
+    sample = NOTHING if kept is None else row_sample.cut(kept)
     if view.learning:
-        return LEARNING
-    if model.reference_sample(view.version) is None:
-        return NO_SAMPLE
-    needed = min(check.need.rows for check in view.plan.checks if check.method == method)
+        return _Subject(sample, unknown=LEARNING)
+    kept_none = model.reference_sample(view.version) is None
+    return _Subject(sample, unknown=NO_SAMPLE if kept_none else "")
+
+
+def _of_figures(model: Model, view: View, _: Pane) -> _Subject:
+    before = model.track(view.plan, view.version).past
+    if before is None or past.settled(before) < past.WINDOWS_MIN:
+        return _Subject(NOTHING, unknown=LEARNING)
+    names, sample = past.beside(before, _known(view))
+    n = sample.shape[1] - 1
+    short = f"{n} past windows of {past.WINDOWS_MIN} have its figures"
+    return _Subject(sample, names, short if n < past.WINDOWS_MIN else "")
+
+
+_SUBJECTS: dict[str, Callable[[Model, View, Pane], _Subject]] = {
+    FEATURES: _of_rows,
+    FIGURES: _of_figures,
+}
+
+
+def remember(model: Model, view: View) -> None:
+    """Keep a window's figures for later ones, where a check reads them and it has rows enough."""
+    if not view.plan.keeps_figures or _too_few(view, FIGURES):
+        return
+    track = model.track(view.plan, view.version)
+    track.past = track.past or past.Past()
+    past.add(track.past, _known(view))
+
+
+def _known(view: View) -> dict[str, float]:
+    """A window's figures as it closes; not those that only say when labels came."""
+    found = {name: figure.value for name, figure in view.metrics.items() if name not in LATENESS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _too_few(view: View, metric: str, method: str = "") -> str:
+    """Why a window has too few rows for any of the checks, "" where it has enough."""
+    checks = [check for check in view.plan.checks if check.metric == metric]
+    needed = min(check.need.rows for check in checks if method in ("", check.method))
     return f"{view.rows} rows of {needed}" if view.rows < needed else ""
 
 
@@ -63,14 +117,18 @@ def _give_up(model: Model, waiting: Waiting, why: str) -> None:
     _answer(
         waiting,
         Inspection(
-            model=model.name, window=_window_id(waiting), method=waiting.method, unknown=why
+            model=model.name,
+            window=_window_id(waiting),
+            method=waiting.method,
+            metric=waiting.metric,
+            unknown=why,
         ),
     )
 
 
 def _answer(waiting: Waiting, found: Inspection) -> None:
     waiting.found = found
-    waiting.sample = np.empty((0, 0), np.float32)
+    waiting.sample = NOTHING
 
 
 def _window_id(waiting: Waiting) -> str:
@@ -79,21 +137,37 @@ def _window_id(waiting: Waiting) -> str:
 
 def _request(model: Model, waiting: Waiting) -> Output:
     """The same bytes whenever it is asked again."""
+    names, rows, reference = _columns(model, waiting)
+    request = Request(
+        model=model.name,
+        window=_window_id(waiting),
+        method=waiting.method,
+        metric=waiting.metric,
+        features=names,
+        rows=_bytes(rows),
+        reference=_bytes(reference),
+    )
+    return request_output(request)
+
+
+_Columns = Iterable[NDArray[np.floating]]
+
+
+def _columns(model: Model, waiting: Waiting) -> tuple[list[str], _Columns, _Columns]:
+    """Names, and by them the columns of the window and of what it is held against."""
+    if waiting.metric == FIGURES:
+        return waiting.names, waiting.sample[:, :1], waiting.sample[:, 1:]
     reference = model.reference_sample(waiting.version) or {}
     names = sorted(reference)
     known = {name: at for at, name in enumerate(model.state.columns.numeric)}
     missing = np.full(waiting.sample.shape[1], np.nan, np.float32)
     columns = [known.get(name, len(waiting.sample)) for name in names]
     rows = [waiting.sample[at] if at < len(waiting.sample) else missing for at in columns]
-    request = Request(
-        model=model.name,
-        window=_window_id(waiting),
-        method=waiting.method,
-        features=names,
-        rows=b"".join(row.astype("<f4").tobytes() for row in rows),
-        reference=b"".join(reference[name].astype("<f4").tobytes() for name in names),
-    )
-    return request_output(request)
+    return names, rows, [reference[name] for name in names]
+
+
+def _bytes(columns: _Columns) -> bytes:
+    return b"".join(column.astype("<f4").tobytes() for column in columns)
 
 
 def requests(model: Model) -> list[Output]:
@@ -101,10 +175,11 @@ def requests(model: Model) -> list[Output]:
     return [_request(model, waiting) for waiting in model.state.waiting if waiting.found is None]
 
 
-def waits(model: Model, request_id: str) -> bool:
-    """Whether an answer to the request would be taken."""
+def waits(model: Model, asked: str) -> bool:
+    """Whether an answer to the request of that id would be taken."""
     return any(
-        f"{_window_id(waiting)}-{waiting.method}" == request_id and waiting.found is None
+        waiting.found is None
+        and request_id(_window_id(waiting), waiting.method, waiting.metric) == asked
         for waiting in model.state.waiting
     )
 
@@ -112,8 +187,8 @@ def waits(model: Model, request_id: str) -> bool:
 def take(model: Model, found: Inspection) -> bool:
     """Take an answer in; False where nothing waits for it."""
     for waiting in model.state.waiting:
-        mine = (_window_id(waiting), waiting.method) == (found.window, found.method)
-        if mine and waiting.found is None:
+        mine = (_window_id(waiting), waiting.metric, waiting.method)
+        if mine == (found.window, found.metric, found.method) and waiting.found is None:
             _answer(waiting, found)
             return True
     return False
@@ -136,8 +211,8 @@ def due(model: Model, at: Position) -> list[Waiting]:
     return found
 
 
-def _kind(waiting: Waiting) -> tuple[str, str, str]:
-    return waiting.window, waiting.version, waiting.method
+def _kind(waiting: Waiting) -> tuple[str, str, str, str]:
+    return waiting.window, waiting.version, waiting.metric, waiting.method
 
 
 def deadlines(model: Model) -> list[int]:

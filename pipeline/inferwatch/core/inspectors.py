@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from inferwatch.records.definition import Window
 
-METRIC = "features"
+FEATURES = "features"
+FIGURES = "figures"
+"""What a check's metric may be: rows of the window, or its own figures."""
 INSPECTORS = {
     "isolation_forest": 0.05,
     "lof": 0.05,
@@ -22,6 +24,9 @@ INSPECTORS = {
 }
 """Methods by the limit of a check that names none: a share of outliers, which is 0.01 without a
 change, or an AUC, which is 0.5."""
+OF_FIGURES = ("isolation_forest", "lof", "one_class_svm", "random_forest")
+FIGURES_LIMIT = 0.99
+"""That of a check on figures: a share of past windows, above which is one in a hundred."""
 ROWS_NEEDED = 200
 PANES_MAX = 60
 
@@ -32,12 +37,22 @@ def panes_of(window: Window) -> int:
     return window.size_ms // math.gcd(window.size_ms, step_ms) if window.size_ms else 1
 
 
+def request_id(window: str, method: str, metric: str) -> str:
+    """What a request is known by: a window is asked about once by metric and method."""
+    return f"{window}-{method}" + (f"-{metric}" if metric != FEATURES else "")
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A window's sample and the reference's, each little-endian float32[F, n] of `features`."""
+    """A window's sample and the reference's, each little-endian float32[F, n] of `features`.
+
+    Where `metric` is `figures`, `features` names these, `rows` has those of the window and
+    `reference` those of past windows.
+    """
 
     model: str
     window: str
     method: str
+    metric: str = FEATURES
     features: list[str]
     rows: bytes
     reference: bytes

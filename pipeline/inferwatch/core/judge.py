@@ -106,6 +106,7 @@ def _publish(
         track.ripening.append(start)
         _queue(plan, track, views, start)
     _remember(plan, track, views)
+    inspections.remember(model, views[ALL])
     return outputs
 
 
@@ -379,7 +380,7 @@ def _inspected(model: Model, at: Position) -> list[Output]:
         view = closed_view(model, plan, waiting.version, track, waiting.closed, ALL)
         view.inspection = waiting.found
         for check in plan.checks:
-            if check.method == waiting.method:
+            if (check.metric, check.method) == (waiting.metric, waiting.method):
                 outputs += judge(model, check, {ALL: view}, waiting.closed, at)
     return outputs
 

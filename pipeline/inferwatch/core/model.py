@@ -143,18 +143,21 @@ class Model:
         self.state.waiting = [
             waiting
             for waiting in self.state.waiting
-            if waiting.window in kept and waiting.method in inspectors[waiting.window]
+            if waiting.window in kept
+            and (waiting.metric, waiting.method) in inspectors[waiting.window]
         ]
         self.state.delays = {
             name: past for name, past in self.state.delays.items() if name in after
         }
-        self._forget_waiting()
+        self._forget_unread()
         self._give_bits()
         self._references.clear()
         self.banks.clear()
 
-    def _forget_waiting(self) -> None:
-        """Windows that wait for the labels of a check that is gone wait no more."""
+    def _forget_unread(self) -> None:
+        """Windows that wait for the labels of a check that is gone wait no more; figures that
+        nothing reads any more are forgotten.
+        """
         for plan in self.plan.windows:
             alerts = [check.alert for check in plan.checks if check.metric in LABEL_METRICS]
             for track in self.state.tracks.get(plan.window.name, {}).values():
@@ -163,6 +166,7 @@ class Model:
                     for key, waiting in track.queue.items()
                     if key.split("\x1f")[0] in alerts
                 }
+                track.past = track.past if plan.keeps_figures else None
 
     def _give_bits(self) -> None:
         """Windows keep their bit for as long as they are defined; new ones get the lowest free."""
@@ -233,7 +237,7 @@ class Model:
         self.state.waiting = [one for one in self.state.waiting if one.version != version]
         for tracks in self.state.tracks.values():
             track = tracks.get(version, Track())
-            track.calibrations = {}
+            track.calibrations, track.past = {}, None
             for pane in track.panes.values():
                 for cell in pane.cells.values():
                     cell.bins = cell.score_bins = None

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from inferwatch.core.inspectors import Request
+from inferwatch.core.inspectors import Request, request_id
 from inferwatch.errors import DataError, Reason
 from inferwatch.records.outputs import (
     OUTPUT_MAX_BYTES,
@@ -85,7 +85,7 @@ def alert_output(record: AlertRecord) -> Output:
 
 def request_output(request: Request) -> Output:
     """What an inspector is asked, as bytes that any process can be handed."""
-    id_ = f"{request.window}-{request.method}"
+    id_ = request_id(request.window, request.method, request.metric)
     return Output("request", request.model.encode(), msgspec.msgpack.encode(request), id_)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from inferwatch.core.drift import reads_rows
-from inferwatch.core.inspectors import INSPECTORS
+from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Definition, Window, digest
 
@@ -17,8 +17,8 @@ class WindowPlan(msgspec.Struct, frozen=True):
     """One window definition and everything that reads it.
 
     `pane_ms` is 0 for windows of rows. `coverage` is the share of labels under which its label
-    figures are unknown. `digest` is all that its figures depend on. `inspectors` are the methods
-    that read a sample of its rows.
+    figures are unknown. `digest` is all that its figures depend on. `inspectors` are what
+    inspectors read of it, rows or figures, and by which method.
     """
 
     window: Window
@@ -28,12 +28,17 @@ class WindowPlan(msgspec.Struct, frozen=True):
     segment_features: bool
     checks: tuple[Check, ...]
     digest: str
-    inspectors: tuple[str, ...] = ()
+    inspectors: tuple[tuple[str, str], ...] = ()
 
     @property
     def sampled(self) -> bool:
         """Whether its panes keep a sample of rows."""
-        return bool(self.inspectors)
+        return any(metric == FEATURES for metric, _ in self.inspectors)
+
+    @property
+    def keeps_figures(self) -> bool:
+        """Whether the figures of its windows are kept for later ones."""
+        return any(metric == FIGURES for metric, _ in self.inspectors)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -84,7 +89,10 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
     labelled = [check for check in checks if check.metric in LABEL_METRICS]
     coverage = max((coverage_needed(check) for check in labelled), default=COVERAGE_DEFAULT)
     facts, reads_labels = definition.model, bool(labelled) or longest
-    inspectors = dict.fromkeys(check.method for check in checks if check.method in INSPECTORS)
+    inspectors = dict.fromkeys(
+        (check.metric, check.method) for check in checks if check.method in INSPECTORS
+    )
+    sampled = any(metric == FEATURES for metric, _ in inspectors)
     return WindowPlan(
         window=window,
         pane_ms=math.gcd(window.size_ms, step_ms),
@@ -104,7 +112,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
                 definition.reference,
                 coverage,
                 reads_labels,
-                *(["sampled"] if inspectors else []),  # one that was not has no rows to show
+                *(["sampled"] if sampled else []),  # one that was not has no rows to show
             ]
         ),
         inspectors=tuple(inspectors),

@@ -16,6 +16,7 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.drift import DetectorState
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.model import FORMAT, Model, ModelState
+from inferwatch.core.past import Past
 from inferwatch.core.pending import Answers, Early, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
@@ -48,6 +49,10 @@ class _Labels(_Of, array_like=True):
 
 class _Closed(_Of, array_like=True):
     closed: dict[int, Closed]
+
+
+class _Past(_Of, array_like=True):
+    past: Past
 
 
 def _encode(value: Any) -> Any:
@@ -88,6 +93,7 @@ _DECODERS: dict[str, Any] = {
     "recent": _decoder(_Panes),
     "labels": _decoder(_Labels),
     "closed": _decoder(_Closed),
+    "past": _decoder(_Past),
     "open": _decoder(Slab),
     "slab": _decoder(Slab),
     "answers": _decoder(Answers),
@@ -154,11 +160,11 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
 
 
 def _bare(track: Track) -> Track:
-    return msgspec.structs.replace(track, panes={}, labels={}, closed={})
+    return msgspec.structs.replace(track, panes={}, labels={}, closed={}, past=None)
 
 
 def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:
-    """Panes one by one, label cells and closed windows by stretches."""
+    """Panes one by one, label cells and closed windows by stretches, past figures whole."""
     widths = {plan.window.name: plan.pane_ms or plan.window.rows for plan in model.plan.windows}
     for window, tracks in model.state.tracks.items():
         stretch = widths[window] * STRETCH_PANES
@@ -170,6 +176,8 @@ def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:
                 yield f"labels/{place}/{first}", _Labels(window, version, labels)
             for first, closed in _stretches(track.closed, stretch):
                 yield f"closed/{place}/{first}", _Closed(window, version, closed)
+            if track.past is not None:
+                yield f"past/{place}", _Past(window, version, track.past)
 
 
 def _stretches(items: Mapping[int, Any], stretch: int) -> Iterator[tuple[int, dict[int, Any]]]:
@@ -241,4 +249,5 @@ _PUT: dict[str, Callable[[ModelState, Any], None]] = {
     "recent": lambda state, item: state.recent.setdefault(item.version, {}).update(item.panes),
     "labels": lambda state, item: _track(state, item).labels.update(item.labels),
     "closed": lambda state, item: _track(state, item).closed.update(item.closed),
+    "past": lambda state, item: setattr(_track(state, item), "past", item.past),
 }

@@ -12,7 +12,7 @@ from inferwatch.core import anomaly
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, params_problem, reads_rows
-from inferwatch.core.inspectors import INSPECTORS, METRIC, panes_of
+from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS, OF_FIGURES, panes_of
 from inferwatch.core.inspectors import PANES_MAX as SAMPLED_PANES_MAX
 from inferwatch.records.definition import (
     CategoryProfile,
@@ -195,9 +195,11 @@ def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[st
 
 def _inspected(check: Check, panes: int) -> Iterator[str]:
     name = check.alert[:80]
-    if check.metric != METRIC or check.segment_by:
-        yield f"check '{name}' reads '{check.metric[:80]}' by {check.method}: {METRIC} of all rows"
-    if panes > SAMPLED_PANES_MAX:
+    reads = (FEATURES, FIGURES) if check.method in OF_FIGURES else (FEATURES,)
+    if check.metric not in reads or check.segment_by:
+        known = " or ".join(reads)
+        yield f"check '{name}' reads '{check.metric[:80]}' by {check.method}: {known} of all rows"
+    if check.metric == FEATURES and panes > SAMPLED_PANES_MAX:
         yield f"check '{name}' needs a sample in each of {panes} panes"
 
 

@@ -16,6 +16,8 @@ from inferwatch.core import quality
 from inferwatch.core.calibration import Calibration
 from inferwatch.core.cell import Cell, Tally
 from inferwatch.core.columns import Block, Columns
+from inferwatch.core.inspectors import FEATURES
+from inferwatch.core.past import Past
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import VersionReference
@@ -57,7 +59,8 @@ class Waiting(msgspec.Struct):
     """A closed window that waits for the inspector `method`; `found` is the answer.
 
     `sample` are rows of it, float32[F, n] in the model's columns; `closed` has the record of all
-    rows alone.
+    rows alone. Where `metric` is `figures`, `sample` has those of `names`, float32[F, 1 + n]: the
+    window's own before those of past windows.
     """
 
     window: str
@@ -67,6 +70,8 @@ class Waiting(msgspec.Struct):
     asked_ms: int
     sample: NDArray[np.float32]
     found: Inspection | None = None
+    metric: str = FEATURES
+    names: list[str] = []
 
 
 class Track(msgspec.Struct):
@@ -78,6 +83,7 @@ class Track(msgspec.Struct):
     read, `hours` those of one window an hour since 1970, `calibrations` what alerts have found of
     their limits, by alert, feature and segment. `first_row` is the version's number of the first
     row that these windows saw: a window that is defined anew knows nothing of the rows before.
+    `past` are the figures that inspectors read.
     """
 
     panes: dict[int, Pane] = {}
@@ -92,6 +98,7 @@ class Track(msgspec.Struct):
     late: int = 0
     first_row: int = 0
     ripening: list[int] = []
+    past: Past | None = None
 
 
 def fold(

@@ -8,36 +8,37 @@ from importlib import metadata
 import msgspec
 
 from inferwatch import inspect
-from inferwatch.core.inspectors import Request
-from inferwatch.inspect.finding import Finding
+from inferwatch.core.inspectors import FIGURES, Request
 from inferwatch.records.events import Inspection
 from inferwatch.records.outputs import canonical
 
-FEATURES_MAX = 5
+NAMED_MAX = 5
 _request = msgspec.msgpack.Decoder(Request)
 
 
 def answer(request: bytes) -> bytes:
-    """The `inspection` record, as JSON. Cost: that of the method (`inspect.rows`)."""
+    """The `inspection` record, as JSON. Cost: that of the method (`inspect.rows`, `.window`)."""
     asked = _request.decode(request)
-    found = inspect.rows(
-        asked.method,
-        asked.matrix(asked.reference),
-        asked.matrix(asked.rows),
-        seed=int(asked.window[:8], 16),
-    )
+    reference, rows = asked.matrix(asked.reference), asked.matrix(asked.rows)
+    seed = int(asked.window[:8], 16)
+    if asked.metric == FIGURES:
+        found = inspect.window(asked.method, reference, rows[0], seed)
+    else:
+        found = inspect.rows(asked.method, reference, rows, seed)
     return canonical(
         Inspection(
             model=asked.model,
             window=asked.window,
             method=asked.method,
+            metric=asked.metric,
             value=found.value,
             n=found.n,
             reference_n=found.reference_n,
             low=found.low,
             high=found.high,
             p_value=found.p_value,
-            features=_features(asked.features, found),
+            features=_most(asked.features, found.shares),
+            figures=_most(asked.features, found.spreads),
             unknown=found.unknown,
             library=f"scikit-learn {metadata.version('scikit-learn')}",
         )
@@ -48,13 +49,19 @@ def unanswered(request: bytes, why: str) -> bytes:
     """The record that says why there is no answer."""
     asked = _request.decode(request)
     return canonical(
-        Inspection(model=asked.model, window=asked.window, method=asked.method, unknown=why)
+        Inspection(
+            model=asked.model,
+            window=asked.window,
+            method=asked.method,
+            metric=asked.metric,
+            unknown=why,
+        )
     )
 
 
-def _features(names: list[str], found: Finding) -> dict[str, float]:
-    """The columns with the largest shares in the answer; of equal ones the first by name."""
-    if not found.shares:
+def _most(names: list[str], sizes: tuple[float, ...]) -> dict[str, float]:
+    """The columns of the largest sizes, whatever their sign; of equal ones the first by name."""
+    if not sizes:
         return {}
-    order = sorted(zip(found.shares, names, strict=True), key=lambda pair: (-pair[0], pair[1]))
-    return {name: share for share, name in order[:FEATURES_MAX] if share > 0}
+    order = sorted(zip(sizes, names, strict=True), key=lambda pair: (-abs(pair[0]), pair[1]))
+    return {name: size for size, name in order[:NAMED_MAX] if size}

@@ -92,7 +92,13 @@ def rank(fit: Fit, past: Matrix, figures: Matrix, seed: int) -> Finding:
         return Finding(value=None, n=1, reference_n=n, unknown=why)
     place = np.random.default_rng(seed).permutation(n) % FOLDS
     more = sum(_as_unusual(fit, past, figures, place == fold, seed) for fold in range(FOLDS))
-    return Finding(value=(n - more) / (n + 1), n=1, reference_n=n, p_value=(1 + more) / (n + 1))
+    return Finding(
+        value=(n - more) / (n + 1),
+        n=1,
+        reference_n=n,
+        p_value=(1 + more) / (n + 1),
+        spreads=tuple(scaling.learn(past).apply(figures[np.newaxis])[0].tolist()),
+    )
 
 
 def _as_unusual(fit: Fit, past: Matrix, figures: Matrix, held: NDArray[np.bool_], seed: int) -> int:

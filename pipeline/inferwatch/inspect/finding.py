@@ -8,7 +8,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     [`low`, `high`] is its 95 % interval where there is one; `p_value` the chance of a value at
     least as large without a change, one-sided, for rows that do not depend on each other.
-    `shares` says how much each column has to do with it, where the method knows.
+    `shares` says how much each column has to do with it, where the method knows; `spreads` how far
+    each figure of a window is from the median of past windows, in standard deviations.
     """
 
     value: float | None
@@ -18,4 +19,5 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
     p_value: float | None = None
     shares: tuple[float, ...] = ()
+    spreads: tuple[float, ...] = ()
     unknown: str = ""

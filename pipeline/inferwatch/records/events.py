@@ -86,7 +86,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `reference_n` of the reference; `unknown` says why there is none. [`low`, `high`] is its 95 %
     interval, `p_value` the chance of a value as large without a change. `features` are the shares
     in the answer of those that matter most, where the method knows them; `library` is what
-    computed it.
+    computed it. Where `metric` is `figures`, the window's own were held against those of
+    `reference_n` past windows: `value` is the share that is less unusual, and `figures` says how
+    far those that deviate most are from their median, in standard deviations.
     """
 
     model: str
@@ -101,6 +103,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     features: dict[str, float] = {}
     unknown: str = ""
     library: str = ""
+    metric: str = "features"
+    figures: dict[str, float] = {}
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from inferwatch.config import checks, document
-from inferwatch.core import llm
+from inferwatch.core import llm, past
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.fold import Partition
+from inferwatch.core.inspectors import Request
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.core.model import Position
 from inferwatch.errors import ConfigError
@@ -134,8 +135,10 @@ def stream(task: str, batches: int):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_check_that_may_be_written_can_fire(task):
+def test_every_check_that_may_be_written_can_fire(task, monkeypatch):
     """A check that no data could make speak would be a watchman who sleeps."""
+    monkeypatch.setattr(past, "WINDOWS_MIN", 5)
+    monkeypatch.setattr(past, "APART", 2)
     written = allowed(task)
     definition = Definition(
         model=ModelFacts(task=task, label_wait_ms=10_000, label_horizon_ms=20_000),
@@ -149,8 +152,9 @@ def test_every_check_that_may_be_written_can_fire(task):
     for raw in stream(task, 60):
         outputs = partition.fold(raw, decode(raw))
         for asked in [output for output in outputs if output.kind == "request"]:
-            window, method = asked.id.split("-")
-            found = Inspection(model=MODEL, window=window, method=method, value=1.0)
+            told = msgspec.msgpack.decode(asked.value, type=Request)
+            names = {"window": told.window, "method": told.method, "metric": told.metric}
+            found = Inspection(model=MODEL, value=1.0, **names)
             outputs += partition.answer(found, Position(0, raw.offset, raw.time_ms))
         for output in outputs:
             if output.kind == "alert":
@@ -240,6 +244,9 @@ def test_an_inspector_has_limits_of_its_own():
     check = parsed(text + "warn: {above: 20%}\nwhen: {rows: 60}\n")
     assert check.fail is None and check.warn.value == 0.2 and check.need.rows == 60
     assert parsed(text.replace("lof", "domain_classifier")).fail.value == 0.7
+    assert parsed(text.replace("features", "figures")).fail.value == 0.99
+    with pytest.raises(ConfigError, match="'figures' is no metric for method domain_classifier"):
+        parsed("alert: A\nmetric: figures\nmethod: domain_classifier\n")
 
 
 def test_an_inspector_needs_a_profile_with_rows():
@@ -247,6 +254,7 @@ def test_an_inspector_needs_a_profile_with_rows():
     old = Profile(name="old", rows=9, from_ms=0, to_ms=1)
     with pytest.raises(ConfigError, match=r"'old' kept no rows for inspectors \(build it again\)"):
         parsed("alert: A\nmetric: features\nmethod: lof\n", None, old)
+    assert parsed("alert: A\nmetric: figures\nmethod: lof\n", None, old).metric == "figures"
 
 
 def test_shares_are_between_zero_and_one():

@@ -8,13 +8,15 @@ import pytest
 
 from inferwatch.cli.main import main
 from inferwatch.config import estimate, monitors
+from inferwatch.config.checks import PLAIN
 from inferwatch.config.estimate import Load
-from inferwatch.core import snapshot
+from inferwatch.core import past, snapshot
 from inferwatch.core.drift import ROW_METHODS
 from inferwatch.core.drift import state_bytes as state_bytes_of
 from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
 from inferwatch.core.drift.scale import Scale
 from inferwatch.core.fold import Partition
+from inferwatch.core.past import Past
 from inferwatch.core.placement import partition_of
 from inferwatch.errors import ConfigError, Exit
 from inferwatch.records.decode import decode
@@ -102,6 +104,27 @@ def test_samples_for_inspectors_are_in_the_estimate():
     measured = state_bytes(asked, 20, 1)
     assert measured <= more <= 6 * measured
     assert 100_000 < measured - state_bytes(found, 20, 1) <= more - less
+
+
+def test_past_figures_for_inspectors_are_in_the_estimate():
+    """As many as are kept of the widest window, and as windows hold that wait."""
+    found = definition(labelled=False)
+    odd = Check(
+        alert="Odd", metric="figures", method="lof", window="minute", warn=found.checks[0].warn
+    )
+    asked = msgspec.structs.replace(found, checks=[*found.checks, odd])
+    load = Load(rows_per_s=5, features=20, segments=1, versions=1)
+    less, more = (estimate.of(one, load).total_bytes() for one in (found, asked))
+    kept = Past()
+    for _ in range(600):
+        past.add(
+            kept,
+            dict.fromkeys(
+                [*PLAIN, *(f"{name}.max" for name in ("cpu", "memory", "gpu", "gpu_memory"))], 1.0
+            ),
+        )
+    windows = 1 + 6  # what is kept, and those of six minutes that nobody answers
+    assert windows * kept.figures.nbytes <= more - less <= 1.2 * windows * kept.figures.nbytes
 
 
 @pytest.mark.parametrize("name", ROW_METHODS)

@@ -90,12 +90,15 @@ def _definition(flavour: str, release: int) -> Definition:
         need=Need(rows=100),
         fail=Limit(direction="above", value=0.05 + moved, clear=0.05 + moved),
     )
+    strange = msgspec.structs.replace(
+        odd, alert="Strange", metric="figures", fail=Limit(direction="above", value=0.9, clear=0.9)
+    )
     windows, checks = {
         "time": ([fast, hopping], [errors, silent]),
         "rows": ([batch], [drift, silent]),
         "labels": ([batch], [accuracy, shift]),
         "segments": ([batch], [accuracy, shift, silent]),
-        "inspected": ([batch], [odd, drift]),
+        "inspected": ([batch], [odd, strange, drift]),
     }[flavour]
     return Definition(
         model=ModelFacts(
