@@ -27,6 +27,7 @@ class Model(msgspec.Struct):
     ended_ms: int
     rows_per_s: float | None
     learning: bool
+    held: bool
     labels: int
     coverage: float | None
     labels_window: str
@@ -82,6 +83,7 @@ def _model(record: WindowRecord, judged: WindowRecord | None) -> Model:
         ended_ms=end,
         rows_per_s=record.rows / (end - start) * 1000 if end > start else None,
         learning="drift" in record.unknown,
+        held=record.reference is not None and record.reference.held_ms is not None,
         labels=judged.labels if judged else 0,
         coverage=judged.coverage if judged else None,
         labels_window=judged.window.name if judged else "",
@@ -92,7 +94,7 @@ def _model(record: WindowRecord, judged: WindowRecord | None) -> Model:
 
 def _row(model: Model) -> list[str]:
     rate = "" if model.rows_per_s is None else _rate(model.rows_per_s)
-    reference = "learning" if model.learning else "known"
+    reference = "learning" if model.learning else "stands still" if model.held else "known"
     return [
         model.model,
         model.version,

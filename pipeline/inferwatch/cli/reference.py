@@ -63,6 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
             if given:
                 listed = ", ".join(f"{name} {value:.3g}" for name, value in sorted(given.items()))
                 print(f"calibrated limits of {version}: {listed}")
+        for version, reference in found.items():
+            if reference.held_ms is not None:
+                print(f"{version} {_held(reference, reference.held_ms)}")
     return Exit.DONE
 
 
@@ -153,6 +156,15 @@ def _rows(reference: ComparedWith) -> str:
     span_ms = (reference.to_ms or 0) - (reference.from_ms or 0)
     so_far, wanted = (timedelta(seconds=ms // 1000) for ms in (span_ms, reference.min_span_ms))
     return f"{said}, {so_far} of {wanted}"
+
+
+def _held(reference: ComparedWith, since_ms: int) -> str:
+    """Why a reference that moves along does not."""
+    rows, wanted = reference.held_rows, reference.min_rows
+    return (
+        f"has not moved along since {_time(since_ms)}: its last span had {rows:,} of {wanted:,} "
+        "rows; ask for fewer (min_rows) or a longer span (last)"
+    )
 
 
 def _time(time_ms: int | None) -> str:

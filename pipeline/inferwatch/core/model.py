@@ -124,6 +124,8 @@ class Model:
         before = {plan.window.name: plan.digest for plan in self.plan.windows}
         if definition.reference != self.state.definition.reference:
             self.state.recent = {}
+            for learnt in self.state.learnt.values():
+                learnt.held = None
         self.state.definition = definition
         self._check_values()
         self.plan = plans.make(definition)
@@ -244,8 +246,8 @@ class Model:
 
     def turn(self, version: str, profile: Profile) -> None:
         """The reference has moved along, on the same bins: what is counted and scaled stays."""
-        self.state.learnt[version].profile = profile
-        self.state.learnt[version].values = {}
+        learnt = self.state.learnt[version]
+        learnt.profile, learnt.values, learnt.held = profile, {}, None
         self._references.pop(version, None)
 
     def retire(self, version: str) -> None:

@@ -3,8 +3,8 @@
 The panes of the shortest windows are merged into a seventh of the reference's span each, so `7d`
 keeps days. With the first window of a new day the reference becomes the days before it, on the bins
 of the one that was learnt first: what has moved beyond those bins' range is told no finer than
-that. State: eight panes of all rows a version. Cost: a merge a closed pane, some milliseconds a
-day.
+that. Where those days have fewer than `min_rows` rows it stays, and says since when. State: eight
+panes of all rows a version. Cost: a merge a closed pane, some milliseconds a day.
 """
 
 from collections.abc import Iterable
@@ -20,6 +20,7 @@ from inferwatch.core.model import Model
 from inferwatch.core.reference import (
     PSI_BINS,
     SCALE_QUANTILES,
+    Held,
     VersionReference,
     accepted,
     category_profile,
@@ -41,10 +42,16 @@ def follow(model: Model, version: str, panes: Iterable[Pane]) -> None:
     pieces = model.state.recent.setdefault(version, {})
     for pane in panes:
         reference = model.reference(version)
-        if add(pieces, pane, asked.last_ms, reference):
-            found = turn(pieces, asked.last_ms, asked.min_rows, model.state.columns, reference)
-            if found is not None:
-                model.turn(version, found)
+        if not add(pieces, pane, asked.last_ms, reference):
+            continue
+        before = _before(pieces, asked.last_ms, reference)
+        rows = sum(piece.cells[ALL].rows for piece in before)
+        if rows >= asked.min_rows:
+            found = _joined(before, model.state.columns, reference, learnt.profile)
+            model.turn(version, found)
+        else:
+            since_ms = learnt.held.since_ms if learnt.held else max(pieces)
+            learnt.held = Held(since_ms, rows)
 
 
 def add(pieces: Pieces, pane: Pane, last_ms: int, reference: VersionReference) -> bool:
@@ -71,27 +78,27 @@ def add(pieces: Pieces, pane: Pane, last_ms: int, reference: VersionReference) -
     return newest is not None and start > newest
 
 
-def turn(
-    pieces: Pieces, last_ms: int, min_rows: int, columns: Columns, reference: VersionReference
-) -> Profile | None:
-    """The reference of the pieces before the newest; None where they have fewer than `min_rows`.
+def _before(pieces: Pieces, last_ms: int, reference: VersionReference) -> list[Pane]:
+    """The pieces before the newest, in order; what the next reference will not reach is forgotten.
 
-    Pieces that the next reference will not reach are forgotten.
+    Those from before there was a reference have no bins, and are left out.
     """
     newest = max(pieces)
     for start in [start for start in pieces if start < newest - last_ms]:
         del pieces[start]
     before = [pieces[start] for start in sorted(pieces) if start < newest]
-    before = [piece for piece in before if not figures.predates(piece.cells[ALL], reference)]
-    rows = sum(piece.cells[ALL].rows for piece in before)
-    if rows < min_rows or reference.profile is None:
-        return None
+    return [piece for piece in before if not figures.predates(piece.cells[ALL], reference)]
+
+
+def _joined(
+    before: list[Pane], columns: Columns, reference: VersionReference, old: Profile
+) -> Profile:
     whole = _empty(before[0].cells[ALL], reference)
     for piece in before:
         cells.merge(whole, piece.cells[ALL])
     from_ms = min(piece.from_ms for piece in before)
     to_ms = max(piece.to_ms for piece in before) + 1
-    return _profile(whole, from_ms, to_ms, columns, reference, reference.profile)
+    return _profile(whole, from_ms, to_ms, columns, reference, old)
 
 
 def _empty(cell: Cell, reference: VersionReference) -> Cell:

@@ -46,11 +46,22 @@ class Learning(msgspec.Struct):
     wordless: dict[str, int] = {}
 
 
+class Held(msgspec.Struct, frozen=True):
+    """Why a reference that moves along stands still: the span before had so few `rows`.
+
+    `since_ms` is when it should have moved first, `rows` those of the newest span.
+    """
+
+    since_ms: int
+    rows: int
+
+
 class Learnt(msgspec.Struct):
     """One version's own reference.
 
     `values` are its sorted columns where a window is exact, `sample` some of its rows, column by
-    column, where inspectors read a window; `change` is what an operator said of it last.
+    column, where inspectors read a window; `change` is what an operator said of it last; `held` is
+    there while one that moves along (`recent`) cannot.
     """
 
     learning: Learning | None = None
@@ -58,6 +69,7 @@ class Learnt(msgspec.Struct):
     change: ReferenceChange | None = None
     values: dict[str, NDArray[np.float64]] = {}
     sample: dict[str, NDArray[np.float32]] = {}
+    held: Held | None = None
 
 
 class VersionReference(msgspec.Struct):
@@ -187,7 +199,13 @@ def describe(asked: Reference, learnt: Learnt | None) -> ComparedWith:
     if learnt.profile is not None:
         kind: Kind = "rolling" if asked.last_ms else "learnt"
         kind = "accepted" if accepted(learnt) else kind
-        return _described(kind, learnt.profile, learnt.change)
+        found = _described(kind, learnt.profile, learnt.change)
+        if kind != "rolling" or learnt.held is None:
+            return found
+        held, min_rows = learnt.held, asked.min_rows
+        return msgspec.structs.replace(
+            found, held_ms=held.since_ms, held_rows=held.rows, min_rows=min_rows
+        )
     learning = learnt.learning or Learning()
     return ComparedWith(
         kind="learning",

@@ -63,8 +63,9 @@ class ComparedWith(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What the rows of a window's version are compared with, as of the window's end.
 
     `rows` from `from_ms` to `to_ms` are those of the reference; while `learning`, those so far, and
-    `min_rows` over `min_span_ms` are asked for. `author`, `comment` and `changed_ms` are of the
-    operator who accepted or reset it last.
+    `min_rows` over `min_span_ms` are asked for. A `rolling` one that should have moved and stands
+    still since `held_ms` had `held_rows` of `min_rows` rows in the span before. `author`, `comment`
+    and `changed_ms` are of the operator who accepted or reset it last.
     """
 
     kind: Literal["learning", "learnt", "rolling", "accepted", "profile"]
@@ -77,6 +78,8 @@ class ComparedWith(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     author: str = ""
     comment: str = ""
     changed_ms: int | None = None
+    held_ms: int | None = None
+    held_rows: int = 0
 
 
 class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

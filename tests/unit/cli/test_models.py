@@ -8,7 +8,7 @@ import pytest
 from inferwatch.cli import models, windows
 from inferwatch.cli.main import main
 from inferwatch.errors import Exit
-from inferwatch.records.outputs import Span, WindowRecord, canonical
+from inferwatch.records.outputs import ComparedWith, Span, WindowRecord, canonical
 from inferwatch.records.raw import RawRecord
 
 HOUR_MS = 3_600_000
@@ -50,6 +50,8 @@ def test_rates_and_labels_are_those_of_the_window():
     assert one.rows_per_s == 2.0
     assert (one.learning, one.labels, one.coverage) == (True, 50, 0.5)
     assert (one.labels_window, one.labels_ended_ms) == ("w1", T0 + HOUR_MS)
+    held = ComparedWith(kind="rolling", held_ms=T0)
+    assert [one.held for one in models.models([window(reference=held)])] == [True]
     rows = Span(name="batch", start=0, end=100, rows=100)
     [one] = models.models([window(window=rows, rows=100, from_ms=T0, to_ms=T0 + 50_000)])
     assert one.rows_per_s == 2.0

@@ -88,6 +88,15 @@ def test_limits_that_checks_have_found_are_shown(run):
     assert json.loads(said.out.splitlines()[0])["limits"]["Drift a"] == 0.123456
 
 
+def test_one_that_cannot_move_along_says_so(run):
+    """Since when, how many rows there were, how many are asked for, and what to do."""
+    held = ComparedWith(kind="rolling", rows=9, to_ms=T0, held_ms=T0, held_rows=40, min_rows=5_000)
+    said, _ = run("show", "team/a", found=[window("1", held), window("2", LEARNT)])
+    (line,) = said.out.splitlines()[3:]
+    assert line.startswith("1 has not moved along since 2023-11-14 22:13 UTC: its last span had 40")
+    assert "40 of 5,000 rows" in line and "min_rows" in line
+
+
 def test_programs_read_a_line_a_version(run):
     """The fields of the window's record, with the version."""
     said, _ = run("show", "team/a", "--version", "2", "--format", "json")

@@ -141,6 +141,41 @@ def test_windows_that_are_open_at_midnight_are_compared():
     assert all(window.features["a"].psi is not None for window in told)
 
 
+@pytest.mark.parametrize("step", [13, 97])
+def test_one_that_cannot_move_says_since_when_and_why(step):
+    """A week of fewer rows than are asked for: windows, and the state that is restored, tell."""
+    log = log_of()
+    feed(log, 0, 0.0, step)
+    for day in range(1, 12):
+        feed(log, day, 0.0, step, n=20)
+        restored = Partition(0)
+        restored.restore(snapshot.cut(log.partition.models["team/model"]))
+        log.partition = restored
+    told = [one.reference for one in log.windows() if one.window.name == "hours"]
+    # day 0 has 200 rows behind the reference's own: enough until it leaves the span
+    held = [one for one in told if one.held_ms is not None]
+    assert held and held == told[told.index(held[0]) :]
+    assert all(one.held_ms == log.start_ms + 8 * DAY for one in held)
+    assert all(one.kind == "rolling" and one.min_rows == 200 for one in held)
+    assert held[-1].held_rows == 7 * 20 and held[-1].to_ms < held[-1].held_ms
+    for day in range(12, 14):
+        feed(log, day, 0.0, step)
+    last = log.windows()[-1].reference
+    assert (last.held_ms, last.held_rows, last.min_rows) == (None, 0, 0)
+
+
+def test_one_that_is_asked_for_anew_stands_no_longer():
+    """Fewer rows asked for: nothing is held until a span has too few of them."""
+    log = log_of()
+    feed(log, 0, 0.0)
+    for day in range(1, 10):
+        feed(log, day, 0.0, n=20)
+    assert state_of(log).learnt["1"].held is not None
+    definition = log_of(Reference(min_rows=100, last_ms=7 * DAY)).definition
+    log.event(MonitorChange(model="team/model", definition=definition), 10 * DAY)
+    assert state_of(log).learnt["1"].held is None
+
+
 def test_no_more_than_the_days_asked_for_are_kept():
     """Eight pieces a version: seven and today's."""
     log = log_of()
