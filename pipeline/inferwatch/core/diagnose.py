@@ -31,6 +31,13 @@ _SMALL = [
 ]
 
 
+_LOST = {
+    "dropped": "dropped by senders",
+    "skipped": "records skipped",
+    "gap": "records of the log lost",
+}
+
+
 def telling(inspection: Inspection | None) -> list[str]:
     """ "tells by amount (61 %), age (20 %)": the features that matter most to an inspector, or a
     window's figures.
@@ -44,6 +51,12 @@ def telling(inspection: Inspection | None) -> list[str]:
     ordered = sorted(inspection.features.items(), key=lambda pair: (-pair[1], pair[0]))
     words = [f"{name} ({percent(share)})" for name, share in ordered[:CAUSES_MAX]]
     return [f"tells by {', '.join(words)}"]
+
+
+def lost(found: Mapping[str, int]) -> list[str]:
+    """ "may lack rows: 12 dropped by senders": what is not in the window's figures."""
+    words = [f"{found[why]:,} {said}" for why, said in _LOST.items() if why in found]
+    return [f"may lack rows: {', '.join(words)}"] if words else []
 
 
 def _spreads(figures: Mapping[str, float]) -> str:

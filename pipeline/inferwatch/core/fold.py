@@ -132,6 +132,18 @@ class Partition:
         """Do not fold the record at `offset`."""
         self._skipped.add(offset)
 
+    def pass_over(self, gap: Gap) -> None:
+        """Go on behind records that are lost; windows that are open may lack rows of them."""
+        for name in self.models:
+            self._lose(name, "gap", gap.from_offset, gap.to_offset - 1)
+        self.offset = gap.to_offset - 1
+
+    def _lose(self, name: str, why: str, first: int, last: int) -> None:
+        model = self.models.get(name)
+        if model is not None and model.offset < last:
+            model.lose(why, last - first + 1, last)
+            self._changed.setdefault(name, first)
+
     def is_skipped(self, offset: int) -> bool:
         """Whether nobody may even read the record at `offset`."""
         return offset in self._skipped
@@ -139,7 +151,11 @@ class Partition:
     def fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
         """Outputs of one record. A record that its model has folded before gives none."""
         self.offset = max(self.offset, raw.offset)
-        decoded = SKIPPED if raw.offset in self._skipped else self._admitted(_validated(decoded))
+        if raw.offset in self._skipped:
+            decoded = SKIPPED
+            self._lose((raw.key or b"").decode(errors="replace"), "skipped", raw.offset, raw.offset)
+        else:
+            decoded = self._admitted(_validated(decoded))
         self.counts.in_ += decoded.rows_in
         outputs = dead_outputs(raw, decoded.rejects)
         rejected = 0

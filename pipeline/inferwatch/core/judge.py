@@ -276,6 +276,7 @@ def _alert(
     context += schema.told(view.schema, diagnose.CAUSES_MAX)
     p99 = view.metrics.get(P99)
     context += diagnose.telling(view.inspection)
+    context += diagnose.lost(view.lost)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)
     context += how
     return alerts.record(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from inferwatch.core import drift
+from inferwatch.core import drift, windows
 from inferwatch.core import plan as plans
 from inferwatch.core import reference as references
 from inferwatch.core.alerts import Instance
@@ -249,6 +249,13 @@ class Model:
         learnt = self.state.learnt[version]
         learnt.profile, learnt.values, learnt.held = profile, {}, None
         self._references.pop(version, None)
+
+    def lose(self, why: str, records: int, offset: int) -> None:
+        """Records up to `offset` that may have been this model's are folded by nobody."""
+        for tracks in self.state.tracks.values():
+            for track in tracks.values():
+                windows.lose(track, why, records)
+        self.state.offset = offset
 
     def retire(self, version: str) -> None:
         """Forget all of `version` but how many rows it had, and which numbers its alerts gave."""

@@ -28,6 +28,7 @@ def record(
         from_ms=pane.from_ms,
         to_ms=pane.to_ms,
         late=track.late if not view.segment else 0,
+        lost={} if view.segment else dict(view.lost),
         reference=None if view.segment else model.compared_with(view.version),
         limits=_limits(plan, track, view.segment),
         features=dict(view.features),

@@ -83,7 +83,14 @@ def opened_view(
         first_offset=pane.first_offset,
         behind_ms=state.watermark.behind_ms(),
         schema=changed,
+        lost=_lost(pane),
     )
+
+
+def _lost(pane: Pane) -> dict[str, int]:
+    """What the window may lack: rows that senders dropped, records that nobody folded."""
+    dropped = pane.cells[ALL].dropped
+    return pane.lost | ({"dropped": dropped} if dropped else {})
 
 
 def _of_segment(kept: Mapping[str, T], name: str) -> dict[str, T]:
@@ -200,6 +207,7 @@ def closed_view(
         began_ms=began_ms,
         first_offset=record.first_offset,
         schema=record.schema_changes,
+        lost=closed.base[ALL].lost,
     )
 
 

@@ -30,7 +30,10 @@ ALL = ""
 
 
 class Pane(msgspec.Struct):
-    """`start` is a time in ms, or a row number. `cells` by segment, "" for all rows."""
+    """`start` is a time in ms, or a row number. `cells` by segment, "" for all rows.
+
+    `lost` counts records that nobody has folded, by why, and whose rows may be missing here.
+    """
 
     start: int
     from_ms: int
@@ -38,6 +41,7 @@ class Pane(msgspec.Struct):
     first_offset: int
     last_offset: int
     cells: dict[str, Cell] = {}
+    lost: dict[str, int] = {}
 
 
 class Closed(msgspec.Struct):
@@ -83,7 +87,7 @@ class Track(msgspec.Struct):
     read, `hours` those of one window an hour since 1970, `calibrations` what alerts have found of
     their limits, by alert, feature and segment. `first_row` is the version's number of the first
     row that these windows saw: a window that is defined anew knows nothing of the rows before.
-    `past` are the figures that inspectors read.
+    `past` are the figures that inspectors read; `lost` is what the next pane may lack.
     """
 
     panes: dict[int, Pane] = {}
@@ -99,6 +103,7 @@ class Track(msgspec.Struct):
     first_row: int = 0
     ripening: list[int] = []
     past: Past | None = None
+    lost: dict[str, int] = {}
 
 
 def fold(
@@ -150,6 +155,7 @@ def _add(
     pane = track.panes.get(start)
     if pane is None:
         pane = Pane(start, from_ms, to_ms, block.offset, block.offset)
+        pane.lost, track.lost = track.lost, {}
         track.panes[start] = pane
     pane.from_ms, pane.to_ms = min(pane.from_ms, from_ms), max(pane.to_ms, to_ms)
     pane.last_offset = block.offset
@@ -280,6 +286,8 @@ def merged(plan: WindowPlan, track: Track, start: int, reference: VersionReferen
         max(pane.last_offset for pane in panes),
     )
     for pane in panes:
+        # what was lost between two panes may be missing in either: counted once
+        whole.lost |= {why: max(n, whole.lost.get(why, 0)) for why, n in pane.lost.items()}
         for segment, part in pane.cells.items():
             if segment not in whole.cells:
                 features = None if part.numeric is None else len(part.numeric.count)
@@ -288,6 +296,12 @@ def merged(plan: WindowPlan, track: Track, start: int, reference: VersionReferen
                 )
             cells.merge(whole.cells[segment], part)
     return whole
+
+
+def lose(track: Track, why: str, records: int) -> None:
+    """Rows of so many records may be missing in what is open, and in what opens next."""
+    for lost in (track.lost, *(pane.lost for pane in track.panes.values())):
+        lost[why] = lost.get(why, 0) + records
 
 
 def drop_panes(plan: WindowPlan, track: Track, started: list[int]) -> list[Pane]:

@@ -118,7 +118,8 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Offsets `[from_offset, to_offset)` of this partition that the workers passed over: the log or
     their state had lost them, and an operator said `--accept-state-loss`.
 
-    Windows that reach into it are not whole, and what a replay makes of it is not what was live.
+    Windows that reach into it are not whole and say so in `lost`, and what a replay makes of it is
+    not what was live.
     """
 
     from_offset: int

@@ -89,7 +89,9 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     are published again under a higher `revision` as labels come. Only the record of all rows, with
     "" as `segment`, says what they are compared with, and which features are new, gone or retyped
     against that (50 of them; the metric `schema_changes` counts all). `limits` are those that
-    checks found by themselves, by "alert feature".
+    checks found by themselves, by "alert feature". `lost` counts what the window may lack, in the
+    record of all rows: rows that senders `dropped`, records `skipped` because they ended workers,
+    and offsets of the partition in a `gap`, whichever model's they were.
     """
 
     id: str
@@ -102,6 +104,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     from_ms: int | None = None
     to_ms: int | None = None
     late: int = 0
+    lost: dict[str, int] = {}
     labels: int = 0
     coverage: float | None = None
     sampled: float = 1.0

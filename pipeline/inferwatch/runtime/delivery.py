@@ -118,7 +118,9 @@ class Delivery:
             self.link.die(Exit.CONFIG, str(error))
         except (BrokenStateError, ValueError) as error:
             self.link.die(Exit.STORAGE, f"the state of partition {number}: {error}")
-        partition.offset = found.offset if gap is None else gap.to_offset - 1
+        partition.offset = found.offset
+        if gap is not None:
+            partition.pass_over(gap)
         owned = Owned(partition, found, end)
         await self._note_start(owned, found.attempt)
         if gap is not None:

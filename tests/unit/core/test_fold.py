@@ -92,7 +92,7 @@ def test_a_skipped_record_is_a_reject_of_its_own(by_log):
     assert partition.is_skipped(5)
     (letter,) = fold(partition, batch(4), batch(5))
     assert (letter.kind, letter.value) == ("dead", batch(5).value)
-    assert partition.models["team/model"].offset == 4
+    assert partition.models["team/model"].offset == 5
     assert partition.counts.rejected == {Reason.FATAL: 1}
     assert partition.counts.conserved()
 

@@ -227,13 +227,25 @@ def test_what_is_passed_over_is_written_to_the_log_once():
         rows = {name: sum(one.state.rows.values()) for name, one in partition.models.items()}
         assert rows == {name: 6 if at < 5 else 9 for at, name in enumerate(MODELS)}
         assert partition.counts.conserved()
+        assert marks(process) == {name: {"gap": 5} for name in MODELS}
         await leave(broker, process)
         process = worker(broker, "w4")
         await asyncio.sleep(LATER_S)
         assert process.settled() and process.heard.told == []
+        assert marks(process) == {name: {"gap": 5} for name in MODELS}
         assert gaps(log) == found
 
     play(1, story)
+
+
+def marks(process: Process) -> dict[str, dict[str, int]]:
+    """What the open window of each model may lack."""
+    found = {}
+    for name, model in process.delivery.owned[0].partition.models.items():
+        (track,) = model.state.tracks["batch"].values()
+        (pane,) = track.panes.values()
+        found[name] = pane.lost
+    return found
 
 
 def gaps(log: Log) -> list[Gap]:
