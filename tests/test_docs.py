@@ -14,7 +14,7 @@ from inferwatch.config import checks, document, mapping, monitors
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS
 from inferwatch.core.output import ERROR_HEADERS, dead_output
 from inferwatch.errors import ConfigError, Exit, Reason
 from inferwatch.notify import channel_file
@@ -250,7 +250,10 @@ def test_every_metric_is_listed():
     """Both tables of metrics together are all that a check may name."""
     listed = rows(section("monitors.md", "### Methods and metrics"))
     named = [name for cells in listed if len(cells) == 2 for name in words(cells[0])]
-    assert sorted(name for name in named if not name.startswith("feature.")) == sorted(checks.PLAIN)
+    of_one = ("feature.", "class.")
+    assert sorted(name for name in named if not name.startswith(of_one)) == sorted(checks.PLAIN)
+    classes = [name.removeprefix("class.NAME.") for name in named if name.startswith("class.")]
+    assert sorted(classes) == sorted(CLASS_FIGURES)
     parts = [name.removeprefix("feature.NAME.") for name in named if name.startswith("feature.")]
     assert sorted(parts) == sorted(checks.PARTS)
 

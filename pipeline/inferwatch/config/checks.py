@@ -28,7 +28,7 @@ from inferwatch.core.inspectors import (
     ROWS_NEEDED,
     panes_of,
 )
-from inferwatch.core.metrics import LABEL_METRICS, LATENESS
+from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS, LATENESS, class_of, on_labels
 from inferwatch.core.parts import PARTS
 from inferwatch.core.quality import DELAYS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
@@ -94,7 +94,7 @@ MODES = ("exact", "weighted")
 CALIBRATED = "calibrated"
 Problem = Callable[[str, Mapping[str, float]], str]
 HINTS = {
-    "value": ("feature.<name>.missing",),
+    "value": ("feature.<name>.missing", "class.<name>.recall"),
     **dict.fromkeys(READ_FEATURES, ("feature.<name>", "feature.*")),
 }
 TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
@@ -105,7 +105,9 @@ TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "prediction.sd": ("regression",),
     "error": ("binary", "multiclass"),
 }
-SHARES = frozenset(name for name, part in PARTS.items() if part.share)
+SHARES = frozenset(name for name, part in PARTS.items() if part.share) | frozenset(
+    name for name, share in CLASS_FIGURES.items() if share
+)
 ROW_PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()}
 SERIES_PARAMS = {name: method.PARAMS for name, method in SERIES_METHODS.items()}
 SHARE_PARAMS = {
@@ -196,12 +198,13 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
     _readable(node, metric, method)
     if metric.startswith("feature.") and len(metric) > len("feature.") and method != "absent":
         return _feature(node, metric, method)
-    if metric not in allowed:
+    of_class = method == "value" and bool(class_of(metric))
+    if metric not in allowed and not of_class:
         fix = metric_names.fix(metric, [*allowed, *HINTS.get(method, ())])
         raise node.error(f"'{metric}' is no metric for method {method}", fix)
     task = facts.task
     fitting = [name for name in allowed if task in ("unknown", *TASKS.get(name, (task,)))]
-    if metric not in fitting:
+    if metric not in fitting and not (of_class and task in ("unknown", "multiclass")):
         fix = metric_names.fix(metric, fitting)
         raise node.error(f"'{metric}' means nothing for a {task} model", fix)
     return metric
@@ -318,7 +321,7 @@ def _known(node: Node, metric: str, profile: Profile) -> None:
     if metric.startswith("feature.") or metric in profile.quality.get("", {}):
         return
     fix = "use above or below"
-    if metric in LABEL_METRICS:
+    if on_labels(metric):
         fix += ", or build the profile from rows with scores and labels"
     raise node.error(f"the profile '{profile.name}' has no {metric} to compare with", fix)
 
@@ -389,7 +392,7 @@ def _need(node: Node | None, metric: str, rows: int) -> Need:
         return Need(rows=rows)
     fields = node.fields(("rows", "labels", "coverage"))
     for name in ("labels", "coverage"):
-        if name in fields and metric not in LABEL_METRICS:
+        if name in fields and not on_labels(metric):
             raise fields[name].error(f"'{metric}' needs no labels", "use `rows`")
     coverage = 0.0
     if "coverage" in fields:

@@ -184,19 +184,22 @@ def _class_scores(columns: Columns, rows: list[Rows]) -> NDArray[np.float32] | N
 def _quality(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, dict[str, float]]:
     if not len(joined.row):
         return {}
-    found = {"": _figures(columns, facts, joined)}
+    found = {"": _figures(columns, facts, joined, whole=True)}
     for name, codes in joined.segments.items():
         for code in np.unique(codes[codes >= 0]).tolist():
             key = f"{name}={columns.segments[name][code]}"
-            found[key] = _figures(columns, facts, joined.take(codes == code))
+            found[key] = _figures(columns, facts, joined.take(codes == code), whole=False)
     return found
 
 
-def _figures(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, float]:
+def _figures(
+    columns: Columns, facts: ModelFacts, joined: Joined, *, whole: bool
+) -> dict[str, float]:
     cell = LabelCell()
     quality.add(cell, columns, facts.positive, joined)
     exact = joined if columns.task == "binary" else None
     figures = quality.figures(cell, columns, facts.positive, exact)
+    figures |= quality.class_figures(cell, columns, (), whole=whole)
     return {name: figure.value for name, figure in figures.items() if figure.value is not None}
 
 

@@ -23,7 +23,7 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import Calibration
 from inferwatch.core.inspectors import INSPECTORS
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import on_labels
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
 from inferwatch.core.plan import WindowPlan, coverage_needed
@@ -141,7 +141,7 @@ def _judge_now(
     outputs = []
     for check in plan.checks:
         mine = {name: view for name, view in views.items() if _applies(check, name)}
-        if check.metric not in LABEL_METRICS and check.method not in INSPECTORS:
+        if not on_labels(check.metric) and check.method not in INSPECTORS:
             outputs += judge(model, check, mine, closed, at)
         if check.segment_by:
             outputs += _end_gone(model, check, mine, views[ALL])
@@ -151,7 +151,7 @@ def _judge_now(
 def _end_gone(model: Model, check: Check, views: dict[str, View], whole: View) -> list[Output]:
     """End the alerts of segments that have had no row for ten windows and a day."""
     after_ms = max(GONE_WINDOWS * whole.plan.window.size_ms, GONE_MS)
-    after_ms += model.definition.model.label_wait_ms if check.metric in LABEL_METRICS else 0
+    after_ms += model.definition.model.label_wait_ms if on_labels(check.metric) else 0
     outputs = []
     for key, instance in list(model.state.instances.items()):
         mine = (instance.alert, instance.version) == (check.alert, whole.version)
@@ -292,7 +292,7 @@ def _alert(
         window=view.span,
         rows=view.rows,
         labelled=view.labels,
-        coverage=view.coverage if check.metric in LABEL_METRICS else None,
+        coverage=view.coverage if on_labels(check.metric) else None,
         causes=diagnose.causes(drifted, len(drifted)),
         context=context,
     )
@@ -300,7 +300,7 @@ def _alert(
 
 def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -> None:
     for check in plan.checks:
-        if check.metric not in LABEL_METRICS:
+        if not on_labels(check.metric):
             continue
         for segment in views:
             if _applies(check, segment):

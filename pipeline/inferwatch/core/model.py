@@ -17,7 +17,7 @@ from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift.bank import Bank
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.labels import Join
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import on_labels
 from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
@@ -161,7 +161,7 @@ class Model:
         nothing reads any more are forgotten.
         """
         for plan in self.plan.windows:
-            alerts = [check.alert for check in plan.checks if check.metric in LABEL_METRICS]
+            alerts = [check.alert for check in plan.checks if on_labels(check.metric)]
             for track in self.state.tracks.get(plan.window.name, {}).values():
                 track.queue = {
                     key: waiting

@@ -7,7 +7,7 @@ import msgspec
 
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import class_of, on_labels
 from inferwatch.records.definition import Check, Definition, Window, digest
 
 COVERAGE_DEFAULT = 0.8
@@ -44,7 +44,8 @@ class WindowPlan(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """A definition with its checks sorted by who evaluates them.
 
-    `shortest` is the window of the shortest panes, of time where there are any.
+    `shortest` is the window of the shortest panes, of time where there are any. `classes` are those
+    of which checks read figures.
     """
 
     definition: Definition
@@ -52,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True):
     shortest: WindowPlan | None
     row_checks: tuple[Check, ...]
     absent_checks: tuple[Check, ...]
+    classes: tuple[str, ...]
 
 
 def make(definition: Definition) -> Plan:
@@ -77,6 +79,7 @@ def make(definition: Definition) -> Plan:
         ),
         tuple(check for check in definition.checks if reads_rows(check.method, check.metric)),
         tuple(check for check in definition.checks if check.method == "absent"),
+        tuple({name: None for check in definition.checks if (name := class_of(check.metric))}),
     )
 
 
@@ -86,7 +89,7 @@ def _extent(window: Window) -> tuple[int, int]:
 
 def _plan(definition: Definition, window: Window, checks: list[Check], longest: bool) -> WindowPlan:
     step_ms = window.step_ms or window.size_ms
-    labelled = [check for check in checks if check.metric in LABEL_METRICS]
+    labelled = [check for check in checks if on_labels(check.metric)]
     coverage = max((coverage_needed(check) for check in labelled), default=COVERAGE_DEFAULT)
     facts, reads_labels = definition.model, bool(labelled) or longest
     inspectors = dict.fromkeys(
@@ -125,7 +128,7 @@ def _reads_features(check: Check) -> bool:
 
 def coverage_needed(check: Check) -> float:
     """Share of labels a check waits for: its own `when`, or 80 % where it names none."""
-    if check.metric not in LABEL_METRICS:
+    if not on_labels(check.metric):
         return check.need.coverage
     return check.need.coverage or (0.0 if check.need.labels else COVERAGE_DEFAULT)
 

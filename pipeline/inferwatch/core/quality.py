@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inferwatch.core.columns import Columns
 from inferwatch.core.figure import Figure
 from inferwatch.core.labels import Joined
-from inferwatch.core.metrics import confusion, probabilities, ranked, regression
+from inferwatch.core.metrics import CLASSES_SHOWN, confusion, probabilities, ranked, regression
 from inferwatch.core.metrics.confusion import Confusion
 from inferwatch.core.metrics.regression import Residuals
 from inferwatch.core.pending import widened
@@ -183,6 +183,16 @@ def figures(
         "brier": score_labels.brier(state),
     }
     return found | _calibration(state)
+
+
+def class_figures(
+    cell: LabelCell, columns: Columns, named: Sequence[str], *, whole: bool
+) -> dict[str, Figure]:
+    """Figures of single classes of several: of those `named`, of a whole model its first 20 too."""
+    if columns.task != "multiclass":
+        return {}
+    shown = columns.classes[:CLASSES_SHOWN] if whole else []
+    return confusion.by_class(cell.confusion or confusion.empty(), named, shown)
 
 
 def _calibration(state: ScoreLabels | None) -> dict[str, Figure]:

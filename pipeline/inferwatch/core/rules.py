@@ -12,7 +12,7 @@ from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, drift_share
 from inferwatch.core.inspectors import INSPECTORS
-from inferwatch.core.metrics import LABEL_METRICS, LATENESS
+from inferwatch.core.metrics import LATENESS, on_labels
 from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
@@ -131,7 +131,7 @@ def _needs_reference(check: Check) -> bool:
 def _blind(check: Check, view: View) -> str:
     if view.rows < check.need.rows:
         return f"{view.rows} rows of {check.need.rows}"
-    if check.metric not in LABEL_METRICS:
+    if not on_labels(check.metric):
         return ""
     if view.labels < check.need.labels:
         return f"{view.labels} labels of {check.need.labels}"

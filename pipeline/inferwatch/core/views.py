@@ -10,7 +10,7 @@ from inferwatch.core.cell import Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
 from inferwatch.core.labels import Joined
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import on_labels
 from inferwatch.core.model import Model
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
@@ -119,6 +119,7 @@ def _label_figures(
     if plan.window.exact and columns.task == "binary":
         exact = _rows_of(model, version, start, plan.window.rows, name)
     found = quality.figures(labels, columns, positive, exact)
+    found |= quality.class_figures(labels, columns, model.plan.classes, whole=not name)
     coverage = labels.coverage()
     if coverage is None or coverage < plan.coverage:
         share = f"coverage {percent(coverage or 0.0)}"
@@ -168,7 +169,9 @@ def baseline(model: Model, version: str, segment: str) -> dict[str, float]:
             continue
         if (labels.coverage() or 0.0) >= plan.coverage:
             positive = model.definition.model.positive
-            known = quality.figures(labels, model.state.columns, positive, None)
+            columns = model.state.columns
+            known = quality.figures(labels, columns, positive, None)
+            known |= quality.class_figures(labels, columns, model.plan.classes, whole=not segment)
             known |= {} if segment else quality.delays(labels)
             found |= {
                 name: figure.value for name, figure in known.items() if figure.value is not None
@@ -217,7 +220,7 @@ def _published(record: WindowRecord) -> dict[str, Figure]:
     for name, value in record.metrics.items():
         low, high = record.intervals.get(name, (None, None))
         found[name] = Figure(value, low=low, high=high)
-    return {name: figure for name, figure in found.items() if name not in LABEL_METRICS}
+    return {name: figure for name, figure in found.items() if not on_labels(name)}
 
 
 def _learnt(model: Model, version: str) -> bool:

@@ -10,7 +10,7 @@ from inferwatch.core import llm, past
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.fold import Partition
 from inferwatch.core.inspectors import Request
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS
 from inferwatch.core.model import Position
 from inferwatch.errors import ConfigError
 from inferwatch.records.decode import decode
@@ -34,6 +34,7 @@ EVERYWHERE = [
     *((metric, method) for method, metrics in checks.METRICS.items() for metric in sorted(metrics)),
     *((feature, method) for feature in FEATURES for method in checks.READ_FEATURES),
     *((f"{feature}.{part}", "value") for feature in FEATURES for part in checks.PARTS),
+    *((f"class.1.{figure}", "value") for figure in CLASS_FIGURES),
 ]
 # a word has no mean and no range, a number is never empty, row methods and distances along the
 # line read numbers: they are silent there; what knows hours of the week speaks after three weeks
@@ -263,3 +264,18 @@ def test_shares_are_between_zero_and_one():
         name for name, metric in LABEL_METRICS.items() if metric.share
     }
     assert checks.RATIOS <= checks.PLAIN
+
+
+def test_a_figure_of_a_class_is_known_by_its_name_and_its_figure():
+    """Dots may be part of the name; shares have points, labels are waited for, and nothing else."""
+    found = parsed("alert: A\nmetric: class.v1.2.recall\nwhen: {labels: 50}\nfail: {drop: 5pp}\n")
+    assert (found.metric, found.need.labels) == ("class.v1.2.recall", 50)
+    assert parsed("alert: A\nmetric: class.a.support\nfail: {below: 10}\n").fail.value == 10
+    for text, why in (
+        ("class.a.support\nfail: {drop: 5pp}", "no share"),
+        ("class.a.roc\nfail: {drop: 5pp}", "no metric"),
+        ("class..recall\nfail: {drop: 5pp}", "no metric"),
+        ("class.a.recall\nmethod: psi\nfail: {above: 1}", "no metric"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            parsed(f"alert: A\nmetric: {text}\n")

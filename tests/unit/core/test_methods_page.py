@@ -9,14 +9,14 @@ from inferwatch.config.checks import PARTS, PLAIN
 from inferwatch.core import llm
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS
 from inferwatch.inspect import ROWS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
 CALLS = (*llm.AMOUNTS, *llm.DURATIONS, *llm.SHARES)
 SECTIONS = {
-    "Figures on labels": set(LABEL_METRICS),
+    "Figures on labels": {*LABEL_METRICS, *(f"class.NAME.{one}" for one in CLASS_FIGURES)},
     "Drift by window": set(WINDOW_METHODS),
     "Change of level, row by row": set(ROW_METHODS),
     "Anomalies of a window's figures": set(SERIES_METHODS),

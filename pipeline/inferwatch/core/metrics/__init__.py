@@ -46,5 +46,19 @@ LABEL_METRICS = {
     "label_delay.p90": Metric(_ALL, share=False),
     "maturity": Metric(_ALL),
 }
+CLASS_FIGURES = {"precision": True, "recall": True, "f1": True, "support": False}
+"""Of one class of several, as `class.<name>.recall`, and whether it is a share."""
+CLASSES_SHOWN = 20
 LATENESS = ("label_delay.p50", "label_delay.p90", "maturity")
 """Of the labels themselves, and of a whole model only: known under any coverage."""
+
+
+def class_of(metric: str) -> str:
+    """The class that `class.<name>.recall` speaks of; "" for a metric of all classes."""
+    head, _, figure = metric.rpartition(".")
+    return head.removeprefix("class.") if head[:6] == "class." and figure in CLASS_FIGURES else ""
+
+
+def on_labels(metric: str) -> bool:
+    """Whether the metric is known by labels alone."""
+    return metric in LABEL_METRICS or bool(class_of(metric))

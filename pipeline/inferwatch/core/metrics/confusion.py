@@ -69,11 +69,8 @@ def merge(into: Confusion, other: Confusion) -> None:
 
 def binary(state: Confusion, positive: str) -> dict[str, Figure]:
     """Figures of the class `positive` against all others."""
-    at = _position(state, positive)
     n = int(state.counts.sum())
-    tp = int(state.counts[at, at]) if at >= 0 else 0
-    fn = int(state.counts[at].sum()) - tp if at >= 0 else 0
-    fp = int(state.counts[:, at].sum()) - tp if at >= 0 else 0
+    tp, fp, fn = _against_others(state, positive)
     tn = n - tp - fn - fp
     two = np.array([[tn, fp], [fn, tp]], np.int64)
     return {
@@ -81,16 +78,42 @@ def binary(state: Confusion, positive: str) -> dict[str, Figure]:
         "precision": rate(tp, tp + fp, "no positive prediction" if n else NO_LABELS),
         "recall": rate(tp, tp + fn, "no positive label" if n else NO_LABELS),
         "specificity": rate(tn, tn + fp, "no negative label" if n else NO_LABELS),
-        "f1": _f1(tp, fp + fn, n),
+        "f1": _f1(tp, fp + fn, n, "no positive label or prediction" if n else NO_LABELS),
         "balanced_accuracy": averages.balanced_accuracy(two),
         "mcc": averages.mcc(two),
     }
 
 
-def _f1(hits: int, misses: int, n: int) -> Figure:
+def _against_others(state: Confusion, word: str) -> tuple[int, int, int]:
+    """True positives, false positives and false negatives of one class."""
+    at = _position(state, word)
+    if at < 0:
+        return 0, 0, 0
+    hits = int(state.counts[at, at])
+    return hits, int(state.counts[:, at].sum()) - hits, int(state.counts[at].sum()) - hits
+
+
+def by_class(state: Confusion, named: Sequence[str], shown: Sequence[str]) -> dict[str, Figure]:
+    """Figures of single classes: of all that are `named`, of those `shown` that have rows."""
+    n = int(state.counts.sum())
+    found: dict[str, Figure] = {}
+    for word in dict.fromkeys([*named, *shown]):
+        tp, fp, fn = _against_others(state, word)
+        if not (tp + fp + fn or word in named):
+            continue
+        support = Figure(float(tp + fn), n) if n else Figure(None, unknown=NO_LABELS)
+        found |= {
+            f"class.{word}.precision": rate(tp, tp + fp, "no answer of the class"),
+            f"class.{word}.recall": rate(tp, tp + fn, "no label of the class"),
+            f"class.{word}.f1": _f1(tp, fp + fn, n, "no label or answer of the class"),
+            f"class.{word}.support": support,
+        }
+    return found
+
+
+def _f1(hits: int, misses: int, n: int, why: str) -> Figure:
     """F1 = 2J / (1 + J), where J = TP / (TP + FP + FN) is a share: its interval is that of J."""
     if not hits + misses:
-        why = "no positive label or prediction" if n else NO_LABELS
         return Figure(None, n, unknown=why)
     low, high = (2 * end / (1 + end) for end in wilson(hits, hits + misses))
     return Figure(2 * hits / (2 * hits + misses), n, low, high)

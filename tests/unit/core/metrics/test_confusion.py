@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from inferwatch.core.metrics import LABEL_METRICS, confusion
+from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS, confusion
 
 WORDS = ("0", "1", "2", "3")
 pairs = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
@@ -85,6 +85,25 @@ def test_multiclass_figures_are_scikit_learns(rows):
     assert found.keys() == expected.keys()
     wrong = {name for name, value in expected.items() if not same(found[name], value)}
     assert not wrong
+
+
+@settings(deadline=None, max_examples=50)
+@given(many)
+def test_figures_of_single_classes_are_scikit_learns(rows):
+    """Any rows of four classes: of those that are asked for, and of no other without a row."""
+    true, predicted = columns(rows)
+    found = confusion.by_class(table(rows), [WORDS[0]], WORDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = sklearn.precision_recall_fscore_support(
+            true, predicted, labels=range(len(WORDS)), zero_division=np.nan
+        )
+    for place, word in enumerate(WORDS):
+        if word != WORDS[0] and place not in (*true, *predicted):
+            assert f"class.{word}.recall" not in found
+            continue
+        for name, value in zip(CLASS_FIGURES, (column[place] for column in scores), strict=True):
+            assert same(found[f"class.{word}.{name}"], value), (word, name)
 
 
 def test_every_figure_of_a_task_is_one_that_monitor_files_know():
