@@ -1,7 +1,8 @@
-"""Numbers on a command line: those that would do harm are refused where they are written."""
+"""Numbers and times on a command line: what would do harm is refused where it is written."""
 
 import argparse
 import math
+from datetime import UTC, datetime
 
 
 def count(text: str) -> int:
@@ -10,6 +11,16 @@ def count(text: str) -> int:
     if not found:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number above 0")
     return found
+
+
+def time_ms(text: str) -> int:
+    """An ISO 8601 time, UTC where it names no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 2026-01-31T12:00Z") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
 
 
 def seconds(text: str) -> float:

@@ -3,19 +3,26 @@
 import argparse
 from pathlib import Path
 
+from inferwatch.cli.amounts import time_ms
+from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table as table_of
 from inferwatch.config import mapping, monitors, profiles
 from inferwatch.core.figure import Figure
 from inferwatch.errors import UsageError
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
-from inferwatch.replay import table
+from inferwatch.records.rows import Rows, Truths
+from inferwatch.replay import batches, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the three."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    build = actions.add_parser("build", help="describe the rows of a table", allow_abbrev=False)
-    build.add_argument("source", type=Path, metavar="TABLE", help="CSV, Parquet or JSON lines")
+    build = actions.add_parser(
+        "build", help="describe the rows of a table or of a topic's range", allow_abbrev=False
+    )
+    build.add_argument(
+        "source", metavar="SOURCE", help="a CSV, Parquet or JSON lines file, or the word `topic`"
+    )
     build.add_argument("--out", type=Path, required=True, metavar="FILE.json")
     build.add_argument(
         "--mapping",
@@ -32,6 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--task", choices=["binary", "multiclass", "regression"])
     build.add_argument("--positive", default="1", help="the positive class of a binary task")
     build.add_argument("--segments", nargs="*", default=[], metavar="COLUMN")
+    build.add_argument("--model", metavar="TEAM/MODEL", help="of a topic: whose rows")
+    build.add_argument(
+        "--version", help="of a topic: of which version, where the range has several"
+    )
+    build.add_argument(
+        "--since", type=time_ms, metavar="TIME", help="record time of a topic, ISO 8601"
+    )
+    build.add_argument("--until", type=time_ms, metavar="TIME")
+    add_connection(build)
     show = actions.add_parser("show", help="print a profile", allow_abbrev=False)
     show.add_argument("profile", type=Path, metavar="FILE.json")
     diff = actions.add_parser(
@@ -50,25 +66,39 @@ def run(arguments: argparse.Namespace) -> int:
         profile, _ = profiles.read(arguments.profile)
         _show(profile)
         return 0
-    described = arguments.mapping or arguments.source.parent / "mapping.yaml"
-    if not described.is_file():
-        raise UsageError(f"{described}: no such file; say with --mapping what the columns mean")
-    columns = mapping.read(described)
-    batches = list(table.read(arguments.source, columns))
-    if not batches:
-        raise UsageError(f"{arguments.source} has no rows")
-    truths = [batch.labels for batch in batches if batch.labels is not None]
     facts = _facts(arguments)
-    profile, values = profiles.build(
-        columns.model, facts, [batch.rows for batch in batches], truths
-    )
-    profile, sample = profiles.with_sample(profile, [batch.rows for batch in batches])
+    name, rows, truths = (_topic if arguments.source == "topic" else _table)(arguments)
+    profile, values = profiles.build(name, facts, rows, truths)
+    profile, sample = profiles.with_sample(profile, rows)
     try:
         profiles.write(arguments.out, profile, values, sample)
     except OSError as error:
         raise UsageError(f"{arguments.out} cannot be written: {error.strerror}") from None
     _show(profile)
     return 0
+
+
+def _table(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]]:
+    path = Path(arguments.source)
+    described = arguments.mapping or path.parent / "mapping.yaml"
+    if not described.is_file():
+        raise UsageError(f"{described}: no such file; say with --mapping what the columns mean")
+    columns = mapping.read(described)
+    found = list(table.read(path, columns))
+    if not found:
+        raise UsageError(f"{path} has no rows")
+    truths = [batch.labels for batch in found if batch.labels is not None]
+    return columns.model, [batch.rows for batch in found], truths
+
+
+def _topic(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]]:
+    if arguments.model is None:
+        raise UsageError("say whose rows of the topic: --model TEAM/MODEL")
+    there = connection(arguments)
+    rows, truths = batches.read(
+        there, arguments.model, arguments.version, arguments.since, arguments.until
+    )
+    return arguments.model, rows, truths
 
 
 def _facts(arguments: argparse.Namespace) -> ModelFacts:

@@ -4,11 +4,10 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from inferwatch.cli.amounts import count
+from inferwatch.cli.amounts import count, time_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.config import mapping, monitors, profiles
 from inferwatch.config.monitors import Monitors
@@ -55,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="columns that recorded rules with exact windows compare with",
     )
     parser.add_argument(
-        "--since", type=_time_ms, metavar="TIME", help="record time of a topic, ISO 8601"
+        "--since", type=time_ms, metavar="TIME", help="record time of a topic, ISO 8601"
     )
-    parser.add_argument("--until", type=_time_ms, metavar="TIME")
+    parser.add_argument("--until", type=time_ms, metavar="TIME")
     parser.add_argument(
         "--models-max",
         type=count,
@@ -148,12 +147,3 @@ def _tell(summary: driver.Summary, out: Path) -> None:
         print(f"the workers passed over {summary.gaps} lost stretches: live figures are others")
     print(f"digest {summary.digest}")
     print(f"written to {out}")
-
-
-def _time_ms(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 2026-01-31T12:00Z") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)

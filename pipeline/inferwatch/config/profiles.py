@@ -35,17 +35,22 @@ def build(
 ) -> tuple[Profile, dict[str, NDArray[np.floating]]]:
     """Describe reference rows; gives the profile and its sorted columns.
 
+    A column that some batches lack is missing there; one that came as numbers and as words is
+    described by its numbers.
+
     :raises ConfigError: there is no row.
     """
     if not rows:
         raise ConfigError("a profile needs at least one row", fix="check the source and mapping")
     columns = Columns(task=facts.task)
     numeric = {
-        name: np.concatenate([batch.numeric[batch.numeric_names.index(name)] for batch in rows])
-        for name in rows[0].numeric_names
+        name: np.concatenate([_numbers(batch, name) for batch in rows])
+        for name in dict.fromkeys(name for batch in rows for name in batch.numeric_names)
     }
     words = {
-        name: _words([batch.categories[name] for batch in rows]) for name in rows[0].categories
+        name: _words([_coded(batch, name) for batch in rows])
+        for name in dict.fromkeys(name for batch in rows for name in batch.categories)
+        if name not in numeric
     }
     score = np.concatenate(
         [score_of(facts, batch.score_names, batch.scores, batch.n) for batch in rows]
@@ -90,11 +95,22 @@ def with_sample(profile: Profile, rows: list[Rows]) -> tuple[Profile, Values]:
     kept, first = row_sample.empty(len(names)), 0
     for batch in rows:
         numbers = np.arange(first, first + batch.n, dtype=np.int64)
-        places = [batch.numeric_names.index(name) for name in names]
-        row_sample.update(kept, hashes(batch.ids), numbers, batch.numeric[places])
+        columns = np.array([_numbers(batch, name) for name in names]).reshape(-1, batch.n)
+        row_sample.update(kept, hashes(batch.ids), numbers, columns.astype(np.float32))
         first += batch.n
     sample = dict(zip(names, row_sample.cut(kept), strict=True))
     return msgspec.structs.replace(profile, sample_digest=values_digest(sample)), sample
+
+
+def _numbers(batch: Rows, name: str) -> NDArray[np.float32]:
+    """A column of the batch, missing where it was not sent."""
+    if name in batch.numeric_names:
+        return batch.numeric[batch.numeric_names.index(name)]
+    return np.full(batch.n, np.nan, np.float32)
+
+
+def _coded(batch: Rows, name: str) -> Words:
+    return batch.categories.get(name) or Words((), np.full(batch.n, -1, np.int32))
 
 
 def _words(columns: list[Words]) -> CategoryProfile:

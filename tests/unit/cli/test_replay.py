@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from inferwatch.cli.amounts import time_ms
 from inferwatch.cli.main import main
-from inferwatch.cli.replay import _time_ms
 from inferwatch.errors import Exit
 from inferwatch.replay import log
 
@@ -155,9 +155,9 @@ def test_a_full_disk_is_told_and_leaves_no_summary(folder, capsys):
 
 def test_times_of_a_range_are_iso_8601(folder, capsys):
     """With a zone or without, where it is UTC; anything else is exit 2 with an example."""
-    assert _time_ms("2023-11-14T22:13:20Z") == 1_700_000_000_000
-    assert _time_ms("2023-11-14T23:13:20+01:00") == 1_700_000_000_000
-    assert _time_ms("2023-11-14") == 1_699_920_000_000
+    assert time_ms("2023-11-14T22:13:20Z") == 1_700_000_000_000
+    assert time_ms("2023-11-14T23:13:20+01:00") == 1_700_000_000_000
+    assert time_ms("2023-11-14") == 1_699_920_000_000
     with pytest.raises(SystemExit) as ended:
         main(["replay", "topic", "--out", "report", "--since", "yesterday"])
     assert ended.value.code == Exit.USAGE
