@@ -15,7 +15,7 @@ from inferwatch.runtime import denied, faust_private
 from inferwatch.telemetry.logs import Thinned
 
 FETCH_MAX_BYTES = 4 << 20
-BUFFERED_MESSAGES = 64
+RUN_MESSAGES = 32  # three runs at most: folded, in the queue, waiting for room there
 
 
 def make(
@@ -35,7 +35,7 @@ def make(
     denied.Speaker.connection, denied.Speaker.component = connection, component
     if embedded:
         faust_private.slow_assignor(0.25)
-    return faust.App(
+    app = faust.App(
         name,
         broker=[f"kafka://{server}" for server in connection.bootstrap_servers.split(",")],
         broker_credentials=_credentials(connection),
@@ -44,8 +44,8 @@ def make(
         broker_heartbeat_interval=min(3.0, session_timeout_s / 4),
         broker_rebalance_timeout=session_timeout_s if embedded else 60.0,
         broker_request_timeout=max(15.0, session_timeout_s * 3),
-        broker_max_poll_records=BUFFERED_MESSAGES,
-        stream_buffer_maxsize=BUFFERED_MESSAGES,
+        broker_max_poll_records=RUN_MESSAGES,
+        stream_buffer_maxsize=1,
         consumer_max_fetch_size=FETCH_MAX_BYTES,
         consumer_auto_offset_reset="earliest",
         stream_recovery_delay=0,
@@ -64,6 +64,8 @@ def make(
         processing_guarantee="at_least_once",
         autodiscover=False,
     )
+    faust_private.in_runs(app)
+    return app
 
 
 def scratch_folder() -> Path:

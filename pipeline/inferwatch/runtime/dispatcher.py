@@ -131,15 +131,13 @@ class Dispatcher:
 
     async def run(self, stream: Any) -> None:
         """The agent's body: every transition, in order, for ever."""
-        async for event in stream.events():
-            try:
-                await self._one(event.message)
-            except Exception:
-                die(
-                    Exit.BUG,
-                    f"planning {event.message.tp} @{event.message.offset}\n"
-                    f"{traceback.format_exc()}",
-                )
+        async for run in stream:
+            for message in run:
+                try:
+                    await self._one(message)
+                except Exception:
+                    where = f"{message.tp} @{message.offset}"
+                    die(Exit.BUG, f"planning {where}\n{traceback.format_exc()}")
 
     async def _one(self, message: Any) -> None:
         if self.generation is None or message.generation_id != self.generation:

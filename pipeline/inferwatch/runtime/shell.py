@@ -4,6 +4,7 @@ Faust keeps the group and hands over records; its acks, tables, transactions, wi
 not used (docs/adr/0001-faust-as-a-shell.md says why).
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -72,19 +73,23 @@ class Shell:
         await self.link.close()
 
     async def run(self, stream: Any) -> None:
-        """Fold every record of the stream; the body of the one agent."""
-        async for event in stream.events():
-            message = event.message
-            try:
-                await self.delivery.receive(raw_of(message), message.generation_id)
-            except ConfigError as error:
-                die(Exit.CONFIG, str(error))
-            except Exception as error:
-                if self.delivery.closing:
-                    return  # a write that the closed producer refused; its input is folded again
-                if isinstance(error, TransientError):
-                    die(Exit.UNAVAILABLE, str(error))
-                die(Exit.BUG, f"folding {message.tp} @{message.offset}\n{traceback.format_exc()}")
+        """Fold every record of the stream's runs; the body of the one agent."""
+        async for run in stream:
+            for message in run:
+                await self._fold(message)
+                await asyncio.sleep(0)  # timers and clients have their turn
+
+    async def _fold(self, message: Any) -> None:
+        try:
+            await self.delivery.receive(raw_of(message), message.generation_id)
+        except ConfigError as error:
+            die(Exit.CONFIG, str(error))
+        except Exception as error:
+            if self.delivery.closing:
+                return  # a write that the closed producer refused; its input is folded again
+            if isinstance(error, TransientError):
+                die(Exit.UNAVAILABLE, str(error))
+            die(Exit.BUG, f"folding {message.tp} @{message.offset}\n{traceback.format_exc()}")
 
     async def checkpoint(self) -> None:
         """Make what was folded safe, and tell the watchdog how far it is."""

@@ -10,6 +10,7 @@ import inspect
 import aiokafka
 import faust
 import pytest
+from aiokafka import ConsumerRecord
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
@@ -96,6 +97,119 @@ def test_the_app_has_a_loop(app):
     app.loop = loop
     assert faust_private.loop_of(app) is loop
     loop.close()
+
+
+def record(place: TP, offset: int) -> ConsumerRecord:
+    """A record as a fetch brings it."""
+    body = b"body"
+    return ConsumerRecord(
+        *(place.topic, place.partition, offset, 1_000, 0, b"key", body, 0, 3, len(body), ())
+    )
+
+
+class Fetches:
+    """In place of a fetch from the brokers: what is given, then nothing and the end."""
+
+    def __init__(self, consumer: Consumer, *found: dict[TP, list[ConsumerRecord]]) -> None:
+        self.consumer, self.left = consumer, list(found)
+
+    async def __call__(self, timeout: float):
+        if not self.left:
+            self.consumer._stopped.set()
+            return {}, set()
+        found = self.left.pop(0)
+        return found, set(found)
+
+
+class Fetcher:
+    """The service in whose name Faust's loop runs."""
+
+    def __init__(self) -> None:
+        self._stopped = asyncio.Event()
+
+
+async def drained(app: faust.App, fetches: list, room: int) -> list[list[tuple[TP, int]]]:
+    """What Faust's own loop puts into the queue of an agent's topic: places in each run."""
+    app.loop = asyncio.get_running_loop()
+    app.flow_control.resume()
+    topic = app.topic(PLACE.topic, acks=False, maxsize=room)
+    channel = topic.clone(is_iterator=True)
+    app.topics.add(channel)
+    consumer = app.consumer
+    consumer.highwater = lambda place: 0
+    consumer._wait_next_records = Fetches(consumer, *fetches)
+    draining = asyncio.ensure_future(consumer._drain_messages(Fetcher()))
+    runs = []
+    while not draining.done() or not channel.queue.empty():
+        if not channel.queue.empty():
+            run = channel.queue.get_nowait()
+            runs.append([(message.tp, message.offset) for message in run])
+        await asyncio.sleep(0)
+    await draining
+    return runs
+
+
+def test_what_one_fetch_brings_is_one_message(app):
+    """Of each partition in the order of its offsets, nothing left out, whatever came before."""
+    fetches = [
+        {PLACE: [record(PLACE, at) for at in range(4)], OTHER: [record(OTHER, 7)]},
+        {},
+        {OTHER: [record(OTHER, 8)], PLACE: [record(PLACE, 4), record(PLACE, 9)]},
+        {PLACE: [record(PLACE, 10)]},
+    ]
+    runs = asyncio.run(drained(app, fetches, room=1))
+    assert [sorted(offset for place, offset in run if place == PLACE) for run in runs] == [
+        [offset for place, offset in run if place == PLACE] for run in runs
+    ]
+    assert [sorted(run) for run in runs] == [
+        [*((PLACE, at) for at in range(4)), (OTHER, 7)],
+        [(PLACE, 4), (PLACE, 9), (OTHER, 8)],
+        [(PLACE, 10)],
+    ]
+
+
+def test_a_message_keeps_its_place_and_generation(app):
+    """Each record of a run is a message of Faust's, by which the shell knows whose it is."""
+
+    async def found() -> list[Message]:
+        app.loop = asyncio.get_running_loop()
+        consumer = app.consumer
+        consumer.highwater = lambda place: 0
+        consumer._wait_next_records = Fetches(consumer, {PLACE: [record(PLACE, 3)]})
+        app.consumer_generation_id = 8
+        return [message async for _, run in consumer.getmany(1.0) for message in run.value]
+
+    (message,) = asyncio.run(found())
+    assert (message.tp, message.offset, message.generation_id) == (PLACE, 3, 8)
+    assert (message.key, message.value, message.timestamp) == (b"key", b"body", 1.0)
+
+
+def test_a_rebalance_ends_the_wait_for_room(app):
+    """Faust empties the queues and suspends the flow; its loop must outlive both."""
+
+    async def rebalanced() -> bool:
+        app.loop = asyncio.get_running_loop()
+        app.flow_control.resume()
+        channel = app.topic(PLACE.topic, acks=False, maxsize=1).clone(is_iterator=True)
+        app.topics.add(channel)
+        app.flow_control.manage_queue(channel.queue)
+        consumer = app.consumer
+        consumer.highwater = lambda place: 0
+        fetches = [{PLACE: [record(PLACE, at)]} for at in range(3)]
+        consumer._wait_next_records = Fetches(consumer, *fetches)
+        draining = asyncio.ensure_future(consumer._drain_messages(Fetcher()))
+        while not channel.queue._putters:
+            await asyncio.sleep(0)
+        consumer.stop_flow()
+        app.flow_control.suspend()
+        app.flow_control.clear()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        alive = not draining.cancelled() and (not draining.done() or draining.exception() is None)
+        draining.cancel()
+        return alive
+
+    assert asyncio.run(rebalanced())
 
 
 def test_late_followers_are_given_time(monkeypatch):
