@@ -65,27 +65,54 @@ def count_bins(
     for place in range(len(columns)):
         first, last = firsts[place], firsts[place + 1]
         start, missing = first + 2 * place, last + 2 * place + 1
-        low, cells_per_unit = scales[place]
         if columns[place] < 0:
             counts[missing] += n
             continue
-        values = block[columns[place]]
-        mine, begins = edges[first:last], starts[place]
-        for at in range(n):  # a loop without branches, which the processor does several at a time
-            cells[at] = cell_of(float(np.float32(values[at])), low, cells_per_unit)
+        values, begins, own = block[columns[place]], starts[place], counts[start:missing]
+        mine = np.full(last - first + 1, np.float32(np.inf))
+        mine[:-1] = edges[first:last]
+        holes = _cells(values, scales[place], cells)
+        counts[missing] += holes
         for at in range(n):
-            if not math.isfinite(values[at]):
-                counts[missing] += 1
+            if holes and not math.isfinite(values[at]):
                 continue
-            value, cell = np.float32(values[at]), cells[at]
-            left, right = np.int64(begins[cell]), np.int64(begins[cell + 1])
-            while left < right:  # the first edge that is not below the value
-                middle = (left + right) >> 1
-                if mine[middle] < value:
-                    left = middle + 1
-                else:
-                    right = middle
-            counts[start + left] += 1
+            own[_bin_of(np.float32(values[at]), cells[at], begins, mine)] += 1
+
+
+@jit
+def _cells(
+    values: NDArray[np.floating], scale: NDArray[np.float64], cells: NDArray[np.int32]
+) -> int:
+    """`cell_of` each value, and how many are not finite: a loop that the processor does for several
+    values at a time.
+    """
+    low, cells_per_unit = scale
+    holes = 0
+    for at in range(len(values)):
+        value = float(values[at])
+        cells[at] = cell_of(float(np.float32(value)), low, cells_per_unit)
+        holes += value - value != 0.0
+    return holes
+
+
+@jit
+def _bin_of(
+    value: float, cell: int, begins: NDArray[np.uint16], edges: NDArray[np.float32]
+) -> int:
+    """The first edge that is not below `value`, of those from the beginning of its cell on.
+
+    `edges` end with +Inf. A cell that holds at most one of them takes one comparison, no guess.
+    """
+    left, right = np.int64(begins[cell]), np.int64(begins[cell + 1])
+    if right - left <= 1:
+        return left + np.int64(edges[left] < value)
+    while left < right:
+        middle = (left + right) >> 1
+        if edges[middle] < value:
+            left = middle + 1
+        else:
+            right = middle
+    return left
 
 
 @jit
