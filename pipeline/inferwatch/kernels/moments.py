@@ -14,6 +14,11 @@ from inferwatch.kernels.jit import jit
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+_TOTAL, _TOTAL_LOW, _SQUARE, _SQUARE_LOW, _LEAST, _MOST, _ORIGIN, _KINDS = range(8)
+_LANES = 32
+_ROWS = 128
+"""Columns and rows that are worked on together, at most: 32 KB of values."""
+
 
 @jit
 def update(
@@ -29,35 +34,73 @@ def update(
     square of x − origin, each with its compensation; `ranges` float64[2, F]: least and most;
     `counts` int64[3, F]: finite, NaN, ±Inf.
     """
-    for column in range(len(block)):
-        values = block[column]
-        origin, least, most = origins[column], ranges[0, column], ranges[1, column]
-        total, total_low = sums[0, column], sums[1, column]
-        square, square_low = sums[2, column], sums[3, column]
-        finite, missing = 0, 0
-        for at in range(len(values)):
-            value = float(values[at])
-            if not math.isfinite(value):
-                if math.isnan(value):
-                    missing += 1
-                continue
-            if finite == 0 and math.isnan(origin):
-                origin = value
-            finite += 1
-            least, most = min(least, value), max(most, value)
-            added = value - origin
+    columns, n = block.shape
+    values, state = np.empty(_ROWS * _LANES), np.empty(_KINDS * _LANES)
+    for first in range(0, columns, _LANES):
+        lanes = min(_LANES, columns - first)
+        for lane in range(lanes):
+            _count(block[first + lane], first + lane, origins, counts)
+            state[_ORIGIN * lanes + lane] = origins[first + lane]
+            for kind in range(4):
+                state[kind * lanes + lane] = sums[kind, first + lane]
+            for kind in range(2):
+                state[(_LEAST + kind) * lanes + lane] = ranges[kind, first + lane]
+        for start in range(0, n, _ROWS):
+            rows = min(_ROWS, n - start)
+            for lane in range(lanes):
+                column = block[first + lane]
+                for row in range(rows):
+                    values[row * lanes + lane] = float(column[start + row])
+            _add(values, rows, lanes, state)
+        for lane in range(lanes):
+            for kind in range(4):
+                sums[kind, first + lane] = state[kind * lanes + lane]
+            for kind in range(2):
+                ranges[kind, first + lane] = state[(_LEAST + kind) * lanes + lane]
+
+
+@jit
+def _count(values: NDArray[np.floating], column: int, origins: Floats, counts: Counts) -> None:
+    """Count what is finite, NaN and ±Inf; the first finite value ever is the column's origin."""
+    finite, missing = 0, 0
+    for at in range(len(values)):
+        value = float(values[at])
+        finite += value - value == 0.0
+        missing += value != value
+    counts[0, column] += finite
+    counts[1, column] += missing
+    counts[2, column] += len(values) - finite - missing
+    if finite and math.isnan(origins[column]):
+        at = 0
+        while not math.isfinite(values[at]):
+            at += 1
+        origins[column] = float(values[at])
+
+
+@jit
+def _add(values: Floats, rows: int, lanes: int, state: Floats) -> None:
+    """Add rows float64[rows · lanes] to the `state` of each lane, float64[_KINDS · lanes].
+
+    Lanes are strangers to each other and all state lies in one array, so that the compiler sees
+    that it may work on several at a time. What is not finite adds nothing: zero, to the bit.
+    """
+    for row in range(rows):
+        first = row * lanes
+        for lane in range(lanes):
+            value, origin = values[first + lane], state[_ORIGIN * lanes + lane]
+            finite = value - value == 0.0
+            least, most = state[_LEAST * lanes + lane], state[_MOST * lanes + lane]
+            state[_LEAST * lanes + lane] = value if finite and value < least else least
+            state[_MOST * lanes + lane] = value if finite and value > most else most
+            added = value - origin if finite else 0.0
+            total = state[_TOTAL * lanes + lane]
             after = total + added
             part = after - total
-            total_low += (total - (after - part)) + (added - part)
-            total = after
+            state[_TOTAL_LOW * lanes + lane] += (total - (after - part)) + (added - part)
+            state[_TOTAL * lanes + lane] = after
             added *= added
+            square = state[_SQUARE * lanes + lane]
             after = square + added
             part = after - square
-            square_low += (square - (after - part)) + (added - part)
-            square = after
-        origins[column], ranges[0, column], ranges[1, column] = origin, least, most
-        sums[0, column], sums[1, column] = total, total_low
-        sums[2, column], sums[3, column] = square, square_low
-        counts[0, column] += finite
-        counts[1, column] += missing
-        counts[2, column] += len(values) - finite - missing
+            state[_SQUARE_LOW * lanes + lane] += (square - (after - part)) + (added - part)
+            state[_SQUARE * lanes + lane] = after
