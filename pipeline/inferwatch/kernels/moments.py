@@ -40,11 +40,11 @@ def update(
         lanes = min(_LANES, columns - first)
         for lane in range(lanes):
             _count(block[first + lane], first + lane, origins, counts)
-            state[_ORIGIN * lanes + lane] = origins[first + lane]
+            state[_ORIGIN * _LANES + lane] = origins[first + lane]
             for kind in range(4):
-                state[kind * lanes + lane] = sums[kind, first + lane]
+                state[kind * _LANES + lane] = sums[kind, first + lane]
             for kind in range(2):
-                state[(_LEAST + kind) * lanes + lane] = ranges[kind, first + lane]
+                state[(_LEAST + kind) * _LANES + lane] = ranges[kind, first + lane]
         for start in range(0, n, _ROWS):
             rows = min(_ROWS, n - start)
             for lane in range(lanes):
@@ -54,9 +54,9 @@ def update(
             _add(values, rows, lanes, state)
         for lane in range(lanes):
             for kind in range(4):
-                sums[kind, first + lane] = state[kind * lanes + lane]
+                sums[kind, first + lane] = state[kind * _LANES + lane]
             for kind in range(2):
-                ranges[kind, first + lane] = state[(_LEAST + kind) * lanes + lane]
+                ranges[kind, first + lane] = state[(_LEAST + kind) * _LANES + lane]
 
 
 @jit
@@ -79,28 +79,29 @@ def _count(values: NDArray[np.floating], column: int, origins: Floats, counts: C
 
 @jit
 def _add(values: Floats, rows: int, lanes: int, state: Floats) -> None:
-    """Add rows float64[rows · lanes] to the `state` of each lane, float64[_KINDS · lanes].
+    """Add rows float64[rows · lanes] to the `state` of each lane, float64[_KINDS · _LANES].
 
-    Lanes are strangers to each other and all state lies in one array, so that the compiler sees
-    that it may work on several at a time. What is not finite adds nothing: zero, to the bit.
+    Lanes are strangers to each other and all state lies in one array, at distances that the
+    compiler knows: it sees that it may work on several at a time. What is not finite adds nothing:
+    zero, to the bit.
     """
     for row in range(rows):
         first = row * lanes
         for lane in range(lanes):
-            value, origin = values[first + lane], state[_ORIGIN * lanes + lane]
+            value, origin = values[first + lane], state[_ORIGIN * _LANES + lane]
             finite = value - value == 0.0
-            least, most = state[_LEAST * lanes + lane], state[_MOST * lanes + lane]
-            state[_LEAST * lanes + lane] = value if finite and value < least else least
-            state[_MOST * lanes + lane] = value if finite and value > most else most
+            least, most = state[_LEAST * _LANES + lane], state[_MOST * _LANES + lane]
+            state[_LEAST * _LANES + lane] = value if finite and value < least else least
+            state[_MOST * _LANES + lane] = value if finite and value > most else most
             added = value - origin if finite else 0.0
-            total = state[_TOTAL * lanes + lane]
+            total = state[_TOTAL * _LANES + lane]
             after = total + added
             part = after - total
-            state[_TOTAL_LOW * lanes + lane] += (total - (after - part)) + (added - part)
-            state[_TOTAL * lanes + lane] = after
+            state[_TOTAL_LOW * _LANES + lane] += (total - (after - part)) + (added - part)
+            state[_TOTAL * _LANES + lane] = after
             added *= added
-            square = state[_SQUARE * lanes + lane]
+            square = state[_SQUARE * _LANES + lane]
             after = square + added
             part = after - square
-            state[_SQUARE_LOW * lanes + lane] += (square - (after - part)) + (added - part)
-            state[_SQUARE * lanes + lane] = after
+            state[_SQUARE_LOW * _LANES + lane] += (square - (after - part)) + (added - part)
+            state[_SQUARE * _LANES + lane] = after

@@ -23,6 +23,10 @@ HELD, HELD_TOTAL = 11, 12
 SIZE = 13
 _TOGETHER = 256
 """Values that are standardised in one go."""
+_LANES, _LANES_MIN = 32, 4
+"""Columns that are worked on together: at most, and how many make it worth while."""
+_CHANGED = SIZE
+_DELTA, _ALPHA, _ROWS_MIN, _UP_OVER, _DOWN_OVER = range(5)
 DELTA, THRESHOLD, ALPHA, ROWS_MIN, UP, DOWN, LOW, HIGH, CENTRE, SCALE, BLOCK = range(11)
 
 
@@ -69,10 +73,7 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     Values that are not finite are passed over. The next call after a change begins anew.
     """
     delta, threshold, alpha = params[DELTA], params[THRESHOLD], params[ALPHA]
-    if state[OVER] > 0.0:
-        for slot in range(SIZE):
-            state[slot] = 0.0
-        state[LOWEST], state[HIGHEST] = math.inf, -1.0
+    _begin(state)
     n, mean = state[N], state[MEAN]
     rise, lowest, rise_n, rise_total = state[RISE], state[LOWEST], state[RISE_N], state[RISE_TOTAL]
     fall, highest, fall_n, fall_total = (
@@ -151,11 +152,106 @@ def update_columns(
     `params` float64[G, 11] and `states` float64[G, SIZE] have a row each; `found[g]` becomes the
     index of the first change, -1 where there is none.
     """
+    n = block.shape[1]
+    scaled, values = np.empty(_TOGETHER), np.empty(_TOGETHER * _LANES)
+    lane_states, lane_params = np.empty((SIZE + 1) * _LANES), np.empty(5 * _LANES)
+    for first in range(0, len(columns), _LANES):
+        lanes = min(_LANES, len(columns) - first)
+        if lanes < _LANES_MIN or params[first, BLOCK] > 1.0:
+            for place in range(first, first + lanes):
+                found[place] = update(block[columns[place]], 0, params[place], states[place])
+            continue
+        for lane in range(lanes):
+            _begin(states[first + lane])
+            for kind in range(SIZE):
+                lane_states[kind * _LANES + lane] = states[first + lane, kind]
+            lane_states[_CHANGED * _LANES + lane] = -1.0
+            _put_params(params[first + lane], lane, lane_params)
+        for start in range(0, n, _TOGETHER):
+            rows = min(_TOGETHER, n - start)
+            for lane in range(lanes):
+                column = block[columns[first + lane]]
+                _standardise(column[start : start + rows], params[first + lane], scaled)
+                for row in range(rows):
+                    values[row * lanes + lane] = scaled[row]
+            _feed(values, start, rows, lanes, lane_params, lane_states)
+        for lane in range(lanes):
+            for kind in range(SIZE):
+                states[first + lane, kind] = lane_states[kind * _LANES + lane]
+            found[first + lane] = np.int64(lane_states[_CHANGED * _LANES + lane])
     changed = 0
     for place in range(len(columns)):
-        found[place] = update(block[columns[place]], 0, params[place], states[place])
         changed += found[place] >= 0
     return changed
+
+
+@jit
+def _begin(state: Floats) -> None:
+    """Forget everything once a change was found."""
+    if state[OVER] > 0.0:
+        for slot in range(SIZE):
+            state[slot] = 0.0
+        state[LOWEST], state[HIGHEST] = math.inf, -1.0
+
+
+@jit
+def _put_params(params: Floats, lane: int, lane_params: Floats) -> None:
+    lane_params[_DELTA * _LANES + lane] = params[DELTA]
+    lane_params[_ALPHA * _LANES + lane] = params[ALPHA]
+    lane_params[_ROWS_MIN * _LANES + lane] = params[ROWS_MIN]
+    threshold = params[THRESHOLD]
+    lane_params[_UP_OVER * _LANES + lane] = threshold if params[UP] > 0.0 else math.inf
+    lane_params[_DOWN_OVER * _LANES + lane] = threshold if params[DOWN] > 0.0 else math.inf
+
+
+@jit
+def _feed(
+    values: Floats, start: int, rows: int, lanes: int, params: Floats, state: Floats
+) -> None:
+    """What `update` does, for `rows` standardised values of each lane, the first of them row
+    `start`.
+
+    Lanes are strangers to each other, all state lies in one array, at distances that the compiler
+    knows, and nothing branches: it sees that it may work on several at a time. A lane that has
+    changed, or has no value, keeps its state.
+    """
+    for row in range(rows):
+        for lane in range(lanes):
+            value = values[row * lanes + lane]
+            changed = state[_CHANGED * _LANES + lane]
+            fed = (value - value == 0.0) & (changed < 0.0)
+            delta, alpha = params[_DELTA * _LANES + lane], params[_ALPHA * _LANES + lane]
+            n, mean = state[N * _LANES + lane] + 1.0, state[MEAN * _LANES + lane]
+            mean += (value - mean) / n
+            away = value - mean
+            rise = alpha * state[RISE * _LANES + lane] + away - delta
+            fall = alpha * state[FALL * _LANES + lane] + away + delta
+            lowest, highest = state[LOWEST * _LANES + lane], state[HIGHEST * _LANES + lane]
+            lower, higher = rise < lowest, fall > highest
+            lowest, highest = rise if lower else lowest, fall if higher else highest
+            rise_n = 0.0 if lower else state[RISE_N * _LANES + lane] + 1.0
+            fall_n = 0.0 if higher else state[FALL_N * _LANES + lane] + 1.0
+            rise_total = 0.0 if lower else state[RISE_TOTAL * _LANES + lane] + value
+            fall_total = 0.0 if higher else state[FALL_TOTAL * _LANES + lane] + value
+            up = rise - lowest > params[_UP_OVER * _LANES + lane]
+            down = highest - fall > params[_DOWN_OVER * _LANES + lane]
+            over = fed & (n >= params[_ROWS_MIN * _LANES + lane]) & (up | down)
+            state[_CHANGED * _LANES + lane] = float(start + row) if over else changed
+            state[OVER * _LANES + lane] = 1.0 if over else state[OVER * _LANES + lane]
+            state[N * _LANES + lane] = n if fed else state[N * _LANES + lane]
+            state[MEAN * _LANES + lane] = mean if fed else state[MEAN * _LANES + lane]
+            state[RISE * _LANES + lane] = rise if fed else state[RISE * _LANES + lane]
+            state[FALL * _LANES + lane] = fall if fed else state[FALL * _LANES + lane]
+            state[LOWEST * _LANES + lane] = lowest if fed else state[LOWEST * _LANES + lane]
+            state[HIGHEST * _LANES + lane] = highest if fed else state[HIGHEST * _LANES + lane]
+            state[RISE_N * _LANES + lane] = rise_n if fed else state[RISE_N * _LANES + lane]
+            state[FALL_N * _LANES + lane] = fall_n if fed else state[FALL_N * _LANES + lane]
+            state[RISE_TOTAL * _LANES + lane] = (
+                rise_total if fed else state[RISE_TOTAL * _LANES + lane]
+            )
+            state[FALL_TOTAL * _LANES + lane] = (
+                fall_total if fed else state[FALL_TOTAL * _LANES + lane]
+            )
 
 
 def levels(state: Floats) -> tuple[float, float]:
