@@ -97,15 +97,15 @@ def _cells(
 
 @jit
 def _bin_of(
-    value: float, cell: int, begins: NDArray[np.uint16], edges: NDArray[np.float32]
-) -> int:
+    value: np.float32, cell: int, begins: NDArray[np.uint16], edges: NDArray[np.float32]
+) -> np.int64:
     """The first edge that is not below `value`, of those from the beginning of its cell on.
 
     `edges` end with +Inf. A cell that holds at most one of them takes one comparison, no guess.
     """
     left, right = np.int64(begins[cell]), np.int64(begins[cell + 1])
     if right - left <= 1:
-        return left + np.int64(edges[left] < value)
+        return left if edges[left] >= value else left + 1
     while left < right:
         middle = (left + right) >> 1
         if edges[middle] < value:

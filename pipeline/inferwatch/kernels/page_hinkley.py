@@ -205,9 +205,7 @@ def _put_params(params: Floats, lane: int, lane_params: Floats) -> None:
 
 
 @jit
-def _feed(
-    values: Floats, start: int, rows: int, lanes: int, params: Floats, state: Floats
-) -> None:
+def _feed(values: Floats, start: int, rows: int, lanes: int, params: Floats, state: Floats) -> None:
     """What `update` does, for `rows` standardised values of each lane, the first of them row
     `start`.
 
