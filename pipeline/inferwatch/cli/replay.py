@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from inferwatch.cli import progress
 from inferwatch.cli.amounts import count, time_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.config import mapping, monitors, profiles
@@ -98,7 +99,8 @@ def _table(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
     if not first:
         raise UsageError(f"{path} has no rows")
     rows = table.records(itertools.chain(first, batches), grace_ms)
-    return lambda write: driver.run(rows, loaded.definition, loaded.values(), write, inspect=True)
+    shown = progress.shown(rows, sys.stderr)
+    return lambda write: driver.run(shown, loaded.definition, loaded.values(), write, inspect=True)
 
 
 def _topic(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
@@ -106,10 +108,11 @@ def _topic(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
     found = topic.survey(there, arguments.since, arguments.until)
     recorded = not arguments.monitors
     rows: Iterator[Any] = topic.records(there, found, recorded_rules=recorded)
+    shown = progress.shown(rows, sys.stderr)
     rules = found.definition if recorded else loaded.definition
     values = loaded.values() | _values(arguments.profile)
     return lambda write: driver.run(
-        rows,
+        shown,
         rules,
         values,
         write,
