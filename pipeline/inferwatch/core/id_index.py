@@ -48,6 +48,6 @@ class IdIndex:
         while 3 * (self._used + more) > 2 * size:
             size *= 2
         if size > len(self._keys):
-            keys, values = self.items()
+            keys, values = self._keys, self._values
             self._keys, self._values = np.zeros(size, np.uint64), np.full(size, kernel.FREE)
-            kernel.put(self._keys, self._values, keys, values)
+            kernel.move(keys, values, self._keys, self._values)

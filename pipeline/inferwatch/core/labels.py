@@ -5,13 +5,16 @@ contribution back exactly. Above the memory cap the join runs on a sample of ids
 hash, the same on both sides, and `sampled` says which share that is.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import sample
 from inferwatch.core.columns import Block
-from inferwatch.core.id_index import IdIndex
+from inferwatch.core.id_index import IdIndex, Slots
 from inferwatch.core.pending import (
     ANSWER_BYTES,
     NONE_MS,
@@ -297,11 +300,10 @@ class Join:
         joined.truth = np.array([value for _, _, value in old])
         return joined
 
-    def gather(self, version: str, slots: list[int], sign: int) -> Joined:
+    def gather(self, version: str, slots: Sequence[int] | Slots, sign: int) -> Joined:
         """Columns of the predictions in `slots`, in that order."""
-        places = np.array(slots, np.int64)
-        keys, rows = places >> ROW_BITS, places & ROW_MASK
-        n = len(slots)
+        places = np.asarray(slots, np.int64)
+        rows, n = places & ROW_MASK, len(places)
         joined = Joined(
             version=version,
             sign=sign,
@@ -316,9 +318,8 @@ class Join:
             truth=np.full(n, np.nan),
             delay_ms=np.full(n, np.nan),
         )
-        for key in np.unique(keys).tolist():
-            slab, known, mine = self.state.slabs[key], self.known[key], keys == key
-            picked = rows[mine]
+        for key, mine in _by_slab(places):
+            slab, known, picked = self.state.slabs[key], self.known[key], rows[mine]
             joined.time_ms[mine] = slab.time_ms[picked]
             joined.row[mine] = slab.row[picked]
             joined.predicted[mine] = slab.predicted[picked]
@@ -391,16 +392,19 @@ class Join:
                 del self.state.early[early[place]]
             for version in sorted(self.index):
                 hashes, slots = self.index[version].items()
-                gone = slots[~sample.kept(hashes, shift)].tolist()
-                if gone:
+                gone = slots[~sample.kept(hashes, shift)]
+                if len(gone):
                     rows = self.gather(version, gone, -1)
-                    known = [slot for slot in gone if self._is_labelled(slot)]
-                    left.append((rows, self.gather(version, known, -1)))
+                    left.append((rows, self.gather(version, gone[self._labelled(gone)], -1)))
             self._compact()
         return left
 
-    def _is_labelled(self, slot: int) -> bool:
-        return bool(self.known[slot >> ROW_BITS].at_ms[slot & ROW_MASK] != NONE_MS)
+    def _labelled(self, slots: Slots) -> NDArray[np.bool_]:
+        """Which of the predictions have a label."""
+        found = np.zeros(len(slots), np.bool_)
+        for key, mine in _by_slab(slots):
+            found[mine] = self.known[key].at_ms[slots[mine] & ROW_MASK] != NONE_MS
+        return found
 
     def _compact(self) -> None:
         """Cut everything anew out of the rows that the sample still keeps."""
@@ -415,12 +419,24 @@ class Join:
                 continue
             at, base = self._append(taken(slab, keep))
             self._index(slab.version).put(hashes[keep], at << ROW_BITS | base)
-            for new, row in enumerate(np.flatnonzero(keep).tolist()):
-                answer = known[key]
-                if answer.at_ms[row] != NONE_MS:
-                    truth = float(answer.truth[row]) if len(answer.truth) else float("nan")
-                    slot = at << ROW_BITS | (base + new)
-                    self._write(slot, int(answer.label[row]), truth, int(answer.at_ms[row]))
+            answer, rows = known[key], np.flatnonzero(keep)
+            for new in np.flatnonzero(answer.at_ms[rows] != NONE_MS).tolist():
+                row, slot = rows[new], at << ROW_BITS | (base + new)
+                truth = float(answer.truth[row]) if len(answer.truth) else float("nan")
+                self._write(slot, int(answer.label[row]), truth, int(answer.at_ms[row]))
+
+
+def _by_slab(slots: Slots) -> Iterator[tuple[int, slice | NDArray[np.int64]]]:
+    """The slabs of some slots, and which of these are in each. Cost: a sort where they are not in
+    order.
+    """
+    keys = slots >> ROW_BITS
+    order = None if (keys[1:] >= keys[:-1]).all() else np.argsort(keys, kind="stable")
+    ordered = keys if order is None else keys[order]
+    bounds = [*np.flatnonzero(np.diff(ordered, prepend=-1)).tolist(), len(keys)]
+    for first, end in pairwise(bounds):
+        mine = slice(first, end) if order is None else order[first:end]
+        yield int(ordered[first]), mine
 
 
 def _slab(

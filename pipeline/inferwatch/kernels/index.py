@@ -32,6 +32,24 @@ def put(
 
 
 @jit
+def move(
+    keys: NDArray[np.uint64],
+    values: NDArray[np.int64],
+    into_keys: NDArray[np.uint64],
+    into_values: NDArray[np.int64],
+) -> None:
+    """Put what a table holds into an empty one that is larger."""
+    mask = len(into_keys) - 1
+    for at in range(len(keys)):
+        if values[at] == FREE:
+            continue
+        place = np.int64(keys[at] & np.uint64(mask))
+        while into_values[place] != FREE:
+            place = (place + 1) & mask
+        into_keys[place], into_values[place] = keys[at], values[at]
+
+
+@jit
 def get(
     keys: NDArray[np.uint64], values: NDArray[np.int64], hashes: NDArray[np.uint64]
 ) -> NDArray[np.int64]:

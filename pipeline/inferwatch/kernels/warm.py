@@ -35,6 +35,7 @@ def warm() -> None:
     keys, values, numbers = np.zeros(2, np.uint64), np.full(2, index.FREE), np.zeros(1, np.int64)
     index.put(keys, values, found, numbers)
     index.get(keys, values, found)
+    index.move(keys, values, np.zeros(4, np.uint64), np.full(4, index.FREE))
     index.remove(keys, values, found, numbers)
     times = np.zeros(1, np.int64)
     panes.next_cut(times, times, np.zeros(2, np.int64), 0, 1, 1, 1, 0, 0)
