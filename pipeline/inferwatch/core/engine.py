@@ -94,7 +94,9 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
     first_row = state.rows.get(rows.version, 0)
     state.rows[rows.version] = first_row + rows.n
     state.row_ms = max(state.row_ms, at.time_ms)
-    state.retired = [one for one in state.retired if one != rows.version]
+    if rows.version in state.retired:
+        state.retired = [one for one in state.retired if one != rows.version]
+        model.due_ms = None
     block = model_columns.align(
         state.columns,
         model.definition.model,
@@ -112,6 +114,8 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
         piece = block if end - first == rows.n else block.take(slice(first, end))
         outputs += _fold(model, piece, advance.after_ms[first:end], at)
         watermark.reach(state.watermark, int(advance.after_ms[end - 1]), at.time_ms)
+        if block.version not in state.seen:
+            model.due_ms = None
         state.seen[block.version] = state.watermark.event_ms
         first = end
     _account(model, rows, block)
@@ -121,8 +125,8 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
 def _close(model: Model, at: Position) -> list[Output]:
     """What is over by now: windows, then detections and versions where one of these is due."""
     outputs = judge.close(model, at)
-    due_ms = retirement.next_ms(model, "")
-    if due_ms is not None and due_ms <= model.state.watermark.event_ms:
+    event_ms = model.state.watermark.event_ms
+    if retirement.none_before_ms(model) <= event_ms and retirement.next_ms(model, "") <= event_ms:
         outputs += online.quiet(model)
         outputs += retirement.check(model)
     return outputs
@@ -136,8 +140,8 @@ def _next_cut(model: Model, block: Block, first: int, advance: watermark.Advance
         panes.next_cut(plan, model.track(plan, block.version), block, first, advance.now_ms)
         for plan in model.plan.windows
     ]
-    due_ms = retirement.next_ms(model, block.version)
-    if due_ms is not None:
+    if retirement.none_before_ms(model) <= advance.after_ms[-1]:
+        due_ms = retirement.next_ms(model, block.version)
         cuts.append(first + int(np.searchsorted(advance.after_ms[first:], due_ms)) + 1)
     learning = model.learning(block.version)
     if learning is not None:

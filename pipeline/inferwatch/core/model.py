@@ -103,6 +103,7 @@ class Model:
         self.detectors = {key: drift.load(kept) for key, kept in state.detectors.items()}
         self._references: dict[str, VersionReference] = {}
         self.banks: dict[tuple[str, str], Bank] = {}
+        self.due_ms: int | None = None  # of `retirement`, None where it must be worked out
 
     @property
     def name(self) -> str:
@@ -126,7 +127,7 @@ class Model:
             self.state.recent = {}
             for learnt in self.state.learnt.values():
                 learnt.held = None
-        self.state.definition = definition
+        self.state.definition, self.due_ms = definition, None
         self._check_values()
         self.plan = plans.make(definition)
         after = {plan.window.name: plan.digest for plan in self.plan.windows}

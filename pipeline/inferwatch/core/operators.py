@@ -19,6 +19,7 @@ def apply(
     """Take the record in; gives the transitions that follow at once."""
     if isinstance(record, Deploy):
         model.state.deploys = [*model.state.deploys, record][-DEPLOYS_MAX:]
+        model.due_ms = None
         return []
     if isinstance(record, Verdict):
         return _verdict(model, record, at)

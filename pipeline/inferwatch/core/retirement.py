@@ -12,12 +12,29 @@ from inferwatch.core.output import Output
 
 ROLLED_BACK_MS = 3_600_000
 FORGOTTEN_MS = 604_800_000
+NEVER = 1 << 62
 
 
-def next_ms(model: Model, version: str) -> int | None:
-    """The watermark at which a version other than `version` is due; None for none."""
+def none_before_ms(model: Model) -> int:
+    """A watermark before which no version is due; NEVER for a model without one.
+
+    Kept in the model between batches, for rows only put a version off. What else bears on it
+    forgets it: a version that is new or back, a deploy, another definition, a retirement.
+    """
+    if model.due_ms is None:
+        model.due_ms = min((_due_ms(model, one) for one in model.state.seen), default=NEVER)
+    return model.due_ms
+
+
+def next_ms(model: Model, version: str) -> int:
+    """The watermark at which a version other than `version` is due; NEVER for none.
+
+    Called where `none_before_ms` is reached, which it brings up to date.
+    """
+    model.due_ms = None
+    none_before_ms(model)
     others = [other for other in model.state.seen if other != version]
-    return min((_due_ms(model, other) for other in others), default=None)
+    return min((_due_ms(model, other) for other in others), default=NEVER)
 
 
 def check(model: Model) -> list[Output]:
@@ -32,6 +49,7 @@ def check(model: Model) -> list[Output]:
             model.retire(version)
         else:
             state.retired.append(version)
+    model.due_ms = None
     return outputs
 
 

@@ -1,8 +1,10 @@
 """Versions and segments that are over: each end is told once, and nothing of them is kept."""
 
+import random
+
 import pytest
 
-from inferwatch.core import snapshot
+from inferwatch.core import retirement, snapshot
 from inferwatch.core.fold import Partition
 from inferwatch.core.retirement import FORGOTTEN_MS, ROLLED_BACK_MS
 from inferwatch.records.definition import (
@@ -172,6 +174,70 @@ def test_batches_and_cuts_do_not_show(step):
             )
         )
     assert found[0] == found[1] and "version_retired" in str(found)
+
+
+@pytest.mark.parametrize("step", [1, 7, 30])
+def test_a_first_batch_that_reaches_over_a_retirement(step):
+    """The only version so far is forgotten at the row that makes it a week, not with the batch."""
+    log = log_of(MANY)
+    feed(log, 0, "1", wrong=True, n=30)
+    times = [FORGOTTEN_MS - 20 + 2 * at for at in range(30)]
+    for first in range(0, 30, step):
+        log.rows(len(times[first : first + step]), times[first : first + step], version="2")
+    log.tick(FORGOTTEN_MS + DAY)
+    (end,) = (alert for alert in log.alerts() if alert.reason == "version_retired")
+    assert end.at_ms == log.start_ms + 29 + FORGOTTEN_MS
+    found = [(one.version, one.window.start, one.rows) for one in log.windows()]
+    assert found == [
+        ("1", log.start_ms, 30),
+        ("2", log.start_ms + 167 * HOUR, 10),
+        ("2", log.start_ms + 168 * HOUR, 20),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_deadline_that_is_kept_is_never_too_late(monkeypatch, seed):
+    """Versions, deploys and rollbacks in any order: the same as if it were worked out each time."""
+    found = []
+    for kept in (True, False):
+        if not kept:
+            monkeypatch.setattr(retirement, "none_before_ms", lambda model: -1)
+        log, draw, at = log_of(MANY, SHIFT), random.Random(seed), 0
+        for _ in range(120):
+            at += draw.choice([MINUTE, HOUR // 2, HOUR, 2 * DAY])
+            version = draw.choice("1234")
+            if draw.random() < 0.2:
+                rollback(log, at, version)
+            feed(log, at, version, wrong=draw.random() < 0.3)
+        found.append([bytes(output.value) for output in log.outputs])
+        reasons = [alert.reason for alert in log.alerts()]
+    assert found[0] == found[1]
+    assert reasons.count("version_retired") > 3
+
+
+def test_what_a_version_was_compared_with_goes_with_it():
+    """Past figures, those by the hour and limits that were found: a week after its last row."""
+    limit = Limit(direction="above", value=6.0, clear=6.0)
+    checks = [
+        Check(alert=method, metric="score.mean", method=method, window="hour", fail=limit)
+        for method in ("mad", "seasonal")
+    ]
+    usual = Limit(direction="above", value=0.09, clear=0.09, calibrated=True)
+    checks.append(Check(alert="Drift", metric="score", method="psi", window="hour", fail=usual))
+    log = log_of(*checks)
+    for hour in range(5):
+        feed(log, hour * HOUR, "1", n=20)
+        feed(log, hour * HOUR + MINUTE, "2", n=20)
+    before = state_of(log).tracks["hour"]["2"]
+    assert before.series and before.hours and before.calibrations
+    feed(log, 8 * DAY, "1")
+    (model,) = log.partition.models.values()
+    model.dump_detectors()
+    state = state_of(log)
+    assert list(state.tracks["hour"]) == ["1"]
+    kept = [state.learnt, state.first, state.recent, state.seen]
+    assert all("2" not in one for one in kept)
+    assert [key for key in state.detectors if key.split("\x1f")[1] == "2"] == []
 
 
 def test_a_segment_that_is_gone_ends_its_alerts():
