@@ -2,7 +2,7 @@
 
 A source offset is committed when every record with rows up to it is acknowledged, so a crash loses
 nothing. What is read again after it goes out in other batches, whose rows the fold knows by their
-source offsets. Memory is bounded by what may be open, on its way and fetched ahead, about 100 MB.
+source offsets. Memory is bounded by what may be open, on its way and fetched ahead, about 150 MB.
 """
 
 import gc
@@ -33,7 +33,7 @@ from inferwatch.telemetry.metrics import BridgeMetrics
 
 READ_ROWS = 500
 READ_S = 0.1
-OPEN_MAX_BYTES = 16 << 20
+OPEN_MAX_BYTES = 32 << 20
 COMMIT_S = 1.0
 STATUS_S = 10.0
 DRAIN_S = 20.0
@@ -83,7 +83,6 @@ class Bridge:
     def __init__(self, connection: Connection, topic: str, group: str) -> None:
         self._connection, self._topic, self._group = connection, topic, group
         self._sources: dict[int, Source] = {}
-        self._open_bytes = 0
         self._stopped = False
         self._refused: KafkaError | None = None
         self._sender = Sender(connection)
@@ -127,38 +126,38 @@ class Bridge:
         if self._sender.full():
             self._sender.poll(READ_S)
             return
-        now_s = time.monotonic()
-        for message in self._consumer.consume(READ_ROWS, READ_S):
-            problem = message.error()
-            if problem is None:
-                self._take(message, now_s)
-            else:
-                self._problem(problem)
+        self._take(self._consumer.consume(READ_ROWS, READ_S))
         self._close(time.monotonic() - AGE_MAX_S)
-        if self._open_bytes > OPEN_MAX_BYTES:
-            for source, group in fullest(self._sources.values(), self._open_bytes // 2):
+        open_bytes = sum(source.open_bytes for source in self._sources.values())
+        if open_bytes > OPEN_MAX_BYTES:
+            for source, group in fullest(self._sources.values(), open_bytes // 2):
                 self._send(source, group)
         self._sender.poll()
 
-    def _take(self, message: Any, now_s: float) -> None:
-        source, offset = self._sources.get(message.partition()), message.offset()
-        if source is None:
-            return  # taken away while it was fetched: whoever has the partition reads it
-        if offset < source.position:
-            self.status.repeated += 1
-            return
-        body, described = message.value(), message.headers()
-        event = plain.read(described, body)
-        found = (event, body) if event is not None else plain.carefully(described, body)
-        if found is None:
-            self._forward(source, message)
-        else:
-            group, closed = source.group(*found, now_s)
-            if closed is not None:
-                self._send(source, closed)
-            group.add(*found, message)
-            self._open_bytes += len(found[1])
-        source.position = offset + 1
+    def _take(self, messages: list[Any]) -> None:
+        now_s = time.monotonic()
+        for message in messages:
+            problem = message.error()
+            if problem is not None:
+                self._problem(problem)
+                continue
+            source, offset = self._sources.get(message.partition()), message.offset()
+            if source is None:
+                continue  # taken away while it was fetched: whoever has the partition reads it
+            if offset < source.position:
+                self.status.repeated += 1
+                continue
+            body, described = message.value(), message.headers()
+            event = plain.read(described, body)
+            if event is None:
+                event, body = plain.carefully(described, body) or (None, None)
+            if event is None:
+                self._forward(source, message)
+            else:
+                full = source.add(event, body, message, now_s)
+                if full is not None:
+                    self._send(source, full)
+            source.position = offset + 1
 
     def _forward(self, source: Source, message: Any) -> None:
         place = f"{source.emitter}@{message.offset()}"
@@ -174,7 +173,6 @@ class Bridge:
         word = "label" if isinstance(group.events[0], plain.Label) else "inference"
         key = group.events[0].model.encode()
         made = datetime.now(UTC).isoformat()
-        self._open_bytes -= group.size_bytes
         for found in group.batches(source.emitter):
             if not isinstance(found, Batch):
                 self._forward(source, found)
@@ -225,9 +223,7 @@ class Bridge:
 
     def _lost(self, _: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
-            source = self._sources.pop(place.partition, None)
-            for group in source.groups.values() if source else ():
-                self._open_bytes -= group.size_bytes
+            self._sources.pop(place.partition, None)
         self.status.partitions = len(self._sources)
 
     def _drain(self) -> int:

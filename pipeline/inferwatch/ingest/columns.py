@@ -5,7 +5,7 @@ a row lacks is missing in that row, and so is one whose value is of the column's
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -75,18 +75,19 @@ def packed(table: Table, offsets: Sequence[int], emitter: str) -> InferenceBatch
 def _features(
     found: Mapping[str, Column], n: int
 ) -> tuple[Float32Block | None, dict[str, Categories]]:
-    numeric: dict[str, Sequence[float]] = {}
+    numeric: dict[str, Any] = {}
     categories: dict[str, Categories] = {}
     for name, (values, kinds) in found.items():
         if kinds & NUMERIC:
-            numeric[name] = values if kinds <= NUMERIC else [_number(one) for one in values]
+            numbers = values if kinds <= NUMERIC else [_number(one) for one in values]
+            numeric[name] = np.asarray(numbers, np.float64)
         if not kinds <= NUMERIC | NOTHING:
             categories[name] = pack_categories(map(_word, values))
     if not numeric:
         return None, categories
-    flat = np.fromiter(chain.from_iterable(numeric.values()), np.float64, len(numeric) * n)
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and counted as such
-        return Float32Block(list(numeric), flat.astype("<f4").tobytes()), categories
+        block = np.array(list(numeric.values())).astype("<f4")
+    return Float32Block(list(numeric), block.tobytes()), categories
 
 
 def _number(value: Any) -> float:
@@ -104,7 +105,7 @@ def _word(value: object) -> str | None:
 def _numbers(found: Column) -> Sequence[float]:
     """With NaN where there is none."""
     if not found.kinds & NOTHING:
-        return found.values
+        return list(found.values)
     return [one if is_known(one) else NAN for one in found.values]
 
 
@@ -152,7 +153,9 @@ def _scores(table: Table) -> Float64Block | None:
     """`proba` is the score of a row that names no scores."""
     scores = {name: _numbers(one) for name, one in table.of("scores").items()}
     proba = table.fields["proba"]
-    if not proba.kinds <= NOTHING:
+    if not scores and not proba.kinds <= NOTHING:
+        scores["score"] = _numbers(proba)
+    elif not proba.kinds <= NOTHING:
         alone = [not one for one in table.fields["scores"].values]
         if any(one and is_known(value) for one, value in zip(alone, proba.values, strict=True)):
             choice = zip(alone, _numbers(proba), scores.get("score", repeat(NAN)), strict=False)

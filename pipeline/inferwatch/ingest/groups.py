@@ -45,10 +45,6 @@ class Group:
         self.messages.append(message)
         self.size_bytes += len(body)
 
-    def takes(self, body: bytes) -> bool:
-        """Whether there is room for an event."""
-        return len(self.events) < ROWS_MAX and self.size_bytes + len(body) <= READ_MAX_BYTES
-
     def batches(self, emitter: str) -> Iterator[Batch | Any]:
         """The rows as batches, in order: one, or several where that would be too large; and among
         them the messages that hold no event.
@@ -106,16 +102,22 @@ class Source:
         self._sent: dict[int, int] = {}
         self._tokens = 0
 
-    def group(self, event: Event, body: bytes, now_s: float) -> tuple[Group, Group | None]:
-        """Where the event belongs, and the group that had no room for it."""
+    def add(self, event: Event, body: bytes, message: Any, now_s: float) -> Group | None:
+        """One row more; the group that has no room for another, which is open no more."""
         version = None if event.version is UNSET else event.version
         key = (type(event), event.model, version)
-        found = self.groups.get(key)
-        if found is not None and found.takes(body):
-            return found, None
-        self.groups.pop(key, None)
-        self.groups[key] = Group(now_s)
-        return self.groups[key], found
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(now_s)
+        group.add(event, body, message)
+        if len(group.events) < ROWS_MAX and group.size_bytes < READ_MAX_BYTES:
+            return None
+        return self.groups.pop(key)
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes that are in open groups."""
+        return sum(group.size_bytes for group in self.groups.values())
 
     def due(self, before_s: float) -> Iterator[Group]:
         """Groups that were opened before; they are open no more."""
@@ -139,7 +141,7 @@ class Source:
 
     def settled(self) -> int:
         """The offset to commit: everything below it is with the brokers. -1 before any record."""
-        waiting = [group.messages[0].offset() for group in self.groups.values()]
+        waiting: list[int] = [group.messages[0].offset() for group in self.groups.values()]
         return min([self.position, *waiting, *self._sent.values()])
 
 

@@ -7,6 +7,7 @@ inside model servers and must not import numpy for it. `schemas/batch.md` is the
 import array
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -57,12 +58,11 @@ def pack(typecode: str, values: Iterable[float]) -> bytes:
 
 def pack_texts(values: Sequence[str]) -> Texts:
     """Strings as one block; lone surrogates become `?` rather than an error in the caller."""
+    whole = "".join(values)
+    if whole.isascii():  # one byte a letter
+        return Texts(whole.encode(), pack("I", list(accumulate(map(len, values)))))
     encoded = [value.encode("utf-8", "replace") for value in values]
-    ends, end = [], 0
-    for text in encoded:
-        end += len(text)
-        ends.append(end)
-    return Texts(b"".join(encoded), pack("I", ends))
+    return Texts(b"".join(encoded), pack("I", list(accumulate(map(len, encoded)))))
 
 
 def pack_categories(values: Iterable[str | None]) -> Categories:

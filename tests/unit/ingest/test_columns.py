@@ -103,9 +103,8 @@ def moved(bodies):
     for number, body in enumerate(bodies):
         event = plain.read(None, body)
         read = (event, body) if event is not None else plain.carefully(None, body)
-        group, full = source.group(*read, 0.0)
+        full = source.add(*read, Message(40 + 3 * number, body), 0.0)
         groups += [full] if full else []
-        group.add(*read, Message(40 + 3 * number, body))
     for group in [*groups, *source.due(0.0)]:
         word = "label" if isinstance(group.events[0], plain.Label) else "inference"
         described = headers(word, id="", source="", time="", content_type=MSGPACK)
@@ -214,8 +213,7 @@ def test_an_offset_is_settled_when_all_below_it_is_acknowledged():
     body = json.dumps(label_event(Random(4), 0)).encode()
     event = plain.read(None, body)
     assert source.settled() == -1
-    group, _ = source.group(event, body, 1.0)
-    group.add(event, body, Message(5, body))
+    assert source.add(event, body, Message(5, body), 1.0) is None
     source.position = 9
     assert source.settled() == 5
     assert list(source.due(0.5)) == []
@@ -237,8 +235,8 @@ def test_room_is_made_by_the_fullest_groups():
     for (model, number), n in rows.items():
         mine = msgspec.structs.replace(event, model=model)
         for offset in range(n):
-            group, _ = sources[number].group(mine, body, 1.0)
-            group.add(mine, body, Message(offset, body))
+            sources[number].add(mine, body, Message(offset, body), 1.0)
+    assert [source.open_bytes for source in sources] == [9 * len(body), 10 * len(body)]
     closed = list(fullest(sources, 10 * len(body)))
     assert [(source.emitter, len(group.events)) for source, group in closed] == [
         ("orders/1", 9),

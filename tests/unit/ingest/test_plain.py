@@ -166,8 +166,7 @@ def test_what_must_be_refused_is_refused_alone_and_among_others(body):
     for place, one in enumerate([GOOD[1], body, GOOD[3]]):
         seen = plain.read(None, one)
         if seen is not None:
-            group, _ = source.group(seen, one, 0.0)
-            group.add(seen, one, Told(place, one))
+            source.add(seen, one, Told(place, one), 0.0)
     found = [one for group in source.due(0.0) for one in group.batches("orders/0")]
     made = [one for one in found if isinstance(one, Batch)]
     refused = [one.offset() for one in found if not isinstance(one, Batch)]
@@ -259,8 +258,7 @@ def test_events_with_odd_ones_among_them_keep_their_order(seed):
         body = draw.choice(BAD if draw.random() < 0.1 else GOOD)
         seen = plain.read(None, body)
         if seen is not None:
-            group, _ = source.group(seen, body, 0.0)
-            group.add(seen, body, Told(place, body))
+            source.add(seen, body, Told(place, body), 0.0)
     for group in source.due(0.0):
         made = [one for one in group.batches("orders/0") if isinstance(one, Batch)]
         assert all(one.first < other.first for one, other in pairwise(made))
