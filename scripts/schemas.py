@@ -232,6 +232,7 @@ def _facts() -> Schema:
             "maxItems": soundness.SEGMENT_COLUMNS_MAX,
         },
         "segments_max": _whole(1, soundness.SEGMENTS_MAX),
+        "segments_min_rows": _whole(1, soundness.ROWS_MAX),
         "pending_max": SIZE,
         "restate_every": DURATION,
         "timezone": {"type": "string", "minLength": 1, "examples": ["Europe/Berlin"]},

@@ -343,6 +343,7 @@ model:
   label_horizon: 2d
   segments: [country]
   segments_max: 20
+  segments_min_rows: 20
   pending_max: 64MiB
   restate_every: 5m
 reference: {last: 7d, min_rows: 5000, min_span: 1h}
@@ -456,6 +457,7 @@ MISTAKES = [
     HEAD + "reference: {profile: p.json, min_span: 1h}",
     HEAD + "model: {segments: country}",
     HEAD + "model: {segments_max: 0}",
+    HEAD + "model: {segments_min_rows: 0}",
     HEAD + "model: {pending_max: 64}",
     HEAD + "checks: {alert: A}",
     HEAD + "checks: [{metric: rows}]",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from inferwatch.core import places
 from inferwatch.core import plan as plans
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour, kept
 from inferwatch.core.drift import WINDOW_METHODS, state_bytes
@@ -37,6 +38,8 @@ SAMPLED_ROW_BYTES = 16  # and 4 a feature
 PAST_BYTES = 4 * 90 * (KEPT_MAX + APART)  # 90 figures a window, of language models with labels
 FIGURE_BYTES = 9
 HOUR_BYTES = 14  # a figure and its hour
+COUNTER_BYTES = 50  # of a segment value of 20 characters, in a checkpoint
+COUNTER_MEMORY_BYTES = 250  # beside that
 KEY_BYTES = 50  # whose detector or past it is
 ROW_BYTES = 68  # an id of 20 characters and the columns of the join
 WORKER_BYTES = 300_000_000  # a process that is ready, without any model
@@ -62,10 +65,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of one model by what they are for; `closed` windows wait for labels, all versions.
 
-    `panes_bytes` has the samples of windows that wait for inspectors too, `detectors_bytes` the
-    past figures of anomaly checks. `memory_bytes` is what all of it takes in a worker, at most:
-    beside the state indexes of the join, references ready for counting, and, while a reference is
-    learnt, its rows, three times when it is complete.
+    `panes_bytes` has the samples of windows that wait for inspectors and the counters of segment
+    values too, `detectors_bytes` the past figures of anomaly checks. `memory_bytes` is what all of
+    it takes in a worker, at most: beside the state indexes of the join, references ready for
+    counting, and, while a reference is learnt, its rows, three times when it is complete.
     """
 
     panes: int
@@ -105,7 +108,8 @@ def of(definition: Definition, load: Load) -> Estimate:
         panes_bytes=sum(
             panes[one.window.name] * _pane_bytes(one, load, segments) for one in plan.windows
         )
-        + _waiting_bytes(plan.windows, load),
+        + _waiting_bytes(plan.windows, load)
+        + _counters(definition, load) * COUNTER_BYTES,
         closed=sum(closed.values()),
         closed_bytes=sum(closed.values())
         * (CLOSED_BYTES + LABEL_CELL_BYTES + segments * (CLOSED_SEGMENT_BYTES + LABEL_CELL_BYTES)),
@@ -141,7 +145,8 @@ def _memory_bytes(found: Estimate, definition: Definition, load: Load) -> int:
     live = load.versions * sum(_detectors(one, definition, load) for one in checks)
     detectors = 2 * found.detectors_bytes + live * DETECTOR_MEMORY_BYTES
     state = found.panes_bytes + found.closed_bytes + 2 * found.pending_bytes + found.reference_bytes
-    return MODEL_MEMORY_BYTES + state + detectors + load.versions * (learnt + ready)
+    counters = _counters(definition, load) * COUNTER_MEMORY_BYTES
+    return MODEL_MEMORY_BYTES + state + counters + detectors + load.versions * (learnt + ready)
 
 
 def partitions_for(models: int, models_max: int) -> int:
@@ -184,8 +189,16 @@ def _reference_bytes(definition: Definition, load: Load) -> int:
 
 
 def _segments(definition: Definition, load: Load) -> int:
-    most = len(definition.model.segments) * (definition.model.segments_max + 1)
+    """As many as find a place, as many that had one before, and the rest."""
+    most = len(definition.model.segments) * (2 * definition.model.segments_max + 1)
     return min(load.segments, most)
+
+
+def _counters(definition: Definition, load: Load) -> int:
+    """Those of segment columns that may have more values than places."""
+    facts = definition.model
+    full = load.segments > facts.segments_max
+    return len(facts.segments) * facts.segments_max * places.COUNTERS * full
 
 
 def _open_panes(one: WindowPlan) -> int:

@@ -37,6 +37,7 @@ MODEL_KEYS = [
     "label_horizon",
     "segments",
     "segments_max",
+    "segments_min_rows",
     "pending_max",
     "restate_every",
     "timezone",
@@ -222,6 +223,8 @@ def _facts(node: Node | None) -> ModelFacts:
         given["segments"] = fields["segments"].texts()
     if "segments_max" in fields:
         given["segments_max"] = fields["segments_max"].integer(1, 10_000)
+    if "segments_min_rows" in fields:
+        given["segments_min_rows"] = fields["segments_min_rows"].integer(1, 1_000_000)
     if "pending_max" in fields:
         given["pending_max_bytes"] = fields["pending_max"].size_bytes()
     if "restate_every" in fields:

@@ -7,6 +7,7 @@
 
 import hashlib
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import quality
-from inferwatch.core.columns import Columns, answers, class_scores, recode, score_of
+from inferwatch.core.columns import (
+    Columns,
+    answers,
+    class_scores,
+    recode,
+    score_of,
+    segment_words,
+)
 from inferwatch.core.drift import together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_words
 from inferwatch.core.labels import Joined
@@ -161,12 +169,13 @@ def _join(
     found = [labels.get(id_, missing) for id_ in ids]
     segments = {}
     for name in facts.segments:
-        known: list[str] = columns.segments.setdefault(name, [])
+        parts = [segment_words(batch, name) for batch in rows]
+        known = columns.segments.setdefault(name, _heaviest(parts, facts.segments_max))
         coded = [
-            recode(known, column, facts.segments_max)
-            if (column := batch.segments.get(name) or batch.categories.get(name)) is not None
-            else np.full(batch.n, -1, np.int32)
-            for batch in rows
+            np.full(batch.n, -1, np.int32)
+            if column is None
+            else recode(known, column, facts.segments_max)
+            for batch, column in zip(rows, parts, strict=True)
         ]
         segments[name] = np.concatenate(coded)
     n = len(ids)
@@ -195,6 +204,16 @@ def _class_scores(columns: Columns, rows: list[Rows]) -> NDArray[np.float32] | N
     width = len(columns.scores)
     padded = [widened(part, width, batch.n) for part, batch in zip(parts, rows, strict=True)]
     return np.concatenate(padded, axis=1)
+
+
+def _heaviest(columns: list[Words | None], most: int) -> list[str]:
+    """The values of most rows, where there are more than `most`; none where all find a place."""
+    counted: Counter[str] = Counter()
+    for column in columns:
+        if column is not None:
+            rows = np.bincount(column.codes + 1, minlength=len(column.words) + 1)[1:]
+            counted.update({column.words[code]: int(rows[code]) for code in np.flatnonzero(rows)})
+    return [value for value, _ in counted.most_common(most)] if len(counted) > most else []
 
 
 def _quality(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import sample, stability
+from inferwatch.core.places import Places
 from inferwatch.core.sample import Hashes
 from inferwatch.kernels import distinct
 from inferwatch.records.definition import ModelFacts, Task
@@ -25,9 +26,11 @@ NO_VALUES: Floats = np.empty(0)
 class Columns(msgspec.Struct):
     """Names the model has used so far; a position never changes.
 
-    `scores` are the classes to which a multiclass model gives probabilities. `capped` counts what
-    found no place: columns of a batch by `features`, rows under `__other__` by `classes`,
-    `segments` and `versions`, rows with a probability for too many classes by `scores`.
+    But for those of `segments`: where `places` has a column, a value that lost its place makes way
+    in the list when nothing names it any more. `scores` are the classes to which a multiclass model
+    gives probabilities. `capped` counts what found no place: columns of a batch by `features`, rows
+    under `__other__` by `classes`, `segments` and `versions`, rows with a probability for too many
+    classes by `scores`.
     """
 
     numeric: list[str] = []
@@ -37,6 +40,7 @@ class Columns(msgspec.Struct):
     task: Task = "unknown"
     scores: list[str] = []
     capped: dict[str, int] = {}
+    places: dict[str, Places] = {}
 
 
 class Block(msgspec.Struct):
@@ -265,12 +269,30 @@ def class_scores(columns: Columns, rows: Rows) -> NDArray[np.float32] | None:
     return found
 
 
+def segment_words(rows: Rows, name: str) -> Words | None:
+    """The column of `rows` that a segment column is: of that name, or the feature's."""
+    return rows.segments.get(name) or rows.categories.get(name)
+
+
 def _segment(columns: Columns, facts: ModelFacts, rows: Rows, name: str) -> Codes:
-    column = rows.segments.get(name) or rows.categories.get(name)
+    column = segment_words(rows, name)
     if column is None:
         return np.full(rows.n, -1, np.int32)
-    known = columns.segments.setdefault(name, [])
-    return _coded(columns, "segments", known, column, facts.segments_max)
+    known, most = columns.segments.setdefault(name, []), facts.segments_max
+    if name in columns.places:
+        return placed(columns, name, column)
+    codes = recode(known, column, most)
+    if len(known) >= most and OTHER in known:
+        taken = {value: code for code, value in enumerate(known) if value != OTHER}
+        columns.places[name] = Places(taken=taken)
+    return codes
+
+
+def placed(columns: Columns, name: str, column: Words) -> Codes:
+    """Codes of the values that have a place, that of `__other__` for all others; -1 missing."""
+    taken, other = columns.places[name].taken, columns.segments[name].index(OTHER)
+    codes = [taken.get(word, other) for word in column.words]
+    return np.array([*codes, -1], np.int32)[column.codes]
 
 
 def _coded(columns: Columns, kind: str, known: list[str], column: Words, most: int) -> Codes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core import columns as model_columns
 from inferwatch.core import (
+    displacement,
     emitters,
     inspections,
     judge,
@@ -117,6 +118,8 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
         if block.version not in state.seen:
             model.due_ms = None
         state.seen[block.version] = state.watermark.event_ms
+        if state.columns.places:
+            outputs += displacement.follow(model, rows, block, first, end)
         first = end
     _account(model, rows, block)
     return outputs
@@ -133,8 +136,8 @@ def _close(model: Model, at: Position) -> list[Output]:
 
 
 def _next_cut(model: Model, block: Block, first: int, advance: watermark.Advance) -> int:
-    """Where the piece from row `first` on ends: a window closes, the reference is complete, or
-    another version retires.
+    """Where the piece from row `first` on ends: a window closes, the reference is complete, another
+    version retires, or segments are told apart anew.
     """
     cuts = [
         panes.next_cut(plan, model.track(plan, block.version), block, first, advance.now_ms)
@@ -147,6 +150,8 @@ def _next_cut(model: Model, block: Block, first: int, advance: watermark.Advance
     if learning is not None:
         asked = model.definition.reference
         cuts.append(first + references.next_cut(learning, asked, block.time_ms[first:]))
+    if model.state.columns.places:
+        cuts.append(displacement.next_cut(model, block, first))
     return min([len(block.row), *cuts])
 
 

@@ -11,6 +11,8 @@ from inferwatch.core import (
     anomaly,
     calibration,
     diagnose,
+    displacement,
+    floor,
     inspections,
     operators,
     publish,
@@ -87,12 +89,16 @@ def _publish(
     outputs: list[Output] = []
     views: dict[str, View] = {}
     base: dict[str, WindowRecord] = {}
+    held = floor.withheld(model.state.columns, pane, model.definition.model.floor_rows())
     for name, segment, cell in segments(model, pane):
+        if any(name in names for names in held.values()):
+            continue
         labels = windows.window_labels(plan, track, start, segment)
         view = opened_view(model, plan, version, track, pane, start, name, cell, labels)
-        record = publish.record(model, plan, track, pane, view, at)
+        record = publish.record(model, plan, track, pane, view, at, held)
         outputs.append(window_output(record))
-        views[name] = view
+        if displacement.is_told_apart(model, name):
+            views[name] = view
         base[name] = msgspec.structs.replace(record, features={})
     track.late = 0
     drifted = diagnose.ranked(views[ALL].drifts)

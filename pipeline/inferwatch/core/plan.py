@@ -116,6 +116,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
                 coverage,
                 reads_labels,
                 *(["sampled"] if sampled else []),  # one that was not has no rows to show
+                *([facts.segments_min_rows] if facts.floor_rows() > 1 else []),
             ]
         ),
         inspectors=tuple(inspectors),

@@ -1,5 +1,6 @@
 """The records of closed windows, and of those whose label figures changed since."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,9 +16,18 @@ from inferwatch.records.outputs import FOLD_VERSION, WindowRecord, identity
 
 
 def record(
-    model: Model, plan: WindowPlan, track: Track, pane: Pane, view: View, at: Position
+    model: Model,
+    plan: WindowPlan,
+    track: Track,
+    pane: Pane,
+    view: View,
+    at: Position,
+    held: Mapping[str, list[str]] | None = None,
 ) -> WindowRecord:
-    """The record of a window that has just closed: revision 0."""
+    """The record of a window that has just closed: revision 0.
+
+    :param held: its segments that are not published, by column; the record of all rows counts them.
+    """
     return WindowRecord(
         id=_window_id(model, plan, view.version, view.segment, view.span.start, 0),
         model=model.name,
@@ -33,6 +43,7 @@ def record(
         limits=_limits(plan, track, view.segment),
         features=dict(view.features),
         schema_changes=schema.named(view.schema),
+        withheld={} if view.segment else {name: len(of) for name, of in (held or {}).items()},
         first_offset=pane.first_offset,
         last_offset=pane.last_offset,
         partition=at.partition,

@@ -74,7 +74,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What only the owner of the model knows: without it AUC means nothing.
 
-    `clock` is that by which hours are counted, UTC where it is left out.
+    `clock` is that by which hours are counted, UTC where it is left out. Windows of a segment with
+    fewer than `segments_min_rows` rows are not published, where it is given.
     """
 
     task: Task = "unknown"
@@ -87,10 +88,15 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     pending_max_bytes: int = 64 << 20
     restate_every_ms: int = 300_000
     clock: Clock | msgspec.UnsetType = msgspec.UNSET
+    segments_min_rows: int | msgspec.UnsetType = msgspec.UNSET
 
     def utc_offsets(self) -> list[tuple[int, int]]:
         """Those of the clock, none for UTC."""
         return self.clock.utc_offsets if isinstance(self.clock, Clock) else []
+
+    def floor_rows(self) -> int:
+        """`segments_min_rows`, 1 where every segment is published."""
+        return 1 if self.segments_min_rows is msgspec.UNSET else self.segments_min_rows
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -92,6 +92,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     checks found by themselves, by "alert feature". `lost` counts what the window may lack, in the
     record of all rows: rows that senders `dropped`, records `skipped` because they ended workers,
     and offsets of the partition in a `gap`, whichever model's they were.
+    `withheld` counts, by column, the segments that had too few rows to be published, there too.
     """
 
     id: str
@@ -115,6 +116,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     unknown: dict[str, str] = {}
     features: dict[str, FeatureFigures] = {}
     schema_changes: dict[str, SchemaChange] = {}
+    withheld: dict[str, int] = {}
     truncated: int = 0
     first_offset: int = -1
     last_offset: int = -1

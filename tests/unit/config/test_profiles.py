@@ -4,6 +4,7 @@ import random
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -143,6 +144,16 @@ def test_label_figures_are_scikit_learns():
     assert profile.prediction == category_profile(
         {"0": int((predicted == 0).sum()), "1": int((predicted == 1).sum())}, 0
     )
+
+
+def test_of_many_segments_the_heaviest_have_figures():
+    """Wherever they come first: the rest is `__other__`, as it is in the fold."""
+    words = [f"first-{row}" for row in range(10)] + ["DE"] * 60 + ["FR"] * 30
+    label = np.ones(100)
+    rows = table({"x": label}, prediction=label, country=words, cut=40)
+    facts = msgspec.structs.replace(FACTS, segments_max=2)
+    profile, _ = profiles.build("p", facts, rows, [truths(label)])
+    assert set(profile.quality) == {"", "country=DE", "country=FR", "country=__other__"}
 
 
 def test_without_labels_there_are_no_label_figures():
