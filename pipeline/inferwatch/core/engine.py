@@ -310,6 +310,7 @@ def _add_labels(model: Model, plan: WindowPlan, track: Track, joined: Joined) ->
         for window in panes.windows_of(plan, start):
             if window in track.closed:
                 track.closed[window].restate = True
+                track.restating[window] = None
 
 
 def _label_segments(joined: Joined) -> list[tuple[str, NDArray[np.bool_] | None]]:
@@ -396,9 +397,8 @@ def wake_ms(model: Model) -> int | None:
                     due_ms = judge.deadline_ms(model, plan, track.closed[waiting[0]])
                     times.append(state.watermark.record_time_at(due_ms))
             times += [
-                closed.published_ms + model.definition.model.restate_every_ms
-                for closed in track.closed.values()
-                if closed.restate
+                track.closed[start].published_ms + model.definition.model.restate_every_ms
+                for start in track.restating
             ]
     times += silence.deadlines(model)
     times += inspections.deadlines(model)

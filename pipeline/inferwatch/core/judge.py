@@ -52,12 +52,13 @@ def close(model: Model, at: Position) -> list[Output]:
     _ripen(model, now_ms)
     for plan in model.plan.windows:
         for version, track in model.state.tracks.get(plan.window.name, {}).items():
-            ended = windows.over(plan, track, now_ms)
+            ended, boundary_ms = windows.over(plan, track, now_ms), track.boundary_ms
             for start in ended:
                 outputs += _publish(model, plan, version, track, start, at)
             last = max((windows.end_of(plan, start) for start in ended), default=UNSET)
             windows.move_boundary(plan, track, last, model.state.watermark.event_ms)
-            dropped = windows.drop_panes(plan, track, ended)
+            moved = ended or track.boundary_ms > boundary_ms
+            dropped = windows.drop_panes(plan, track, ended) if moved else []
             if model.definition.reference.last_ms and plan is model.plan.shortest:
                 recent.follow(model, version, dropped)
             outputs += publish.restate(model, plan, version, track, at)

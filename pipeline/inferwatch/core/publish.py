@@ -95,8 +95,10 @@ def restate(
     covered.
     """
     outputs = []
-    for closed in track.closed.values():
-        if closed.restate and _restatement_due(model, plan, track, closed, at):
+    for start in sorted(track.restating):
+        closed = track.closed[start]
+        if _restatement_due(model, plan, track, closed, at):
+            del track.restating[start]
             closed.revision += 1
             closed.restate, closed.published_ms = False, at.time_ms
             for segment in closed.base:

@@ -21,6 +21,7 @@ from inferwatch.core.pending import Answers, Early, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
 from inferwatch.core.stability import Entities
+from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import Closed, Pane, Track, Waiting
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition
@@ -160,7 +161,9 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
 
 
 def _bare(track: Track) -> Track:
-    return msgspec.structs.replace(track, panes={}, labels={}, closed={}, past=None)
+    return msgspec.structs.replace(
+        track, panes={}, labels={}, closed={}, past=None, restating={}, swept_ms=UNSET
+    )
 
 
 def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:
@@ -223,6 +226,9 @@ def _whole(pieces: Mapping[str, bytes]) -> ModelState:
             put(state, item)
     state.pending.slabs = dict(sorted(numbered["slab"].items()))
     state.pending.answers = dict(sorted(numbered["answers"].items()))
+    for tracks in state.tracks.values():
+        for track in tracks.values():
+            track.restating = {start: None for start, one in track.closed.items() if one.restate}
     return state
 
 

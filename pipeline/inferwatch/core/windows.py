@@ -27,6 +27,7 @@ from inferwatch.records.events import Inspection
 from inferwatch.records.outputs import WindowRecord
 
 ALL = ""
+SWEEP_MS = 60_000
 
 
 class Pane(msgspec.Struct):
@@ -87,6 +88,8 @@ class Track(msgspec.Struct):
     read, `hours` those of one window an hour since 1970, `calibrations` what alerts have found of
     their limits, by alert, feature and segment. `first_row` is the version's number of the first
     row that these windows saw: a window that is defined anew knows nothing of the rows before.
+    `restating` are the starts of closed windows with `restate`, and `swept_ms` what `expire` has
+    come to: both follow from the rest, and no snapshot holds them.
     `past` are the figures that inspectors read; `lost` is what the next pane may lack.
     """
 
@@ -102,6 +105,8 @@ class Track(msgspec.Struct):
     late: int = 0
     first_row: int = 0
     ripening: list[int] = []
+    restating: dict[int, None] = {}
+    swept_ms: int = UNSET
     past: Past | None = None
     lost: dict[str, int] = {}
 
@@ -246,6 +251,8 @@ def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
         seen = track.first_row + track.rows
         full = [start for start in track.panes if start + plan.window.rows <= seen]
         return sorted(full)
+    if _last_end(plan, now_ms) <= track.boundary_ms:
+        return []
     starts: dict[int, None] = {}
     for pane in track.panes:
         for start in windows_of(plan, pane):
@@ -305,7 +312,10 @@ def lose(track: Track, why: str, records: int) -> None:
 
 
 def drop_panes(plan: WindowPlan, track: Track, started: list[int]) -> list[Pane]:
-    """Forget the panes that no open window needs, and give them; their label part stays."""
+    """Forget the panes that no open window needs, and give them; their label part stays.
+
+    To be called when windows `started` ended, or the boundary moved.
+    """
     if plan.pane_ms:
         over = [one for one in track.panes if _newest_end(plan, one) <= track.boundary_ms]
         started = sorted(over)
@@ -338,21 +348,30 @@ def deadlines(plan: WindowPlan, track: Track, watermark: Watermark) -> list[int]
     """Record time at which the next open window will be over if no row comes."""
     if not plan.pane_ms or not track.panes:
         return []
-    ends = [
-        start + plan.window.size_ms
-        for start in windows_of(plan, min(track.panes))
-        if start + plan.window.size_ms > track.boundary_ms
-    ]
-    return [watermark.record_time_at(min(ends) + plan.window.grace_ms)] if ends else []
+    for start in windows_of(plan, min(track.panes)):
+        end = start + plan.window.size_ms
+        if end > track.boundary_ms:
+            return [watermark.record_time_at(end + plan.window.grace_ms)]
+    return []
 
 
 def expire(plan: WindowPlan, track: Track, oldest_ms: int) -> None:
-    """Forget closed windows and label parts whose rows are all past the horizon."""
+    """Forget closed windows and label parts whose rows are all past the horizon.
+
+    Looked for each time that the horizon has passed the length of a pane, since there may be tens
+    of thousands.
+    """
+    grain_ms = plan.pane_ms or SWEEP_MS
+    oldest_ms = oldest_ms // grain_ms * grain_ms
+    if oldest_ms == track.swept_ms:
+        return
+    track.swept_ms = oldest_ms
     waiting = {start for starts in track.queue.values() for start in starts}
     for start in [start for start, closed in track.closed.items() if closed.to_ms < oldest_ms]:
         if start in waiting:
             continue
         del track.closed[start]
+        track.restating.pop(start, None)
         if not plan.pane_ms:
             track.labels.pop(start, None)
     if plan.pane_ms:

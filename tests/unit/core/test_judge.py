@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from inferwatch.config.timezones import utc_offsets
-from inferwatch.core import anomaly
+from inferwatch.core import anomaly, snapshot
 from inferwatch.core.metrics import LABEL_METRICS
 from inferwatch.records.definition import Check, Clock, Definition, Limit, ModelFacts, Need, Window
 from inferwatch.records.outputs import FOLD_VERSION, alert_fingerprint, identity
@@ -410,3 +410,40 @@ def test_only_what_checks_read_is_kept():
     (track,) = log.partition.models[log.model].state.tracks["fast"].values()
     assert {key: len(past) for key, past in track.series.items()} == {"country=DE\x1frows": 20}
     assert track.hours == {}
+
+
+class Closed(dict):
+    """Windows that may be looked up and not looked through."""
+
+    def _no(self, *_):
+        pytest.fail("a batch looked through all closed windows")
+
+    __iter__ = keys = values = items = _no
+
+
+def test_a_batch_costs_nothing_for_the_windows_that_wait_for_labels():
+    """Windows wait for labels for weeks, by tens of thousands: a batch, a label and a tick inside
+    a minute look none of them through, and what they have to tell is told.
+    """
+    log = log_of(need=Need(coverage=1.0))
+    for minute in range(4):
+        minute_of_rows(log, minute)
+    (track,) = log.partition.models[log.model].state.tracks["fast"].values()
+    assert len(track.closed) == 3
+    track.closed, track.labels = Closed(track.closed), Closed(track.labels)
+    minute_of_rows(log, 3)
+    log.tick(4 * MINUTE - 10_000)
+    assert window_records(label(log, 0, 10, 1.0, 4 * MINUTE - 9_000))[0].coverage == 1.0
+    minute_of_rows(log, 3)
+
+
+def test_labels_that_came_before_a_restart_are_told_after_it():
+    """A window that waits for its turn to be restated waits in a snapshot too."""
+    log = log_of()
+    minute_of_rows(log, 0)
+    minute_of_rows(log, 1)
+    assert label(log, 0, 2, 1.0, MINUTE + 31_000) == []
+    model = log.partition.models[log.model]
+    log.partition.restore(snapshot.cut(model))
+    told = window_records(log.tick(MINUTE + 30_000 + 5 * MINUTE))
+    assert [(w.window.start - log.start_ms, w.labels) for w in told if w.revision] == [(0, 2)]
