@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.status import Status
 
 log = logging.getLogger("inferwatch.worker")
+TURN_S = 0.005
 
 
 def die(code: Exit, why: str) -> NoReturn:
@@ -74,10 +76,13 @@ class Shell:
 
     async def run(self, stream: Any) -> None:
         """Fold every record of the stream's runs; the body of the one agent."""
+        began_s = time.monotonic()
         async for run in stream:
             for message in run:
                 await self._fold(message)
-                await asyncio.sleep(0)  # timers and clients have their turn
+                if time.monotonic() - began_s > TURN_S:
+                    await asyncio.sleep(0)  # timers and clients have theirs
+                    began_s = time.monotonic()
 
     async def _fold(self, message: Any) -> None:
         try:

@@ -188,8 +188,7 @@ class Status:
     def _answered(self, partition: int, rows: Rows) -> None:
         """How long the model took, where its rows say so."""
         if rows.latency_ms is not None:
-            latency_s = rows.latency_ms / 1000
-            self.metrics.series.observe(partition, rows.model, rows.version, latency_s)
+            self.metrics.series.observe(partition, rows.model, rows.version, rows.latency_ms)
 
     def _closed(self, owner: Partition, found: _Published) -> None:
         """A window of the whole model, or of a segment, was published or restated."""
@@ -238,8 +237,9 @@ class Status:
         self._counted[partition.number] = Counts(
             now.in_, now.ok, dict(now.rejected), dict(now.duplicate)
         )
-        self._models[partition.number] = len(partition.models)
-        metrics.models.set(sum(self._models.values()))
+        if self._models.get(partition.number) != len(partition.models):
+            self._models[partition.number] = len(partition.models)
+            metrics.models.set(sum(self._models.values()))
 
     def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None:
         """A checkpoint is on the state topic."""

@@ -6,6 +6,7 @@ series of their own and the rest share `__other__`; of a model the newest versio
 features that moved most.
 """
 
+import math
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -17,7 +18,7 @@ from inferwatch.telemetry.catalogue import BY_NAME, LATENCIES_S, MODELS_MAX, OTH
 VERSIONS_MAX = 5
 FEATURES_MAX = 20
 TOGETHER = {"sum": sum, "least": min, "most": max}
-EDGES_S = np.array(LATENCIES_S)
+EDGES_MS = np.array([1000 * edge_s for edge_s in LATENCIES_S])
 LATENCY = "prediction_latency_seconds"
 
 Labels = tuple[str, ...]
@@ -130,24 +131,25 @@ class ModelSeries:
         self._dropped("versions")
 
     def observe(
-        self, partition: int, model: str, version: str, latency_s: NDArray[np.floating]
+        self, partition: int, model: str, version: str, latency_ms: NDArray[np.floating]
     ) -> None:
-        """Latencies of rows, NaN where missing. Cost: about 15 µs, and 10 ns a row."""
-        total_s = latency_s.sum()
-        if not np.isfinite(total_s):
-            latency_s = latency_s[np.isfinite(latency_s)]
-            total_s = latency_s.sum()
-        if not len(latency_s):
+        """Latencies of rows, NaN where missing. Cost: about 7 µs, and 10 ns a row."""
+        total_ms = float(latency_ms.sum())
+        if not math.isfinite(total_ms):
+            latency_ms = latency_ms[np.isfinite(latency_ms)]
+            total_ms = float(latency_ms.sum())
+        if not len(latency_ms):
             return
-        counts = np.bincount(EDGES_S.searchsorted(latency_s), minlength=len(EDGES_S) + 1)
+        counts = np.bincount(EDGES_MS.searchsorted(latency_ms), minlength=len(EDGES_MS) + 1)
         with self._lock:
             mine = self._model(partition, model).latencies
             if version not in mine and len(mine) >= VERSIONS_MAX:
                 mine.pop(next(iter(mine)))
             if version not in mine:
-                mine[version] = np.zeros(len(EDGES_S) + 2)
-            mine[version][:-1] += counts
-            mine[version][-1] += total_s
+                mine[version] = np.zeros(len(EDGES_MS) + 2)
+            found = mine[version]
+            found[:-1] += counts
+            found[-1] += total_ms / 1000
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forget the models of every other partition: another worker tells of them now."""
