@@ -61,9 +61,19 @@ class Monitors:
         self._files = sorted(files, key=lambda file: _specificity(file.match), reverse=True)
         self._values = dict(values)
         self._default = default_definition()
+        self._found: dict[str, Definition] = {}
 
     def definition(self, model: str) -> Definition:
-        """The most specific file that matches, or the default set."""
+        """The most specific file that matches, or the default set.
+
+        A worker asks for every record, so what was found is kept for each model.
+        """
+        found = self._found.get(model)
+        if found is None:
+            found = self._found[model] = self._matching(model)
+        return found
+
+    def _matching(self, model: str) -> Definition:
         for file in self._files:
             if fnmatch.fnmatchcase(model, file.match):
                 return file.definition
