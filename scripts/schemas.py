@@ -221,7 +221,7 @@ def _monitor_file() -> Schema:
 
 def _facts() -> Schema:
     return {
-        "task": {"enum": ["binary", "multiclass", "regression"]},
+        "task": {"enum": ["binary", "multiclass", "ranking", "regression"]},
         "positive": WORD,
         "label_delay": DURATION,
         "label_wait": DURATION,

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="take task, positive class and segments from this monitor file",
     )
-    build.add_argument("--task", choices=["binary", "multiclass", "regression"])
+    build.add_argument("--task", choices=["binary", "multiclass", "regression", "ranking"])
     build.add_argument("--positive", default="1", help="the positive class of a binary task")
     build.add_argument("--segments", nargs="*", default=[], metavar="COLUMN")
     build.add_argument("--model", metavar="TEAM/MODEL", help="of a topic: whose rows")
@@ -106,7 +106,9 @@ def _facts(arguments: argparse.Namespace) -> ModelFacts:
     if arguments.monitors:
         return monitors.facts(arguments.monitors)
     if arguments.task is None:
-        raise UsageError("say the task: --task binary|multiclass|regression, or --monitors FILE")
+        raise UsageError(
+            "say the task: --task binary|multiclass|regression|ranking, or --monitors FILE"
+        )
     return ModelFacts(task=arguments.task, positive=arguments.positive, segments=arguments.segments)
 
 

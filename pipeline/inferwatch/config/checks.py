@@ -100,6 +100,7 @@ HINTS = {
 TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "positive_rate": ("binary",),
     "flip_rate": ("binary", "multiclass"),
+    "score_change.mean": ("binary", "multiclass", "regression"),
     "prediction": ("binary", "multiclass"),
     "prediction.mean": ("regression",),
     "prediction.sd": ("regression",),

@@ -35,13 +35,14 @@ CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_000
 REFERENCE_FEATURE_BYTES = 1_700
 SAMPLED_ROW_BYTES = 16  # and 4 a feature
-PAST_BYTES = 4 * 90 * (KEPT_MAX + APART)  # 90 figures a window, of language models with labels
+PAST_BYTES = 4 * 100 * (KEPT_MAX + APART)  # 100 figures a window: all that are listed
 FIGURE_BYTES = 9
 HOUR_BYTES = 14  # a figure and its hour
 COUNTER_BYTES = 50  # of a segment value of 20 characters, in a checkpoint
 COUNTER_MEMORY_BYTES = 250  # beside that
 KEY_BYTES = 50  # whose detector or past it is
 ROW_BYTES = 68  # an id of 20 characters and the columns of the join
+QUERY_BYTES = 24  # of a ranking more: its query and a number as its label
 WORKER_BYTES = 300_000_000  # a process that is ready, without any model
 MODEL_MEMORY_BYTES = 100_000
 REFERENCE_FEATURE_MEMORY_BYTES = 18_000  # edges and counts as numbers of Python, look-up tables
@@ -248,6 +249,7 @@ def _closed(one: WindowPlan, definition: Definition, load: Load) -> int:
 
 def _pending_bytes(definition: Definition, load: Load) -> int:
     row_bytes = ROW_BYTES + 4 * len(definition.model.segments)
+    row_bytes += QUERY_BYTES * (definition.model.task == "ranking")
     return int(load.rows_per_s * definition.model.label_horizon_ms / 1_000 * row_bytes)
 
 

@@ -226,7 +226,7 @@ def _facts(node: Node | None) -> ModelFacts:
     fields = node.fields(MODEL_KEYS)
     given: dict[str, Any] = {}
     if "task" in fields:
-        given["task"] = fields["task"].choice(("binary", "multiclass", "regression"))
+        given["task"] = fields["task"].choice(("binary", "multiclass", "ranking", "regression"))
     if "positive" in fields:
         given["positive"] = fields["positive"].text()
     if "segments" in fields:

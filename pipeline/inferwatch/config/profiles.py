@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import quality
+from inferwatch.core import quality, stability
 from inferwatch.core.columns import (
     Columns,
     answers,
@@ -27,6 +27,7 @@ from inferwatch.core.columns import (
 from inferwatch.core.drift import together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_words
 from inferwatch.core.labels import Joined
+from inferwatch.core.metrics import ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, numeric_profile
@@ -194,7 +195,26 @@ def _join(
         delay_ms=np.full(n, np.nan),
         scores=_class_scores(columns, rows),
     )
+    if columns.task == "ranking":
+        whole.queries = _queries(rows, whole)
     return whole.take(np.array([id_ in labels for id_ in ids], np.bool_))
+
+
+def _queries(rows: list[Rows], whole: Joined) -> NDArray[np.float64]:
+    """What each query is worth, at its first row; NaN at the others."""
+    named = np.concatenate(
+        [
+            np.zeros(batch.n, np.uint64)
+            if batch.entity is None
+            else stability.hashes(batch.entity, batch.version)
+            for batch in rows
+        ]
+    )
+    found = np.full((ranking.WORTH, len(named)), np.nan)
+    for name in np.unique(named[named != 0]):
+        mine = np.flatnonzero(named == name)
+        found[:, mine[0]] = ranking.worth(whole.score[mine], whole.truth[mine])
+    return found
 
 
 def _class_scores(columns: Columns, rows: list[Rows]) -> NDArray[np.float32] | None:

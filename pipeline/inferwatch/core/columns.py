@@ -50,7 +50,8 @@ class Block(msgspec.Struct):
     `predicted` holds class codes (-1 missing), `value` a regression's prediction (NaN missing),
     `score` the probability of the positive class, or the highest of several. `scores` float32[k, n]
     are a multiclass model's, in the order of `Columns.scores`, NaN missing; None without them.
-    `segments` holds codes into `Columns.segments`. `row` numbers the version's rows.
+    `segments` holds codes into `Columns.segments`. `row` numbers the version's rows. `query`
+    int64[2, n] is for the join of a ranking: hash of the query and number of its first row.
     """
 
     version: str
@@ -71,6 +72,7 @@ class Block(msgspec.Struct):
     llm: Calls | None = None
     entities: Hashes | None = None
     scores: NDArray[np.float32] | None = None
+    query: NDArray[np.int64] | None = None
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
         """The rows that `keep` picks."""
@@ -96,6 +98,7 @@ class Block(msgspec.Struct):
             llm=None if self.llm is None else self.llm.take(keep),
             entities=None if self.entities is None else self.entities[keep],
             scores=None if self.scores is None else self.scores[:, keep],
+            query=None if self.query is None else self.query[:, keep],
         )
 
 
@@ -197,7 +200,7 @@ def answers(columns: Columns, answer: Words | Floats | None, n: int) -> tuple[Co
     values = np.full(n, np.nan)
     if answer is None:
         return np.full(n, -1, np.int32), values
-    if columns.task == "regression":
+    if columns.task in ("regression", "ranking"):
         if not isinstance(answer, Words):
             values = np.where(np.isfinite(answer), answer, np.nan)
         return np.full(n, -1, np.int32), values

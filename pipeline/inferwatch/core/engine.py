@@ -168,11 +168,11 @@ def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position)
         if lost.any():
             late |= lost.astype(np.uint16) << model.bit(plan)
     outputs = online.rows(model, block, after_ms, at)
-    regression = state.columns.task == "regression"
-    met, again = model.join.predict(block, late, sample, values=regression)
+    numbers = state.columns.task in ("regression", "ranking")
+    met, again = model.join.predict(block, late, sample, values=numbers)
     if again.any():
         _repeat(model, block, late, sample, again)
-    if block.entities is not None:
+    if block.entities is not None and state.columns.task != "ranking":
         _follow(model, block, late)
     for joined in met:
         outputs += _contribute(model, joined, at)

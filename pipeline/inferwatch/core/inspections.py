@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inferwatch.core import past
 from inferwatch.core.figures import LEARNING
 from inferwatch.core.inspectors import FEATURES, FIGURES, Request, request_id
-from inferwatch.core.metrics import LATENESS
+from inferwatch.core.metrics import LATENESS, class_of
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, request_output
 from inferwatch.core.rules import View
@@ -101,8 +101,12 @@ def remember(model: Model, view: View) -> None:
 
 
 def _known(view: View) -> dict[str, float]:
-    """A window's figures as it closes; not those that only say when labels came."""
-    found = {name: figure.value for name, figure in view.metrics.items() if name not in LATENESS}
+    """A window's figures as it closes; not those of when labels came, nor of single classes."""
+    found = {
+        name: figure.value
+        for name, figure in view.metrics.items()
+        if name not in LATENESS and not class_of(name)
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -44,7 +44,8 @@ class Joined(msgspec.Struct):
     """Predictions with their labels: to add (`sign` 1) or to take back (-1), as they came.
 
     `delay_ms` is how long after its prediction a row's first label was; NaN for any other label.
-    `scores` are as in `Block`.
+    `scores` are as in `Block`. With `queries` the rows are queries, each at its first row, and what
+    each is worth as in `metrics.ranking`.
     """
 
     version: str
@@ -60,6 +61,7 @@ class Joined(msgspec.Struct):
     truth: Floats
     delay_ms: Floats
     scores: NDArray[np.float32] | None = None
+    queries: Floats | None = None
 
     def take(self, keep: NDArray[np.bool_]) -> "Joined":
         """The rows that `keep` picks."""
@@ -77,6 +79,7 @@ class Joined(msgspec.Struct):
             truth=self.truth[keep],
             delay_ms=self.delay_ms[keep],
             scores=None if self.scores is None else self.scores[:, keep],
+            queries=None if self.queries is None else self.queries[:, keep],
         )
 
 
@@ -198,7 +201,7 @@ class Join:
         removed: dict[str, list[tuple[int, int, float]]] = {}
         first: dict[int, int] = {}
         hashes = sample.hashes(ids)
-        mine = np.flatnonzero(sample.kept(hashes, self.state.shift)).tolist()
+        mine = np.flatnonzero(self._taking_part(hashes)).tolist()
         slots = {
             name: self.index[name].get(hashes).tolist() for name in versions if name in self.index
         }
@@ -219,6 +222,9 @@ class Join:
         return joined + [
             _delayed(self.gather(name, slots, 1), slots, first) for name, slots in added.items()
         ]
+
+    def _taking_part(self, hashes: Hashes) -> NDArray[np.bool_]:
+        return sample.kept(hashes, self.state.shift)
 
     def _is(self, slot: int, id_: bytes) -> bool:
         """Whether the prediction has this very id: two ids may share a hash."""
@@ -391,13 +397,25 @@ class Join:
             for place in np.flatnonzero(~sample.kept(sample.hashes(pack(early)), shift)).tolist():
                 del self.state.early[early[place]]
             for version in sorted(self.index):
-                hashes, slots = self.index[version].items()
-                gone = slots[~sample.kept(hashes, shift)]
-                if len(gone):
-                    rows = self.gather(version, gone, -1)
-                    left.append((rows, self.gather(version, gone[self._labelled(gone)], -1)))
+                left += self._leaving(version)
             self._compact()
         return left
+
+    def _leaving(self, version: str) -> list[tuple[Joined, Joined]]:
+        """All rows and labelled rows that leave the sample, if any."""
+        gone = self._gone(version)
+        if not len(gone):
+            return []
+        labelled = gone[self._labelled(gone)]
+        return [(self.gather(version, gone, -1), self.gather(version, labelled, -1))]
+
+    def _gone(self, version: str) -> Slots:
+        """Slots of the predictions that the sample no longer keeps."""
+        hashes, slots = self.index[version].items()
+        return slots[~sample.kept(hashes, self.state.shift)]
+
+    def _kept(self, slab: Slab) -> NDArray[np.bool_]:
+        return sample.kept(sample.hashes(slab.ids), self.state.shift)
 
     def _labelled(self, slots: Slots) -> NDArray[np.bool_]:
         """Which of the predictions have a label."""
@@ -413,10 +431,10 @@ class Join:
         state.slabs, state.open, state.answers, state.answered = {}, {}, {}, []
         state.bytes, self.index, self.known = 0, {}, {}
         for key, slab in slabs.items():
-            hashes = sample.hashes(slab.ids)
-            keep = sample.kept(hashes, state.shift)
+            keep = self._kept(slab)
             if not keep.any():
                 continue
+            hashes = sample.hashes(slab.ids)
             at, base = self._append(taken(slab, keep))
             self._index(slab.version).put(hashes[keep], at << ROW_BITS | base)
             answer, rows = known[key], np.flatnonzero(keep)
@@ -455,6 +473,7 @@ def _slab(
         value=block.value if values else np.empty(0),
         newest_ms=0,
         scores=block.scores,
+        query=block.query,
     )
     if keep is not None:
         rows = taken(rows, keep)

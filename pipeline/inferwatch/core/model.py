@@ -20,6 +20,7 @@ from inferwatch.core.labels import Join
 from inferwatch.core.metrics import on_labels
 from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
+from inferwatch.core.queries import QueryJoin
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.stability import Entities
@@ -99,11 +100,18 @@ class Model:
         self.plan = plans.make(state.definition)
         self._check_values()
         self._give_bits()
-        self.join = Join(state.pending)
+        self.join = self._joined()
         self.detectors = {key: drift.load(kept) for key, kept in state.detectors.items()}
         self._references: dict[str, VersionReference] = {}
         self.banks: dict[tuple[str, str], Bank] = {}
         self.due_ms: int | None = None  # of `retirement`, None where it must be worked out
+
+    def _joined(self) -> Join:
+        """The join that fits the task."""
+        facts, task = self.definition.model, self.state.columns.task
+        if (facts.task if task == "unknown" else task) == "ranking":
+            return QueryJoin(self.state.pending, facts.label_horizon_ms)
+        return Join(self.state.pending)
 
     @property
     def name(self) -> str:
@@ -154,6 +162,8 @@ class Model:
         }
         self._forget_unread()
         self._give_bits()
+        if definition.model.task == "ranking":
+            self.join = self._joined()
         self._references.clear()
         self.banks.clear()
 

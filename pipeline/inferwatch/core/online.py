@@ -55,7 +55,7 @@ def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
     one stream. What all streams of a check find is one alert.
     """
     outputs: list[Output] = []
-    if joined.sign < 0 or model.state.columns.task == "regression":
+    if joined.sign < 0 or model.state.columns.task in ("regression", "ranking"):
         return outputs
     known = (joined.label >= 0) & (joined.predicted >= 0)
     truth, wrong = joined.label[known], (joined.label != joined.predicted)[known]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import sample
+from inferwatch.core.watermark import UNSET
 from inferwatch.records.ids import Ids, concat
 from inferwatch.records.rows import Codes, Floats
 
@@ -24,7 +25,8 @@ class Slab(msgspec.Struct):
     """Predictions of one version, in log order; once it is not open any more it never changes.
 
     `row` numbers the rows of the version. `late` has bit w set where the row came too late for
-    window definition w. `value` is empty unless it is a regression; `scores` are as in `Block`.
+    window definition w. `value` is empty unless labels are numbers; `scores` and
+    `query` are as in `Block`.
     """
 
     version: str
@@ -38,6 +40,7 @@ class Slab(msgspec.Struct):
     value: Floats
     newest_ms: int
     scores: NDArray[np.float32] | None = None
+    query: NDArray[np.int64] | None = None
 
     def full(self) -> bool:
         """Whether the next rows go to another slab."""
@@ -73,7 +76,8 @@ class Pending(msgspec.Struct):
     """State of the join. `shift` s keeps one id in 2^s.
 
     `slabs` and `answers` are numbered as they are made; `open` is each version's slab that still
-    takes rows, `answered` the answers since the last full piece.
+    takes rows, `answered` the answers since the last full piece. In a ranking queries that began
+    before `closed_ms` change no more.
     """
 
     slabs: dict[int, Slab] = {}
@@ -90,6 +94,7 @@ class Pending(msgspec.Struct):
     collisions: int = 0
     orphans: int = 0
     too_late: int = 0
+    closed_ms: int = UNSET
 
 
 class Known(msgspec.Struct):
@@ -129,6 +134,7 @@ def together(first: Slab, then: Slab) -> Slab:
         value=np.concatenate([first.value, then.value]),
         newest_ms=max(first.newest_ms, then.newest_ms),
         scores=_both_scores(first, then),
+        query=_both_queries(first, then),
     )
 
 
@@ -138,6 +144,12 @@ def _both_scores(first: Slab, then: Slab) -> NDArray[np.float32] | None:
     width = max(0 if one.scores is None else len(one.scores) for one in (first, then))
     parts = [widened(one.scores, width, len(one.ids)) for one in (first, then)]
     return np.concatenate(parts, axis=1)
+
+
+def _both_queries(first: Slab, then: Slab) -> NDArray[np.int64] | None:
+    if first.query is None or then.query is None:
+        return None
+    return np.concatenate([first.query, then.query], axis=1)
 
 
 def widened(scores: NDArray[np.float32] | None, classes: int, n: int) -> NDArray[np.float32]:
@@ -164,6 +176,7 @@ def taken(slab: Slab, kept: NDArray[np.bool_]) -> Slab:
         value=slab.value[kept] if len(slab.value) else slab.value,
         newest_ms=slab.newest_ms,
         scores=None if slab.scores is None else slab.scores[:, kept],
+        query=None if slab.query is None else slab.query[:, kept],
     )
 
 
@@ -171,6 +184,7 @@ def slab_bytes(slab: Slab) -> int:
     """Estimate of what the slab takes in a checkpoint."""
     row = ROW_BYTES + 4 * len(slab.segments) + (8 if len(slab.value) else 0)
     row += 0 if slab.scores is None else 4 * len(slab.scores)
+    row += 0 if slab.query is None else 16
     return len(slab.ids.data) + row * len(slab.ids)
 
 

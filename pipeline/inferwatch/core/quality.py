@@ -9,8 +9,16 @@ from numpy.typing import NDArray
 from inferwatch.core.columns import Columns
 from inferwatch.core.figure import Figure
 from inferwatch.core.labels import Joined
-from inferwatch.core.metrics import CLASSES_SHOWN, confusion, probabilities, ranked, regression
+from inferwatch.core.metrics import (
+    CLASSES_SHOWN,
+    confusion,
+    probabilities,
+    ranked,
+    ranking,
+    regression,
+)
 from inferwatch.core.metrics.confusion import Confusion
+from inferwatch.core.metrics.ranking import Ranked
 from inferwatch.core.metrics.regression import Residuals
 from inferwatch.core.pending import widened
 from inferwatch.core.sketches import log_histogram, means, score_labels
@@ -38,6 +46,7 @@ class LabelCell(msgspec.Struct):
     scores: ScoreLabels | None = None
     delays: LogHistogram | None = None
     losses: Means | None = None
+    ranked: Ranked | None = None
 
     def coverage(self) -> float | None:
         """Share of the rows whose truth is known."""
@@ -46,7 +55,13 @@ class LabelCell(msgspec.Struct):
 
 def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> None:
     """Add labelled rows, or take them back where `joined.sign` is -1."""
+    if joined.queries is not None:
+        cell.ranked = cell.ranked or ranking.empty()
+        ranking.add(cell.ranked, joined.queries, joined.sign)
+        return
     cell.labelled += joined.sign * len(joined.label)
+    if columns.task == "ranking":
+        return
     if columns.task == "regression":
         cell.residuals = cell.residuals or regression.empty()
         regression.add(cell.residuals, joined.truth, joined.value, joined.sign)
@@ -151,6 +166,9 @@ def merge(cells: Sequence[LabelCell]) -> LabelCell:
         if cell.losses is not None:
             whole.losses = whole.losses or probabilities.empty()
             means.merge(whole.losses, cell.losses)
+        if cell.ranked is not None:
+            whole.ranked = whole.ranked or ranking.empty()
+            ranking.merge(whole.ranked, cell.ranked)
     return whole
 
 
@@ -160,6 +178,8 @@ def figures(
     """Every label figure of the model's task; `exact` holds the rows where they are kept."""
     if columns.task == "regression":
         return regression.figures(cell.residuals or regression.empty())
+    if columns.task == "ranking":
+        return ranking.figures(cell.ranked or ranking.empty())
     matrix = cell.confusion or confusion.empty()
     if columns.task != "binary":
         losses = probabilities.figures(cell.losses or probabilities.empty())

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Task = Literal["binary", "multiclass", "regression", "unknown"]
+Task = Literal["binary", "multiclass", "regression", "ranking", "unknown"]
 Direction = Literal["above", "below", "drop", "rise"]
 
 

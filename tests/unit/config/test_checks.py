@@ -28,7 +28,7 @@ from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_l
 
 MODEL = "team/model"
 WINDOW = {"w": Window(name="w", rows=200)}
-TASKS = ("binary", "multiclass", "regression")
+TASKS = ("binary", "multiclass", "regression", "ranking")
 FEATURES = ("feature.x", "feature.word", "feature.*")
 EVERYWHERE = [
     *((metric, method) for method, metrics in checks.METRICS.items() for metric in sorted(metrics)),
@@ -109,7 +109,7 @@ def stream(task: str, batches: int):
             score=scores(task, [draw.random() * (0.3 + 0.7 * moved) for _ in ids]),
             latency_ms=[draw.random() * (9 + 60 * moved) for _ in ids],
             error=[draw.choice(["Timeout", None]) for _ in ids],
-            entity=[draw.choice("abc") for _ in ids],
+            entity=[draw.choice("abc") + str(number) * (task == "ranking") for _ in ids],
             llm={
                 "input_tokens": [draw.randrange(900) for _ in ids],
                 "output_tokens": [draw.randrange(2, 90) for _ in ids],

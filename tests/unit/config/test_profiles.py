@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
+from msgspec import structs
+from sklearn.metrics import accuracy_score, log_loss, ndcg_score, recall_score, roc_auc_score
 
 from inferwatch.config import profiles
 from inferwatch.core import soundness
@@ -30,6 +31,7 @@ def table(
     prediction: np.ndarray | None = None,
     score: np.ndarray | None = None,
     country: list[str] | None = None,
+    entity: list[str] | None = None,
     cut: int = 7,
 ) -> list[Rows]:
     """Rows in batches of `cut`, as a table or a topic gives them."""
@@ -61,6 +63,7 @@ def table(
                 latency_ms=None,
                 error=None,
                 segments={},
+                entity=None if entity is None else ids.pack(entity[part]),
             )
         )
     return found
@@ -288,3 +291,36 @@ def test_a_profile_that_cannot_travel_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"larger than 256 KiB.*leave out features"):
         profiles.write(tmp_path / "p.json", profile, values)
     assert not (tmp_path / "p.json").exists()
+
+
+def test_a_ranking_has_the_figures_of_its_queries():
+    """Those of scikit-learn's NDCG over queries that lie in many batches, by segment too."""
+    luck = np.random.default_rng(3)
+    names = [f"q{row // 6}" for row in range(120)]
+    score, truth = luck.random(120), luck.integers(0, 3, 120).astype(np.float64)
+    country = [("DE", "FR")[row // 60] for row in range(120)]
+    rows = table({"x": score}, score=score, entity=names, country=country)
+    facts = ModelFacts(task="ranking", segments=["country"])
+    profile, _ = profiles.build("p", facts, rows, [truths(truth)])
+    by_query = (truth.reshape(-1, 6), score.reshape(-1, 6))
+    assert profile.quality[""]["ndcg@3"] == pytest.approx(ndcg_score(*by_query, k=3))
+    half = ndcg_score(*(part[:10] for part in by_query), k=3)
+    assert profile.quality["country=DE"]["ndcg@3"] == pytest.approx(half)
+
+
+def test_several_classes_have_figures_of_their_scores_and_of_each_class():
+    """Log-loss of the scores by class, and recall of each, as scikit-learn has them."""
+    luck = np.random.default_rng(4)
+    p, truth = luck.dirichlet(np.ones(3), 90), luck.integers(0, 3, 90).astype(np.float64)
+    rows = [
+        structs.replace(one, score_names=("0", "1", "2"), scores=p.T[:, at : at + 7])
+        for at, one in zip(
+            range(0, 90, 7), table({"x": truth}, prediction=p.argmax(axis=1) * 1.0), strict=True
+        )
+    ]
+    profile, values = profiles.build("p", ModelFacts(task="multiclass"), rows, [truths(truth)])
+    found = profile.quality[""]
+    assert found["log_loss"] == pytest.approx(log_loss(truth, p), rel=1e-5)
+    recalls = recall_score(truth, p.argmax(axis=1), average=None)
+    assert [found[f"class.{one}.recall"] for one in range(3)] == pytest.approx(recalls)
+    np.testing.assert_array_equal(values["score"], np.sort(p[:, 1]))

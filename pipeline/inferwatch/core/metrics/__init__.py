@@ -15,7 +15,8 @@ class Metric(NamedTuple):
 
 
 _BINARY, _CLASSES, _NUMBERS = ("binary",), ("binary", "multiclass"), ("regression",)
-_ALL = (*_CLASSES, *_NUMBERS)
+_RANKING = ("ranking",)
+_ALL = (*_CLASSES, *_NUMBERS, *_RANKING)
 
 LABEL_METRICS = {
     "accuracy": Metric(_CLASSES),
@@ -42,6 +43,18 @@ LABEL_METRICS = {
     "bias": Metric(_NUMBERS, share=False),
     "mape": Metric(_NUMBERS, share=False),
     "r2": Metric(_NUMBERS, share=False),
+    "mrr": Metric(_RANKING),
+    "hit_rate@1": Metric(_RANKING),
+    "hit_rate@3": Metric(_RANKING),
+    "hit_rate@5": Metric(_RANKING),
+    "hit_rate@10": Metric(_RANKING),
+    "hit_rate@20": Metric(_RANKING),
+    "ndcg@1": Metric(_RANKING),
+    "ndcg@3": Metric(_RANKING),
+    "ndcg@5": Metric(_RANKING),
+    "ndcg@10": Metric(_RANKING),
+    "ndcg@20": Metric(_RANKING),
+    "irrelevant_rate": Metric(_RANKING),
     "label_delay.p50": Metric(_ALL, share=False),
     "label_delay.p90": Metric(_ALL, share=False),
     "maturity": Metric(_ALL),
