@@ -7,6 +7,7 @@ from workers import Worker, send
 from inferwatch.cli.main import main
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit
+from inferwatch.ingest import bridge
 from inferwatch.runtime import denied, embedded
 from inferwatch.testing.builders import raw_inference
 
@@ -49,6 +50,20 @@ def test_a_group_that_is_refused_is_told_before_the_start(tmp_path):
     finally:
         worker.child.stop()
         broker.stop()
+
+
+def test_a_bridge_asks_for_its_group_before_it_starts(capsys, monkeypatch):
+    """It ends with the sentence that the others give, and no bridge was made."""
+    monkeypatch.setattr(bridge, "run", lambda *_: pytest.fail("it started"))
+    broker = embedded.start()
+    broker.order("errors", COORDINATOR, *([GROUP] * 50))
+    options = Connection(broker.bootstrap_servers).arguments()
+    source = "inferwatch.alerts.v1"
+    try:
+        assert main(["ingest", "--from", source, *options]) == Exit.PERMISSION
+    finally:
+        broker.stop()
+    assert "refuse User:ANONYMOUS Read on group inferwatch.ingest" in capsys.readouterr().err
 
 
 def test_the_sentence_names_the_principal_and_ends_on_circles():

@@ -272,6 +272,20 @@ def test_without_a_right_a_component_says_which(
     assert told(f"User:{name}", operation, right) in words
 
 
+def test_a_bridge_asks_before_there_is_anything_to_move(broker, files, capsys):
+    """Without Write on events, and nothing on its source that it could write."""
+    topics.apply(broker.super, [topics.Topic("quiet", 1, {})], 1)
+    name = f"without-{next(numbers)}"
+    broker.user(name)
+    read, write, group = rights(PREFIX, "quiet")["ingest"]
+    broker.grant(
+        f"User:{name}", [read, dataclasses.replace(write, operations=("Describe",)), group]
+    )
+    connection = connected(broker, files, broker.properties(name))
+    assert main(["ingest", "--from", "quiet", *connection.arguments()]) == Exit.PERMISSION
+    assert told(f"User:{name}", "Write", write) in capsys.readouterr().err
+
+
 MISTAKES = {
     "a wrong password": (77, "the brokers do not accept User:{name} by SCRAM-SHA-512: check"),
     "a wrong authority": (78, "is not to be trusted: unable to get local issuer certificate"),

@@ -4,7 +4,7 @@ import argparse
 
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.ingest import bridge
-from inferwatch.runtime import health, heap
+from inferwatch.runtime import denied, health, heap
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run one bridge until SIGTERM."""
     there = connection(arguments)
+    group = arguments.group or there.topic("ingest")
+    denied.check_topics(there, "ingest", arguments.source)
+    denied.check_group(there, group, arguments.source)
     heap.keep()
 
     def serve(status: bridge.Status) -> None:
         if arguments.http_listen:
             health.serve(arguments.http_listen, status)
 
-    return bridge.run(there, arguments.source, arguments.group or there.topic("ingest"), serve)
+    return bridge.run(there, arguments.source, group, serve)

@@ -1,8 +1,8 @@
 """Rights that the brokers refuse, told in one sentence that an operator can act on (exit 77).
 
-They are asked for at the start, so that a worker does not end months later with its first alert;
-what is taken away while it runs comes as an error of aiokafka, which names the topic or group, not
-who asked and for what.
+They are asked for at the start, so that a worker does not end months later with its first alert, or
+a bridge with the first event. What is taken away while Faust runs comes as an error of aiokafka,
+which names the topic or group, not who asked and for what.
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,12 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from inferwatch import reach
 from inferwatch.connection import REFUSALS, Connection
 from inferwatch.errors import DeniedError
 from inferwatch.runtime import rights
 
+EMBEDDED = "mockCluster"  # so its name begins; it knows no rights and would let us wait
 RIGHTS_S = 5.0
 ASK_S = 10.0
 
@@ -51,14 +53,20 @@ def sentence(error: BaseException | None) -> str:
     return ""
 
 
-def check_topics(connection: Connection, component: str) -> None:
-    """Ask the brokers whether all that the component may do to topics is granted.
+def check_topics(connection: Connection, component: str, source: str = rights.SOURCE) -> None:
+    """Ask the brokers whether all that the component may do to topics is granted; `source` is the
+    full name of the topic that `ingest` reads.
 
     :raises DeniedError: something is not. Brokers that do not tell are believed to grant all.
+    :raises ConfigError: as `reach.check`.
+    :raises TransientError: no broker answers.
     """
-    needed = rights.rights(connection.prefix)[component]
+    needed = rights.rights(connection.prefix, source)[component]
     topics = {right.name: right.operations for right in needed if right.resource == "topic"}
     client = AdminClient(connection.librdkafka(log_level=0, error_cb=lambda _: None))
+    seen = reach.asked(connection, lambda timeout_s: client.list_topics(timeout=timeout_s))
+    if (seen.cluster_id or "").startswith(EMBEDDED):
+        return
     asked = client.describe_topics(
         TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=ASK_S
     )
@@ -83,14 +91,15 @@ def _granted(asked: Any) -> set[str] | None:
 
 
 def check_group(connection: Connection, group: str, topic: str) -> None:
-    """Fail early where the group is refused: Faust would ask for it for ever.
+    """Fail early where the group is refused: Faust would ask for it for ever. `topic` is the full
+    name of what the group reads.
 
     :raises DeniedError: the principal may not read the group.
     """
     settings: dict[str, Any] = {"group.id": group, "log_level": 2, "error_cb": lambda _: None}
     consumer = Consumer(connection.librdkafka(**settings))
     try:
-        code = _refused_code(consumer, connection.topic(topic))
+        code = _refused_code(consumer, topic)
     finally:
         consumer.close()
     if code == KafkaError.GROUP_AUTHORIZATION_FAILED:

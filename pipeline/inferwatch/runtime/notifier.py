@@ -32,9 +32,9 @@ def make(settings: NotifierSettings) -> faust.App:
     """
     channels = channel_file.load(settings.channels)
     reach.check(settings.connection)
-    if not settings.embedded:  # which knows no rights
-        denied.check_topics(settings.connection, "notifier")
-    denied.check_group(settings.connection, settings.group, "alerts.v1")
+    denied.check_topics(settings.connection, "notifier")
+    alerts = settings.connection.topic("alerts.v1")
+    denied.check_group(settings.connection, settings.group, alerts)
     metrics = NotifierMetrics([channel.name for channel in channels])
     status = Status(metrics)
     app = apps.make(

@@ -39,9 +39,9 @@ def make(settings: WorkerSettings) -> faust.App:
     """
     monitors = monitor_files.load(settings.monitors)
     reach.check(settings.connection)
-    if not settings.embedded:  # which knows no rights
-        denied.check_topics(settings.connection, "worker")
-    denied.check_group(settings.connection, settings.group, "events.v1")
+    denied.check_topics(settings.connection, "worker")
+    events = settings.connection.topic("events.v1")
+    denied.check_group(settings.connection, settings.group, events)
     status = Status(Metrics(settings.series_models_max))
     app = apps.make(
         settings.group,
@@ -62,7 +62,7 @@ def make(settings: WorkerSettings) -> faust.App:
     )
     attach(
         app,
-        Shell(app, settings.connection.topic("events.v1"), link, delivery, status),
+        Shell(app, events, link, delivery, status),
         checkpoint_every_s=settings.checkpoint_every_s,
         tick_every_s=settings.tick_every_s,
     )
