@@ -10,7 +10,7 @@ from inferwatch.cli.main import main
 from inferwatch.config import estimate, monitors
 from inferwatch.config.checks import PLAIN
 from inferwatch.config.estimate import Load
-from inferwatch.core import past, snapshot
+from inferwatch.core import past, places, snapshot
 from inferwatch.core.drift import ROW_METHODS
 from inferwatch.core.drift import state_bytes as state_bytes_of
 from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
@@ -18,6 +18,8 @@ from inferwatch.core.drift.scale import Scale
 from inferwatch.core.fold import Partition
 from inferwatch.core.past import Past
 from inferwatch.core.placement import partition_of
+from inferwatch.core.sketches import space_saving
+from inferwatch.core.sketches.space_saving import Counters
 from inferwatch.errors import ConfigError, Exit
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
@@ -142,6 +144,21 @@ def test_a_detector_takes_what_the_estimate_says(name, more):
         made.update_many(part if name == "hst" else part[:, 0])
         sizes.append(len(msgspec.msgpack.encode(made.dump())))
     assert max(sizes) <= state_bytes_of(name, params) + 100 <= 1.8 * max(sizes) + 150
+
+
+def test_counters_of_segment_values_are_counted_where_places_run_out():
+    """Ten a place, as a checkpoint has them when every one is in use."""
+    found = definition(labelled=False)
+    places_max = found.model.segments_max
+    few, many = (
+        estimate.of(found, Load(segments=places_max + more, versions=1)) for more in (0, 1)
+    )
+    counters = Counters()
+    words = (f"of-20-characters-{row:03}" for row in range(places_max * places.COUNTERS))
+    space_saving.update(counters, words, places_max * places.COUNTERS)
+    took = len(msgspec.msgpack.encode(counters))
+    assert took <= many.panes_bytes - few.panes_bytes <= 2 * took
+    assert many.memory_bytes - few.memory_bytes >= 5 * took
 
 
 def test_more_of_anything_costs_more():
