@@ -101,6 +101,7 @@ FLEET = [
 
 THIS = 'model="$model"'
 ERRORS = "log_loss|brier|calibration_bias|calibration_error|mae|rmse|bias|mape"
+RESOURCES = "cpu|memory|throttled|gpu|gpu_memory"
 SHARES = (
     "accuracy|balanced_accuracy|precision|recall|f1|specificity|auc|average_precision|macro_.*"
     "|weighted_.*"
@@ -173,11 +174,33 @@ MODEL = [
         "Answers",
         [
             (
-                f"max by (version, window, metric) (inferwatch_window_ratio{{{THIS}}})",
+                "max by (version, window, metric) (inferwatch_window_ratio"
+                f'{{{THIS}, metric!~"{RESOURCES}"}})',
                 "{{metric}} {{version}} {{window}}",
             )
         ],
         "percentunit",
+    ),
+    Panel(
+        "Resources of the serving processes (means)",
+        [
+            (
+                "max by (version, window, metric) (inferwatch_window_ratio"
+                f'{{{THIS}, metric=~"{RESOURCES}"}})',
+                "{{metric}} {{version}} {{window}}",
+            )
+        ],
+        "percentunit",
+        about="Of all instances that the SDK samples; windows name the highest one.",
+    ),
+    Panel(
+        "Restarts of serving processes",
+        [
+            (
+                f'max by (version, window) (inferwatch_window_figure{{{THIS}, metric="restarts"}})',
+                "{{version}} {{window}}",
+            )
+        ],
     ),
     Panel(
         "Tokens and cost of a call (means)",

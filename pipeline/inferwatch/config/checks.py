@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from inferwatch.config import metric_names
 from inferwatch.config.document import Node
-from inferwatch.core import anomaly, llm, stability
+from inferwatch.core import anomaly, llm, resources, stability
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import (
@@ -47,23 +47,23 @@ METHODS = (
 RATIOS = frozenset(
     [
         "error_rate",
+        "availability",
+        "timeout_rate",
         "captured",
         "duplicate_rate",
         *stability.SHARES,
         "positive_rate",
-        "cpu",
-        "memory",
-        "gpu",
-        "gpu_memory",
+        *resources.SHARES,
         "drift_share",
         *llm.SHARES,
         *(name for name, metric in LABEL_METRICS.items() if metric.share),
     ]
 )
 LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
-DURATIONS = (*LATENCIES, *llm.DURATIONS, "freshness", *DELAYS)
+DURATIONS = (*LATENCIES, *llm.DURATIONS, "freshness", *resources.DURATIONS, *DELAYS)
 AMOUNTS = (
     "rows",
+    "throughput",
     "schema_changes",
     "score.mean",
     "score.sd",
@@ -71,6 +71,7 @@ AMOUNTS = (
     "prediction.sd",
     *llm.AMOUNTS,
     *stability.AMOUNTS,
+    *resources.AMOUNTS,
 )
 PLAIN = frozenset([*AMOUNTS, *DURATIONS]) | RATIOS | LABEL_METRICS.keys()
 SERIES = PLAIN - LABEL_METRICS.keys() - {"drift_share", "freshness"}  # published as it closes

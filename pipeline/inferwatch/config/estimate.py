@@ -27,7 +27,7 @@ from inferwatch.records.definition import Check, Definition
 from inferwatch.telemetry.catalogue import LATENCIES_S
 from inferwatch.telemetry.models import FEATURES_MAX, VERSIONS_MAX
 
-PANE_BYTES = 3_500
+PANE_BYTES = 3_950  # 450 of them samples of the serving processes
 FEATURE_BYTES = 1_200
 SEGMENT_BYTES = 1_700
 CLOSED_BYTES = 3_500
@@ -50,7 +50,7 @@ DETECTOR_MEMORY_BYTES = 6_000  # beside twice its checkpoint: work arrays of hal
 LEARNT_COLUMNS = 10  # of 4 bytes, beside the features
 CLOSED_MAX = 50_000
 SERIES_A_MODEL = 4  # rows, watermark, newest event, share joined
-SERIES_A_WINDOW = 6  # coverage and age of what labels say, four shares
+SERIES_A_WINDOW = 14  # coverage and age of what labels say, five shares, seven of processes
 SERIES_A_LATENCY = len(LATENCIES_S) + 3  # buckets, the one without end, count, sum
 
 

@@ -170,7 +170,7 @@ def _join(
     found = [labels.get(id_, missing) for id_ in ids]
     segments = {}
     for name in facts.segments:
-        parts = [segment_words(batch, name) for batch in rows]
+        parts = [segment_words(Columns(), batch, name) for batch in rows]
         known = columns.segments.setdefault(name, _heaviest(parts, facts.segments_max))
         coded = [
             np.full(batch.n, -1, np.int32)

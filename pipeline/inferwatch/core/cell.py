@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import llm, stability
+from inferwatch.core import llm, resources, stability
 from inferwatch.core.columns import OTHER, Block
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
+from inferwatch.core.resources import Gauge, Lives
 from inferwatch.core.sketches import binned, hyperloglog, log_histogram, moments, row_sample
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.sketches.moments import Moments
@@ -24,14 +25,6 @@ from inferwatch.records.rows import Words
 T = TypeVar("T")
 WORDS_MAX = 1_000
 LATENCY, SCORE, VALUE = 0, 1, 2
-
-
-class Gauge(msgspec.Struct):
-    """Samples of a resource in a pane."""
-
-    n: int = 0
-    total: float = 0.0
-    most: float = 0.0
 
 
 class Kept(msgspec.Struct):
@@ -52,6 +45,7 @@ class Cell(msgspec.Struct):
     latency: LogHistogram
     rows: int = 0
     failed: int = 0
+    timed_out: int = 0
     numeric: Moments | None = None
     bins: NDArray[np.int64] | None = None
     score_bins: NDArray[np.int64] | None = None
@@ -67,6 +61,7 @@ class Cell(msgspec.Struct):
     beyond: dict[str, hyperloglog.Registers] = {}
     again: int = 0
     stability: StabilityCell | None = None
+    lives: Lives | None = None
 
 
 def empty(
@@ -94,6 +89,7 @@ class Tally(msgspec.Struct):
 
     rows: int
     failed: int
+    timed_out: int
     answers: NDArray[np.float64]
     classes: list[tuple[int, int]]
     score_bins: NDArray[np.int64] | None
@@ -115,6 +111,7 @@ def tally(block: Block, reference: VersionReference, *, features: bool) -> Tally
     return Tally(
         rows=len(block.time_ms),
         failed=int(np.count_nonzero(block.failed)),
+        timed_out=0 if block.timed_out is None else int(np.count_nonzero(block.timed_out)),
         answers=np.stack([block.latency_ms, block.score, block.value]),
         classes=_seen(range(len(classes)), classes),
         score_bins=score_bins,
@@ -139,6 +136,7 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
     """
     cell.rows += counted.rows
     cell.failed += counted.failed
+    cell.timed_out += counted.timed_out
     moments.update(cell.answers, counted.answers)
     log_histogram.update(cell.latency, block.latency_ms)
     for code, count in counted.classes:
@@ -211,6 +209,7 @@ def merge(into: Cell, other: Cell) -> None:
     """Add the rows of `other`, a later pane of the same segment."""
     into.rows += other.rows
     into.failed += other.failed
+    into.timed_out += other.timed_out
     into.emitted += other.emitted
     into.dropped += other.dropped
     into.again += other.again
@@ -225,10 +224,8 @@ def merge(into: Cell, other: Cell) -> None:
     _merge_features(into, other)
     for code, count in other.classes.items():
         into.classes[code] = into.classes.get(code, 0) + count
-    for name, gauge in other.gauges.items():
-        mine = into.gauges.setdefault(name, Gauge())
-        mine.n, mine.total = mine.n + gauge.n, mine.total + gauge.total
-        mine.most = max(mine.most, gauge.most)
+    resources.merge(into.gauges, other.gauges)
+    into.lives = resources.merge_lives(into.lives, other.lives)
     if into.sample is not None and other.sample is not None:
         row_sample.merge(into.sample, other.sample)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from inferwatch.core import sample, stability
 from inferwatch.core.places import Places
 from inferwatch.core.sample import Hashes
+from inferwatch.core.timeouts import timed_out
 from inferwatch.kernels import distinct
 from inferwatch.records.definition import ModelFacts, Task
 from inferwatch.records.ids import Ids
@@ -28,9 +29,9 @@ class Columns(msgspec.Struct):
 
     But for those of `segments`: where `places` has a column, a value that lost its place makes way
     in the list when nothing names it any more. `scores` are the classes to which a multiclass model
-    gives probabilities. `capped` counts what found no place: columns of a batch by `features`, rows
-    under `__other__` by `classes`, `segments` and `versions`, rows with a probability for too many
-    classes by `scores`.
+    gives probabilities, `hardware` what instances run on, where that is a segment. `capped` counts
+    what found no place: columns of a batch by `features`, rows under `__other__` by `classes`,
+    `segments` and `versions`, rows with a probability for too many classes by `scores`.
     """
 
     numeric: list[str] = []
@@ -41,6 +42,7 @@ class Columns(msgspec.Struct):
     scores: list[str] = []
     capped: dict[str, int] = {}
     places: dict[str, Places] = {}
+    hardware: dict[str, str] = {}
 
 
 class Block(msgspec.Struct):
@@ -73,6 +75,7 @@ class Block(msgspec.Struct):
     entities: Hashes | None = None
     scores: NDArray[np.float32] | None = None
     query: NDArray[np.int64] | None = None
+    timed_out: NDArray[np.bool_] | None = None
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
         """The rows that `keep` picks."""
@@ -99,6 +102,7 @@ class Block(msgspec.Struct):
             entities=None if self.entities is None else self.entities[keep],
             scores=None if self.scores is None else self.scores[:, keep],
             query=None if self.query is None else self.query[:, keep],
+            timed_out=None if self.timed_out is None else self.timed_out[keep],
         )
 
 
@@ -135,6 +139,7 @@ def align(
         llm=rows.llm,
         entities=None if rows.entity is None else stability.hashes(rows.entity, rows.version),
         scores=class_scores(columns, rows),
+        timed_out=timed_out(rows.error),
     )
 
 
@@ -272,13 +277,14 @@ def class_scores(columns: Columns, rows: Rows) -> NDArray[np.float32] | None:
     return found
 
 
-def segment_words(rows: Rows, name: str) -> Words | None:
-    """The column of `rows` that a segment column is: of that name, or the feature's."""
-    return rows.segments.get(name) or rows.categories.get(name)
+def segment_words(columns: Columns, rows: Rows, name: str) -> Words | None:
+    """The column of `rows` that a segment column is: of that name, a feature's, or the sender's."""
+    column = rows.segments.get(name) or rows.categories.get(name)
+    return column or _of_sender(columns, rows, name)
 
 
 def _segment(columns: Columns, facts: ModelFacts, rows: Rows, name: str) -> Codes:
-    column = segment_words(rows, name)
+    column = segment_words(columns, rows, name)
     if column is None:
         return np.full(rows.n, -1, np.int32)
     known, most = columns.segments.setdefault(name, []), facts.segments_max
@@ -296,6 +302,14 @@ def placed(columns: Columns, name: str, column: Words) -> Codes:
     taken, other = columns.places[name].taken, columns.segments[name].index(OTHER)
     codes = [taken.get(word, other) for word in column.words]
     return np.array([*codes, -1], np.int32)[column.codes]
+
+
+def _of_sender(columns: Columns, rows: Rows, name: str) -> Words | None:
+    """`instance` and `hardware` of a batch, where its rows have no columns of these names."""
+    if name not in ("instance", "hardware"):
+        return None
+    word = rows.instance if name == "instance" else columns.hardware.get(rows.instance, "")
+    return Words((word,), np.zeros(rows.n, np.int32)) if word else None
 
 
 def _coded(columns: Columns, kind: str, known: list[str], column: Words, most: int) -> Codes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from inferwatch.core import anomaly
 from inferwatch.core.drift.columns import Drift
+from inferwatch.core.figure import Figure
 from inferwatch.core.figures import PSI_DRIFTED
 from inferwatch.records.events import Deploy, Inspection
 from inferwatch.records.outputs import percent
@@ -119,6 +120,25 @@ def other_segments(segment: str, levels: Mapping[str, str]) -> list[str]:
     if not bad:
         return [f"other {column} values unchanged"]
     return [f"also {', '.join(bad[:CAUSES_MAX])}" + " …" * (len(bad) > CAUSES_MAX)]
+
+
+def serving(metric: str, metrics: Mapping[str, Figure], instances: Mapping[str, str]) -> list[str]:
+    """ "highest cpu 0.97, at pod-7" for a check on it, and "1 restart, last of pod-7" for any."""
+    told = []
+    name = metric.removesuffix(".max")
+    peak = f"{name}.max"
+    if peak in instances:
+        told.append(f"highest {name} {_value(metrics[peak])}, at {instances[peak]}")
+    if metric == "uptime" and metric in instances:
+        told.append(f"the youngest is {instances[metric]}")
+    if "restarts" in instances:
+        restarts = _value(metrics["restarts"])
+        told.append(f"{restarts} restart{'s' * (restarts != '1')}, last of {instances['restarts']}")
+    return told
+
+
+def _value(figure: Figure) -> str:
+    return f"{figure.value or 0.0:.3g}"
 
 
 def latency(past: Sequence[float], now: float | None) -> list[str]:

@@ -53,7 +53,7 @@ def follow(model: Model, rows: Rows, block: Block, first: int, end: int) -> list
     columns, most = model.state.columns, model.definition.model.segments_max
     outputs: list[Output] = []
     for name in _columns(model, block):
-        column, words = columns.places[name], segment_words(rows, name)
+        column, words = columns.places[name], segment_words(columns, rows, name)
         codes = block.segments[name][first:end]
         others = int(np.count_nonzero(codes == columns.segments[name].index(OTHER)))
         if not _counts(column) and not others:

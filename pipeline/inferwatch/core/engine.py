@@ -21,6 +21,7 @@ from inferwatch.core import (
     online,
     operators,
     quality,
+    resources,
     retirement,
     silence,
     stability,
@@ -28,7 +29,7 @@ from inferwatch.core import (
 )
 from inferwatch.core import reference as references
 from inferwatch.core import windows as panes
-from inferwatch.core.cell import Gauge, tally
+from inferwatch.core.cell import tally
 from inferwatch.core.columns import Block
 from inferwatch.core.labels import Joined
 from inferwatch.core.model import Model, Position
@@ -323,15 +324,10 @@ def _label_segments(joined: Joined) -> list[tuple[str, NDArray[np.bool_] | None]
 
 def _resource(model: Model, sample: Resource) -> None:
     """Samples go to the open panes of their version; they open none and move no watermark."""
-    gauges = {
-        "cpu": sample.cpu,
-        "memory": sample.memory,
-        "gpu": sample.gpu,
-        "gpu_memory": sample.gpu_memory,
-    }
     version = model.version(sample.version)
     if version not in model.state.seen:
         return
+    segments = resources.segments(model.state.columns, model.definition.model, sample)
     for plan in model.plan.windows:
         track = model.track(plan, version)
         if not track.panes:
@@ -339,12 +335,11 @@ def _resource(model: Model, sample: Resource) -> None:
         start = sample.time_ms // plan.pane_ms * plan.pane_ms if plan.pane_ms else max(track.panes)
         if start not in track.panes:
             continue
-        cell = track.panes[start].cells[ALL]
-        for name, value in gauges.items():
-            if value is not None:
-                gauge = cell.gauges.setdefault(name, Gauge())
-                gauge.n, gauge.total = gauge.n + 1, gauge.total + value
-                gauge.most = max(gauge.most, value)
+        life = resources.life(sample, restarted=resources.restarted(track.heard, sample))
+        cells = track.panes[start].cells
+        for cell in (cells[name] for name in (ALL, *segments) if name in cells):
+            resources.add(cell.gauges, sample)
+            cell.lives = resources.merge_lives(cell.lives, life)
 
 
 def _oldest_ms(model: Model) -> int:

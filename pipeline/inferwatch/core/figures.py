@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import llm
+from inferwatch.core import llm, resources
 from inferwatch.core.cell import LATENCY, SCORE, VALUE, Cell, distinct
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift import WINDOW_METHODS, share, together
@@ -26,13 +26,18 @@ ROWS_MIN = 200
 LEARNING = "learning"
 
 
-def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
-    """Traffic, errors, latency, scores, resources of a window and segment."""
+def service(
+    cell: Cell, columns: Columns, positive: str, began_ms: int, end_ms: int
+) -> dict[str, Figure]:
+    """Traffic, errors, latency, scores, resources of a window `[began_ms, end_ms)` and segment."""
     mean, variance = moments.mean(cell.answers), moments.variance(cell.answers)
     count = cell.answers.count
     found = {
         "rows": Figure(float(cell.rows), cell.rows),
+        "throughput": _throughput(cell.rows, end_ms - began_ms),
         "error_rate": rate(cell.failed, cell.rows, "no rows"),
+        "availability": rate(cell.rows - cell.failed, cell.rows, "no rows"),
+        "timeout_rate": rate(cell.timed_out, cell.rows, "no rows"),
         "captured": rate(max(0, cell.emitted - cell.dropped), cell.emitted, "no counters"),
     }
     if count[LATENCY]:
@@ -53,10 +58,14 @@ def service(cell: Cell, columns: Columns, positive: str) -> dict[str, Figure]:
         )
     if cell.llm is not None:
         found |= llm.figures(cell.llm)
-    for name, gauge in cell.gauges.items():
-        found[name] = known(gauge.total / gauge.n, gauge.n, "too large to add up")
-        found[f"{name}.max"] = Figure(gauge.most, gauge.n)
-    return found
+    return found | resources.figures(cell.gauges, cell.lives, end_ms)
+
+
+def _throughput(rows: int, span_ms: int) -> Figure:
+    """Rows a second; a window of rows may have them all in the same millisecond."""
+    if span_ms <= 1:
+        return Figure(None, rows, unknown="all rows at one moment")
+    return Figure(rows * 1_000 / span_ms, rows)
 
 
 def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[str, Drift]:

@@ -26,6 +26,7 @@ WAITING_MAX = 32
 NO_ANSWER = "no inspector answered within 5 minutes"
 CROWDED_OUT = f"more than {WAITING_MAX} windows wait for inspectors"
 NO_SAMPLE = "the reference kept no rows for inspectors"
+LEFT_OUT = (*LATENESS, "availability", "throughput", "uptime")
 NOTHING = np.empty((0, 0), np.float32)
 
 
@@ -101,11 +102,13 @@ def remember(model: Model, view: View) -> None:
 
 
 def _known(view: View) -> dict[str, float]:
-    """A window's figures as it closes; not those of when labels came, nor of single classes."""
+    """A window's figures as it closes, each thing said once; not those of when labels came, nor of
+    single classes, nor the uptime, which grows with every window.
+    """
     found = {
         name: figure.value
         for name, figure in view.metrics.items()
-        if name not in LATENESS and not class_of(name)
+        if name not in LEFT_OUT and not class_of(name)
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -281,6 +281,7 @@ def _alert(
     context = diagnose.after_deploy(model.state.deploys, instance.began_ms or view.began_ms)
     context += diagnose.other_segments(instance.segment, levels)
     context += schema.told(view.schema, diagnose.CAUSES_MAX)
+    context += diagnose.serving(check.metric, view.metrics, view.instances)
     p99 = view.metrics.get(P99)
     context += diagnose.telling(view.inspection)
     context += diagnose.lost(view.lost)

@@ -30,7 +30,8 @@ class View(msgspec.Struct):
     window an hour, and `utc_offsets` says what the model's clock shows. `behind_ms` is how old the
     model's newest event was by the log's time: it depends on when rows arrived, so it is no figure
     of the window's rows and not published with them. `inspection` is what the checks of
-    an inspector read. `lost` is what the window may lack, as its record says it.
+    an inspector read. `lost` is what the window may lack, `instances` the serving processes that
+    figures of resources are of, as its record says it.
     """
 
     plan: WindowPlan
@@ -56,6 +57,7 @@ class View(msgspec.Struct):
     utc_offsets: anomaly.Offsets = ()
     schema: Mapping[str, SchemaChange] = {}
     lost: Mapping[str, int] = {}
+    instances: Mapping[str, str] = {}
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from inferwatch.core import figures, quality, schema, stability, windows
+from inferwatch.core import figures, quality, resources, schema, stability, windows
 from inferwatch.core.cell import Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
@@ -45,7 +45,10 @@ def opened_view(
     """A window at its closing as checks read it, with the labels that have come by then."""
     state, reference = model.state, model.reference(version)
     drifts = figures.drifts(cell, state.columns, reference)
-    metrics = figures.service(cell, state.columns, model.definition.model.positive)
+    end_ms = pane.to_ms + 1 if plan.window.rows else windows.end_of(plan, start)
+    began_ms = pane.from_ms if plan.window.rows else start
+    positive = model.definition.model.positive
+    metrics = figures.service(cell, state.columns, positive, began_ms, end_ms)
     if drifts:
         metrics["drift_share"] = figures.drift_share(drifts)
     if cell.stability is not None:
@@ -57,8 +60,6 @@ def opened_view(
         if reference.profile is not None:
             changed = schema.changes(cell, state.columns, reference.profile)
             metrics["schema_changes"] = Figure(float(len(changed)), cell.rows)
-    end_ms = pane.to_ms + 1 if plan.window.rows else windows.end_of(plan, start)
-    began_ms = pane.from_ms if plan.window.rows else start
     metrics |= _label_figures(model, plan, version, start, name, labels)
     metrics |= _lateness(model, plan, name, labels, (began_ms + end_ms) // 2)
     return View(
@@ -84,6 +85,7 @@ def opened_view(
         behind_ms=state.watermark.behind_ms(),
         schema=changed,
         lost=_lost(pane),
+        instances=resources.instances(cell.gauges, cell.lives),
     )
 
 
@@ -211,6 +213,7 @@ def closed_view(
         first_offset=record.first_offset,
         schema=record.schema_changes,
         lost=closed.base[ALL].lost,
+        instances=record.instances,
     )
 
 

@@ -90,7 +90,8 @@ class Track(msgspec.Struct):
     row that these windows saw: a window that is defined anew knows nothing of the rows before.
     `restating` are the starts of closed windows with `restate`, and `swept_ms` what `expire` has
     come to: both follow from the rest, and no snapshot holds them.
-    `past` are the figures that inspectors read; `lost` is what the next pane may lack.
+    `past` are the figures that inspectors read; `lost` is what the next pane may lack; `heard` the
+    time of each instance's newest sample in these windows.
     """
 
     panes: dict[int, Pane] = {}
@@ -109,6 +110,7 @@ class Track(msgspec.Struct):
     swept_ms: int = UNSET
     past: Past | None = None
     lost: dict[str, int] = {}
+    heard: dict[str, int] = {}
 
 
 def fold(

@@ -15,7 +15,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Gauges of one serving process at one moment.
 
     `cpu` is used over available (0…n cores as a share of what the process may use), `memory` is
-    used over the limit, `gpu` and `gpu_memory` likewise; each 0…1 or absent.
+    used over the limit, `gpu` and `gpu_memory` likewise; each 0…1 or absent. `throttled` is the
+    share of CPU periods since the sample before in which a quota stopped the process, absent
+    without one. `started_ms` is when the process began, `hardware` what it runs on, in words.
     """
 
     model: str
@@ -28,6 +30,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gpu: float | None = None
     gpu_memory: float | None = None
     threads: int | None = None
+    throttled: float | None = None
+    started_ms: int | None = None
+    hardware: str = ""
 
 
 class Deploy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -91,8 +91,9 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     against that (50 of them; the metric `schema_changes` counts all). `limits` are those that
     checks found by themselves, by "alert feature". `lost` counts what the window may lack, in the
     record of all rows: rows that senders `dropped`, records `skipped` because they ended workers,
-    and offsets of the partition in a `gap`, whichever model's they were.
-    `withheld` counts, by column, the segments that had too few rows to be published, there too.
+    and offsets of the partition in a `gap`, whichever model's they were. `withheld` counts, by
+    column, the segments that had too few rows to be published, there too. `instances` names the
+    serving process that a highest sample, the uptime or the last restart is of.
     """
 
     id: str
@@ -117,6 +118,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     features: dict[str, FeatureFigures] = {}
     schema_changes: dict[str, SchemaChange] = {}
     withheld: dict[str, int] = {}
+    instances: dict[str, str] = {}
     truncated: int = 0
     first_offset: int = -1
     last_offset: int = -1

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from inferwatch.core import calibration, llm, stability
+from inferwatch.core import calibration, llm, resources, stability
 from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
@@ -39,15 +39,26 @@ LOOP_REMEMBERED_S = 60.0
 RATIOS = frozenset(
     {
         "error_rate",
+        "timeout_rate",
         "captured",
         "duplicate_rate",
         "positive_rate",
         "drift_share",
         *llm.SHARES,
         *stability.SHARES,
+        *resources.NAMES,
     }
 )
-FIGURES = frozenset({"schema_changes", *llm.AMOUNTS, *llm.DURATIONS, *stability.AMOUNTS})
+FIGURES = frozenset(
+    {
+        "schema_changes",
+        *llm.AMOUNTS,
+        *llm.DURATIONS,
+        *stability.AMOUNTS,
+        *resources.AMOUNTS,
+        *resources.DURATIONS,
+    }
+)
 DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
 State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
 

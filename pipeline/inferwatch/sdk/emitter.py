@@ -101,10 +101,7 @@ class Emitter:
             version=self.version,
             instance=self.instance,
             time_ms=now_ms(),
-            cpu=sample.cpu,
-            memory=sample.memory,
-            memory_bytes=sample.memory_bytes,
-            threads=sample.threads,
+            **msgspec.structs.asdict(sample),
         )
         self._send_event("resource", record, send)
 

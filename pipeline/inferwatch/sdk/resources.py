@@ -1,26 +1,39 @@
-"""CPU and memory of this process as a share of what it may use: cgroup v2 limits before the host's.
+"""What this process uses, as a share of what it may use: its cgroups' limits before the host's.
 
-Needs psutil; without it there are no samples. A sample costs about 0.2 ms, every ten seconds, on
-the sender's thread.
+Needs psutil; without it there are no samples. A sample costs about 0.3 ms, and what the driver
+takes where there are GPUs, every ten seconds, on the sender's thread.
 """
 
 import math
 import os
-from collections.abc import Callable, Iterator
+import platform
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-CGROUP_ROOT = Path("/sys/fs/cgroup")
+from inferwatch.sdk import cgroup
+from inferwatch.sdk.gpu import gpus
+
+CPUINFO = Path("/proc/cpuinfo")
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """`cpu` and `memory` are 0…1 of what is available; cpu since the sample before."""
+    """`cpu`, `memory`, `gpu` and `gpu_memory` are 0…1 of what is available, cpu since the sample
+    before; `throttled` the share of CPU periods since then in which the process was stopped. What
+    the machine does not have is None.
+    """
 
     cpu: float
     memory: float
     memory_bytes: int
     threads: int
+    started_ms: int
+    hardware: str
+    throttled: float | None = None
+    gpu: float | None = None
+    gpu_memory: float | None = None
 
 
 def sampler() -> Callable[[], Sample] | None:
@@ -30,8 +43,13 @@ def sampler() -> Callable[[], Sample] | None:
     except ImportError:
         return None
     process = psutil.Process()
-    cores = min(_cores(), cpu_limit() or math.inf)
-    memory_max = memory_limit_bytes() or psutil.virtual_memory().total
+    cores = min(_cores(), cgroup.cpu_limit() or math.inf)
+    host_bytes = psutil.virtual_memory().total
+    memory_max = min(host_bytes, cgroup.memory_limit_bytes() or host_bytes)
+    throttled, found = cgroup.throttling(), gpus()
+    # what psutil says is early by up to a second; a start must not lie before the end of the last
+    started_ms = int(min(process.create_time() + 1, time.time()) * 1_000)
+    described = ", ".join([_processor(), *(found.names if found else [])])
     process.cpu_percent()  # the first call has nothing to compare with and answers 0
 
     def sample() -> Sample:
@@ -42,6 +60,11 @@ def sampler() -> Callable[[], Sample] | None:
                 memory=used_bytes / memory_max,
                 memory_bytes=used_bytes,
                 threads=process.num_threads(),
+                started_ms=started_ms,
+                hardware=described,
+                throttled=throttled(),
+                gpu=found.utilisation() if found else None,
+                gpu_memory=found.memory() if found else None,
             )
 
     return sample
@@ -54,37 +77,11 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def cpu_limit(own: Path = Path("/proc/self/cgroup"), root: Path = CGROUP_ROOT) -> float | None:
-    """Cores that the cgroup or one above it allows; None without a limit."""
-    limits = []
-    for group in _groups(own, root):
-        quota, _, period = _read(group / "cpu.max").partition(" ")
-        if quota.isdigit() and period.isdigit():
-            limits.append(int(quota) / int(period))
-    return min(limits, default=None)
-
-
-def memory_limit_bytes(
-    own: Path = Path("/proc/self/cgroup"), root: Path = CGROUP_ROOT
-) -> int | None:
-    """Bytes that the cgroup or one above it allows; None without a limit."""
-    texts = [_read(group / "memory.max") for group in _groups(own, root)]
-    return min((int(text) for text in texts if text.isdigit()), default=None)
-
-
-def _groups(own: Path, root: Path) -> Iterator[Path]:
-    """The process's own cgroup (v2) and those above it."""
-    for line in _read(own).splitlines():
-        if line.startswith("0::"):
-            group = root / line[3:].lstrip("/")
-            yield group
-            while group != root:
-                group = group.parent
-                yield group
-
-
-def _read(path: Path) -> str:
+def _processor(cpuinfo: Path = CPUINFO) -> str:
+    """ "8 x AMD EPYC 7B13": the machine's cores, whatever part of them the process may use."""
     try:
-        return path.read_text().strip()
+        lines = cpuinfo.read_text(errors="replace").splitlines()
     except OSError:
-        return ""
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{os.cpu_count() or 1} x {next(names, '') or platform.machine()}"

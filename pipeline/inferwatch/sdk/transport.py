@@ -100,7 +100,8 @@ class Transport:
                 self._emitters = [e for e in self._emitters if not e.finished()]
 
     def _send_sample(self, sample: Callable[[], Any]) -> None:
-        taken = sample()
+        with _forkless:
+            taken = sample()
         for emitter in self._emitters:
             if not emitter.buffer.closed:
                 emitter.send_sample(taken, self._send)
@@ -174,16 +175,16 @@ def _producer(connection: Connection) -> Any:
 
 _transports: dict[tuple[object, ...], Transport] = {}
 _lock = threading.Lock()
-_importing = threading.Lock()
-"""Held by a sender that imports, and around each fork: a child that began with half a module would
-have half of it for good.
+_forkless = threading.Lock()
+"""Held by a sender that imports or samples, and around each fork: a child that began with half a
+module would have half of it for good, and locks of the GPU's library that were taken stay taken.
 """
 
 
 def _prepared() -> Callable[[], Sample] | None:
     """Import all that a sender needs; a function that takes samples, None where there is none."""
     try:
-        with _importing:
+        with _forkless:
             import confluent_kafka  # noqa: F401 - imported here, so that no fork finds half of it
 
             return sampler()
@@ -194,13 +195,13 @@ def _prepared() -> Callable[[], Sample] | None:
 
 
 def before_fork() -> None:
-    """In the parent: wait until nothing of ours is half imported."""
-    _importing.acquire()
+    """In the parent: wait until nothing of ours is half imported, nor a sample half taken."""
+    _forkless.acquire()
 
 
 def after_fork() -> None:
     """In the parent, and in the child."""
-    _importing.release()
+    _forkless.release()
 
 
 def transport(connection: Connection) -> Transport:

@@ -34,6 +34,7 @@ def raw_inference(
     segments: Mapping[str, Sequence[str | None]] | None = None,
     llm: Mapping[str, Sequence[Any]] | None = None,
     entity: Sequence[str] | None = None,
+    instance: str = "",
     emitted: int = 0,
     dropped: Mapping[str, int] | None = None,
 ) -> RawRecord:
@@ -65,6 +66,7 @@ def raw_inference(
         segments={name: columns.pack_categories(words) for name, words in (segments or {}).items()},
         llm=None if llm is None else calls(llm),
         entity=None if entity is None else columns.pack_texts(entity),
+        instance=instance,
     )
     time = max(times) if record_time_ms is None else record_time_ms
     return _raw("inference", model, batch.encode(body), MSGPACK, offset, partition, time)

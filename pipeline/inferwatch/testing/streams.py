@@ -47,6 +47,7 @@ CHANNELS = ("web", "app", "shop")
 START_MS = TIME_MS // 60_000 * 60_000
 REFERENCE_ROWS = 60
 MINUTE_MS = 60_000
+LIFE_MS = MINUTE_MS  # of a serving process, until it begins anew
 
 
 def names(models: int) -> list[str]:
@@ -73,7 +74,7 @@ def definition(model: str, change: int = 0) -> Definition:
             label_delay_ms=3 * MINUTE_MS,
             label_wait_ms=3 * MINUTE_MS,
             label_horizon_ms=8 * MINUTE_MS,
-            segments=["country", "channel"],
+            segments=["country", "channel"] + ["instance", "hardware"] * (task == "regression"),
             segments_max=3,
             restate_every_ms=MINUTE_MS,
         ),
@@ -99,6 +100,10 @@ def _above(value: float, clear: float | None = None) -> Limit:
     return Limit(direction="above", value=value, clear=value if clear is None else clear)
 
 
+def _below(value: float, clear: float | None = None) -> Limit:
+    return Limit(direction="below", value=value, clear=value if clear is None else clear)
+
+
 def _checks() -> list[Check]:
     """Checks that need no label: one or more of every method, direction and option."""
     rise = Limit(direction="rise", value=0.1, clear=0.1)
@@ -122,12 +127,8 @@ def _checks() -> list[Check]:
             fail=_above(80.0),
             times=(2, 3),
         ),
-        Check(
-            alert="FewRows",
-            metric="rows",
-            window="fast",
-            warn=Limit(direction="below", value=4.0, clear=6.0),
-        ),
+        Check(alert="Restarts", metric="restarts", window="slow", warn=_above(0.0)),
+        Check(alert="FewRows", metric="rows", window="fast", warn=_below(4.0, clear=6.0)),
         *_series_checks(),
         Check(
             alert="FeatureDrift",
@@ -240,11 +241,7 @@ def _label_checks(task: Task) -> list[Check]:
                 alert="WorseErrors", metric="mae", window="slow", warn=rise, need=Need(coverage=0.5)
             ),
             Check(
-                alert="Bias",
-                metric="bias",
-                window="batch",
-                fail=_above(0.5),
-                need=Need(labels=10),
+                alert="Bias", metric="bias", window="batch", fail=_above(0.5), need=Need(labels=10)
             ),
         ]
     points = Limit(direction="drop", value=0.05, clear=0.03)
@@ -264,7 +261,7 @@ def _label_checks(task: Task) -> list[Check]:
             alert="AccuracyLow",
             metric="accuracy",
             window="fast",
-            fail=Limit(direction="below", value=0.6, clear=0.65),
+            fail=_below(0.6, clear=0.65),
             need=Need(labels=3),
         ),
     ]
@@ -279,10 +276,6 @@ def _label_checks(task: Task) -> list[Check]:
             )
         )
     return checks
-
-
-def _below(value: float) -> Limit:
-    return Limit(direction="below", value=value, clear=value)
 
 
 def _profile() -> Profile:
@@ -386,7 +379,8 @@ class _Writer:
         times = [self._event_time(now_ms) for _ in rows]
         for row, id_, at_ms in zip(rows, ids, times, strict=True):
             self._owe(id_, version, row.truth, min(at_ms, now_ms))
-        emitter = f"{self.model}@{draw.choice(['a', 'b'])}"
+        instance = draw.choice(["a", "b"])
+        emitter = f"{self.model}@{instance}"
         numbers = self.number(emitter, n)
         columns = ["amount", "age"] if draw.random() < 0.9 else ["age", "amount"]
         return raw_inference(
@@ -413,6 +407,7 @@ class _Writer:
             },
             llm=_calls(rows) if n % 3 else None,
             entity=[f"{row.country}{row.kind}" for row in rows] if n % 4 else None,
+            instance=instance,
             dropped={"queue_full": self.sent[emitter][2]},
             **numbers,
         )
@@ -505,6 +500,9 @@ class _Writer:
                 time_ms=now_ms - 1_000,
                 cpu=cpu,
                 memory=memory,
+                throttled=cpu * memory,
+                started_ms=now_ms - 1_000 - now_ms % LIFE_MS,
+                hardware=f"{1 + now_ms // LIFE_MS % 2} x core",
             )
         elif chance < 0.6:
             if len(self.versions) < 3:

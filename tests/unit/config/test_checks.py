@@ -128,6 +128,8 @@ def stream(task: str, batches: int):
             memory=0.5,
             gpu=0.5,
             gpu_memory=0.5,
+            throttled=0.5,
+            started_ms=TIME_MS,
         )
         yield raw_event(sample, offset=offset + 1, time_ms=TIME_MS + number * 1_000)
         yield raw_labels(ids=ids, label=[float(y) for y in truth], offset=offset + 2)

@@ -16,6 +16,7 @@ from inferwatch.core.drift import state_bytes as state_bytes_of
 from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
 from inferwatch.core.drift.scale import Scale
 from inferwatch.core.fold import Partition
+from inferwatch.core.inspections import LEFT_OUT
 from inferwatch.core.past import Past
 from inferwatch.core.placement import partition_of
 from inferwatch.core.sketches import space_saving
@@ -119,12 +120,7 @@ def test_past_figures_for_inspectors_are_in_the_estimate():
     less, more = (estimate.of(one, load).total_bytes() for one in (found, asked))
     kept = Past()
     for _ in range(600):
-        past.add(
-            kept,
-            dict.fromkeys(
-                [*PLAIN, *(f"{name}.max" for name in ("cpu", "memory", "gpu", "gpu_memory"))], 1.0
-            ),
-        )
+        past.add(kept, dict.fromkeys(PLAIN - set(LEFT_OUT), 1.0))
     windows = 1 + 6  # what is kept, and those of six minutes that nobody answers
     assert windows * kept.figures.nbytes <= more - less <= 1.2 * windows * kept.figures.nbytes
 

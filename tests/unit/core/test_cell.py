@@ -8,9 +8,10 @@ import pytest
 
 from inferwatch.core import cell as cells
 from inferwatch.core import columns, figures, reference
-from inferwatch.core.cell import WORDS_MAX, Gauge
+from inferwatch.core.cell import WORDS_MAX
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.reference import category_profile, numeric_profile
+from inferwatch.core.resources import Gauge
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import ModelFacts, Profile
 from inferwatch.records.rows import Words
@@ -60,7 +61,7 @@ def described(cell, state, bound):
     drifts = figures.drifts(cell, state, bound)
     return msgspec.to_builtins(
         [
-            figures.service(cell, state, "1"),
+            figures.service(cell, state, "1", 0, 60_000),
             figures.features(cell, state, bound, drifts),
             drifts,
         ]
@@ -109,7 +110,7 @@ def test_figures_of_a_cell_are_those_of_its_rows():
     bound = reference.bind(PROFILE, {}, state)
     block = block_of(state, draw, 200)
     cell = filled([block], bound)
-    service = figures.service(cell, state, "1")
+    service = figures.service(cell, state, "1", 0, 60_000)
     finite = block.numeric[0][np.isfinite(block.numeric[0])].astype(np.float64)
     feature = figures.features(cell, state, bound, {})["a"]
     assert service["rows"].value == 200
@@ -160,17 +161,19 @@ def test_gauges_keep_mean_and_peak():
     """Samples of panes add up."""
     bound = reference.bind(None, {}, Columns())
     one, other = (cells.empty(bound, features=0, exact=False) for _ in range(2))
-    one.gauges["cpu"] = Gauge(2, 1.0, 0.7)
-    other.gauges["cpu"] = Gauge(1, 0.8, 0.8)
+    one.gauges["cpu"] = Gauge(2, 1.0, 0.7, "a")
+    other.gauges["cpu"] = Gauge(1, 0.8, 0.8, "b")
     cells.merge(one, other)
-    found = figures.service(one, Columns(), "1")
+    found = figures.service(one, Columns(), "1", 0, 60_000)
     assert (found["cpu"].value, found["cpu.max"].value) == (pytest.approx(0.6), 0.8)
+    assert one.gauges["cpu"].where == "b"
 
 
 def test_without_rows_nothing_is_known_and_nothing_is_zero():
     """Every figure that divides says why it cannot."""
     bound = reference.bind(PROFILE, {}, Columns())
-    found = figures.service(cells.empty(bound, features=1, exact=False), Columns(), "1")
+    cell = cells.empty(bound, features=1, exact=False)
+    found = figures.service(cell, Columns(), "1", 0, 60_000)
     assert found["error_rate"].unknown == "no rows"
     assert found["captured"].unknown == "no counters"
     assert "latency.p99" not in found and "score.mean" not in found

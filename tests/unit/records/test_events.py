@@ -40,6 +40,9 @@ FULL = {
         gpu=1.0,
         gpu_memory=0.0,
         threads=3,
+        throttled=0.2,
+        started_ms=1,
+        hardware="2 x B",
     ),
     "deploy": msgspec.structs.replace(SMALLEST["deploy"], kind="rollback", note="slow"),
     "verdict": msgspec.structs.replace(

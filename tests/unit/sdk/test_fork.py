@@ -1,4 +1,4 @@
-"""A fork while the sender still imports waits for it: no child begins with half a module."""
+"""A fork waits for a sender that imports or samples: no child begins with half of either."""
 
 import os
 import subprocess
@@ -13,11 +13,12 @@ from inferwatch.sdk import transport
 
 begun, done = threading.Event(), threading.Event()
 
-def sampler():
+def wait():
     begun.set()
     done.wait()
 
-transport.sampler = sampler
+transport.SAMPLE_EVERY_S = 0.0
+transport.sampler = SAMPLER
 monitor = Monitor("team/model", "1")
 monitor.log({"a": 1.0}, 1)
 begun.wait()
@@ -31,10 +32,11 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are never forked here")
-def test_a_fork_waits_for_what_is_half_imported():
-    """The child is made when the sender has all that it needs, not before."""
+@pytest.mark.parametrize("sampler", ["wait", "lambda: wait"], ids=["imports", "sample"])
+def test_a_fork_waits_for_what_is_half_done(sampler):
+    """The child is made when the sender has all that it needs, or its sample, and not before."""
     done = subprocess.run(
-        [sys.executable, "-c", CODE],
+        [sys.executable, "-c", CODE.replace("SAMPLER", sampler)],
         env=os.environ | {"INFERWATCH_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
         capture_output=True,
         text=True,

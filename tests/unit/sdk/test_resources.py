@@ -1,46 +1,19 @@
-"""A process is measured against what it may use: cgroup limits before the host's."""
+"""A process is measured against what it may use, and says when it began and on what it runs."""
+
+import os
+import platform
+import time
 
 import pytest
 
-from inferwatch.sdk.resources import cpu_limit, memory_limit_bytes, sampler
+from inferwatch.sdk import cgroup, resources
+from inferwatch.sdk.resources import sampler
 
-
-def cgroup(tmp_path, **limits):
-    """A cgroup v2 tree `/pod/container` with files `pod_cpu`, `container_memory` and so on."""
-    (tmp_path / "pod" / "container").mkdir(parents=True)
-    names = {"cpu": "cpu.max", "memory": "memory.max"}
-    for place, text in limits.items():
-        level, kind = place.split("_")
-        folder = tmp_path / "pod" if level == "pod" else tmp_path / "pod" / "container"
-        (folder / names[kind]).write_text(text + "\n")
-    (tmp_path / "self").write_text("0::/pod/container\n")
-    return tmp_path / "self", tmp_path
-
-
-def test_the_tightest_limit_on_the_way_up_counts(tmp_path):
-    """A pod's limit binds its containers."""
-    own, root = cgroup(
-        tmp_path,
-        pod_cpu="150000 100000",
-        container_cpu="400000 100000",
-        pod_memory="max",
-        container_memory="1048576",
-    )
-    assert cpu_limit(own, root) == 1.5
-    assert memory_limit_bytes(own, root) == 1 << 20
-
-
-def test_no_limit_is_told_as_none(tmp_path):
-    """`max`, no files, and a system without cgroup v2 leave the host's own figures."""
-    own, root = cgroup(tmp_path, pod_cpu="max 100000", pod_memory="max")
-    assert cpu_limit(own, root) is None
-    assert memory_limit_bytes(own, root) is None
-    assert cpu_limit(tmp_path / "absent", root) is None
+psutil = pytest.importorskip("psutil")
 
 
 def test_samples_are_shares_of_what_is_available():
     """Memory is a share between 0 and 1, and cpu is measured from the first sample on."""
-    pytest.importorskip("psutil")
     sample = sampler()
     total = sum(number * number for number in range(2_000_000))
     taken = sample()
@@ -50,12 +23,44 @@ def test_samples_are_shares_of_what_is_available():
     assert taken.threads >= 1
 
 
+def test_memory_is_a_share_of_the_limit_where_that_is_less_than_the_host(monkeypatch):
+    """A limit above the host's memory is none."""
+    host = psutil.virtual_memory().total
+    for limit, available in ((1 << 30, 1 << 30), (1 << 59, host), (None, host)):
+        monkeypatch.setattr(cgroup, "memory_limit_bytes", lambda limit=limit: limit)
+        taken = sampler()()
+        assert taken.memory == pytest.approx(taken.memory_bytes / available)
+
+
+def test_a_process_began_before_its_first_sample_and_at_one_time():
+    """Within two seconds of what the system says, not before it, and never after the sampler."""
+    before_ms = time.time() * 1_000
+    sample = sampler()
+    began_ms = psutil.Process().create_time() * 1_000
+    assert sample().started_ms == sample().started_ms
+    assert began_ms - 1 <= sample().started_ms <= min(began_ms + 1_001, before_ms + 2_000)
+    assert sample().started_ms <= time.time() * 1_000
+
+
+def test_hardware_is_told_in_words(tmp_path):
+    """The machine's cores and their name, or its architecture where Linux gives no name."""
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: AMD EPYC 7B13\n\nmodel name\t: another\n")
+    assert resources._processor(cpuinfo) == f"{os.cpu_count()} x AMD EPYC 7B13"
+    cpuinfo.write_text("processor\t: 0\nBogoMIPS\t: 2\n")
+    for path in (cpuinfo, tmp_path / "absent"):
+        assert resources._processor(path) == f"{os.cpu_count()} x {platform.machine()}"
+
+
 def test_a_sample_becomes_a_resource_record_of_the_version_that_serves(wire):
-    """Samples carry the model, its current version and the instance."""
+    """Samples carry the model, its current version and the instance, and all that was measured."""
     monitor = wire.monitor(instance="pod-7")
     monitor.deploy("13")
-    monitor._emitter.send_sample(sampler()(), wire.send)
+    taken = sampler()()
+    monitor._emitter.send_sample(taken, wire.send)
     wire.drain(monitor)
     record = wire.records[0]
     assert (record.model, record.version, record.instance) == ("risk/fraud", "13", "pod-7")
-    assert record.cpu is not None and record.memory is not None
+    for field in taken.__struct_fields__:
+        assert getattr(record, field) == getattr(taken, field), field
+    assert record.started_ms <= record.time_ms
