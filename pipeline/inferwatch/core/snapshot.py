@@ -218,6 +218,8 @@ def _whole(pieces: Mapping[str, bytes]) -> ModelState:
         kind, _, rest = name.partition("/")
         item = _DECODERS[kind].decode(data)
         found[kind].append(item)
+        if kind in ("slab", "open") and not _is_sound(item):
+            raise ValueError(f"a model's state cannot be read: the columns of {name} do not fit")
         if kind in ("slab", "open", "answers"):
             numbered["answers" if kind == "answers" else "slab"][int(rest)] = item
     state: ModelState = found["head"][0]
@@ -230,6 +232,16 @@ def _whole(pieces: Mapping[str, bytes]) -> ModelState:
         for track in tracks.values():
             track.restating = {start: None for start, one in track.closed.items() if one.restate}
     return state
+
+
+def _is_sound(slab: Slab) -> bool:
+    """Whether ids lie within their bytes, which compiled code takes for granted, and every column
+    has as many rows.
+    """
+    columns = (slab.row, slab.time_ms, slab.predicted, slab.score, slab.late)
+    rows = len(slab.ids)
+    segments = all(len(codes) == rows for codes in slab.segments.values())
+    return slab.ids.is_sound() and segments and all(len(column) == rows for column in columns)
 
 
 def _put(field: str) -> Callable[[ModelState, Any], None]:

@@ -35,6 +35,14 @@ class Ids(msgspec.Struct, frozen=True, eq=False):
 
     __hash__ = None  # type: ignore[assignment]  # it holds arrays
 
+    def is_sound(self) -> bool:
+        """Whether the texts lie behind each other in `data`, and both arrays are of their kind."""
+        kinds = self.data.dtype == np.uint8 and self.ends.dtype == np.int32
+        if not kinds or not len(self.ends):
+            return kinds
+        ascending = self.ends[0] >= 0 and bool((self.ends[1:] >= self.ends[:-1]).all())
+        return ascending and int(self.ends[-1]) <= len(self.data)
+
     def raw(self, at: int) -> bytes:
         """The bytes of one text."""
         start = int(self.ends[at - 1]) if at else 0

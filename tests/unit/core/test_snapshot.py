@@ -1,6 +1,7 @@
 """A model's state as bytes: equal states equal bytes, and nothing damaged or newer is believed."""
 
 import msgspec
+import numpy as np
 import pytest
 
 from inferwatch.core import snapshot
@@ -89,3 +90,17 @@ def test_nothing_but_msgpack_is_read(models):
     for name in pieces:
         with pytest.raises(ValueError, match="cannot be read"):
             snapshot.load(pieces | {name: evil})
+
+
+def test_ids_that_leave_their_bytes_are_damage(models):
+    """Compiled code would read what is not there: ends that fall, lie beyond, or are too few."""
+    for model in models:
+        pieces = snapshot.cut(model)
+        name = next(name for name in pieces if name.startswith(("slab/", "open/")))
+        slab = model.state.pending.slabs[int(name.split("/")[1])]
+        ends = slab.ids.ends
+        for bad in (ends[::-1], ends - 1_000, ends + 1_000_000, ends[:-1], ends.astype(np.int64)):
+            ids = msgspec.structs.replace(slab.ids, ends=bad)
+            damaged = snapshot._encoder.encode(msgspec.structs.replace(slab, ids=ids))
+            with pytest.raises(ValueError, match="cannot be read"):
+                snapshot.load(pieces | {name: damaged})

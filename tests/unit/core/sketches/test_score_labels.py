@@ -83,15 +83,17 @@ def test_auc_is_scikit_learns_of_the_bins(drawn):
 
 @given(rows)
 def test_figures_are_those_of_rows_in_the_middle_of_their_bins(drawn):
-    """Each score replaced by its bin's middle: figures and intervals of the rows, to 1e-9."""
+    """Each score replaced by its bin's middle: figures of the rows to 1e-9, and the ends of their
+    intervals to 1e-7, for they hold the root of a variance that rounding may leave at 1e-17.
+    """
     score, truth = columns(drawn)
     middles = score_labels._MIDDLES[score_labels.bin_of(score)]
     for name in ("auc", "average_precision", "log_loss", "brier", "calibration_bias"):
         expected = getattr(ranked, name)(middles, truth)
         found = getattr(score_labels, name)(table(drawn))
         assert found.unknown == expected.unknown
-        for end in ("value", "low", "high"):
-            assert getattr(found, end) == pytest.approx(getattr(expected, end), abs=1e-9)
+        for end, error in (("value", 1e-9), ("low", 1e-7), ("high", 1e-7)):
+            assert getattr(found, end) == pytest.approx(getattr(expected, end), abs=error)
 
 
 @given(probabilities, probabilities)
