@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--features", int, usual.features, "of one model"),
         ("--segments", int, usual.segments, "values, all columns"),
         ("--versions", int, usual.versions, "that serve at a time"),
+        ("--classes", int, usual.classes, "of a multiclass model"),
+        ("--categories", int, usual.categories, "features of more than 1,000 words"),
     ):
         parser.add_argument(
             name, type=kind, default=default, metavar="N", help=f"{of}; {default:g}"
@@ -40,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"that a worker takes of a partition; {MODELS_MAX}",
     )
+    parser.add_argument("--entities", action="store_true", help="rows name their entities")
+    parser.add_argument("--llm", action="store_true", help="rows are calls of language models")
     parser.add_argument("--format", choices=["table", "json"], default="table")
 
 
@@ -50,9 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
         features=arguments.features,
         segments=arguments.segments,
         versions=arguments.versions,
+        classes=arguments.classes,
+        categories=arguments.categories,
+        entities=arguments.entities,
+        llm=arguments.llm,
     )
-    counts = (arguments.models, load.versions)
-    if load.rows_per_s <= 0 or min(counts) < 1 or min(load.features, load.segments) < 0:
+    counts = (arguments.models, load.versions, load.classes)
+    widths = (load.features, load.segments, load.categories)
+    if load.rows_per_s <= 0 or min(counts) < 1 or min(widths) < 0:
         raise UsageError("rates and counts are positive numbers")
     found = [(match, estimate.of(definition, load)) for match, definition in _files(arguments)]
     if arguments.format == "json":
@@ -65,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     _tell(found, arguments.models)
     print(
         f"expected of each model: {load.rows_per_s:,g} rows a second, {load.features:,} features, "
-        f"{load.segments:,} values of segments, {load.versions:,} versions at a time"
+        f"{load.segments:,} values of segments, {load.versions:,} versions at a time{_beside(load)}"
     )
     models = arguments.models * len(found)
     partitions = estimate.partitions_for(models, arguments.models_max)
@@ -82,6 +91,14 @@ def _files(arguments: argparse.Namespace) -> list[tuple[str, Definition]]:
     monitors.load(arguments.monitors)
     files = [monitors.read(path)[0] for path in arguments.monitors]
     return [(file.match, file.definition) for file in files]
+
+
+def _beside(load: Load) -> str:
+    """What else was said of the load."""
+    said = f", {load.classes:,} classes where there are several"
+    if load.categories:
+        said += f", {load.categories:,} categories of more than 1,000 words"
+    return said + ", entities" * load.entities + ", calls of language models" * load.llm
 
 
 def _row(match: str, one: Estimate) -> list[str]:

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferwatch.core import places
+from inferwatch.core import llm, places
 from inferwatch.core import plan as plans
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour, kept
+from inferwatch.core.columns import SCORES_MAX
 from inferwatch.core.drift import WINDOW_METHODS, state_bytes
 from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
 from inferwatch.core.inspectors import FEATURES, FIGURES
 from inferwatch.core.judge import P99_KEPT
-from inferwatch.core.metrics import LABEL_METRICS
+from inferwatch.core.metrics import CLASS_FIGURES, CLASSES_SHOWN, LABEL_METRICS
 from inferwatch.core.online import CLASS_STREAMS_MAX
 from inferwatch.core.past import APART, KEPT_MAX
 from inferwatch.core.plan import WindowPlan
@@ -32,17 +33,30 @@ FEATURE_BYTES = 1_200
 SEGMENT_BYTES = 1_700
 CLOSED_BYTES = 3_500
 CLOSED_SEGMENT_BYTES = 1_500
-LABEL_CELL_BYTES = 4_000
+LABEL_CELL_BYTES = 4_300  # and those of pairs of classes
+PAIR_BYTES = 8  # of a true class and an answer
+CLASS_BYTES = 21  # a name of 20 characters
+CLASS_FIGURE_BYTES = 90  # in the record of all rows, with its interval
 REFERENCE_FEATURE_BYTES = 1_700
+CATEGORY_BYTES = 26_000  # 1,000 words of 20 characters, their counts, a sketch of those beyond
+CATEGORY_MEMORY_BYTES = 180_000  # beside that: words and counts as objects of Python
+CALLS_BYTES = 1_200  # of language models, in a cell, and their histograms
+CALLS_FIGURES_BYTES = 1_300  # in a window's record
+BIN_BYTES = 12
+BINS = 400  # of a histogram of delays or calls: twelve octaves
+ENTITIES_BYTES = 58_000
+ENTITIES_FIGURES_BYTES = 150  # in the record of all rows
 SAMPLED_ROW_BYTES = 16  # and 4 a feature
-PAST_BYTES = 4 * 100 * (KEPT_MAX + APART)  # 100 figures a window: all that are listed
+PAST_FIGURES = 100  # a window, all that are listed; and those of single classes
 FIGURE_BYTES = 9
 HOUR_BYTES = 14  # a figure and its hour
 COUNTER_BYTES = 50  # of a segment value of 20 characters, in a checkpoint
 COUNTER_MEMORY_BYTES = 250  # beside that
+COLUMN_BYTES = 50  # a feature that half-space trees look at
 KEY_BYTES = 50  # whose detector or past it is
-ROW_BYTES = 68  # an id of 20 characters and the columns of the join
+ROW_BYTES = 75  # an id of 20 characters, the columns of the join and the label
 QUERY_BYTES = 24  # of a ranking more: its query and a number as its label
+VALUE_BYTES = 16  # of a regression more: answer and truth
 WORKER_BYTES = 300_000_000  # a process that is ready, without any model
 MODEL_MEMORY_BYTES = 100_000
 REFERENCE_FEATURE_MEMORY_BYTES = 18_000  # edges and counts as numbers of Python, look-up tables
@@ -55,21 +69,30 @@ SERIES_A_LATENCY = len(LATENCIES_S) + 3  # buckets, the one without end, count, 
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What is expected of one model: its traffic and its width."""
+    """What is expected of one model: its traffic and its width.
+
+    `classes` count where the task is multiclass, each with a score; `categories` are those features
+    that have more words than a pane keeps. `entities` and `llm`: whether its rows have them.
+    """
 
     rows_per_s: float = 10.0
     features: int = 20
     segments: int = 10
     versions: int = 2
+    classes: int = 10
+    categories: int = 0
+    entities: bool = False
+    llm: bool = False
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of one model by what they are for; `closed` windows wait for labels, all versions.
 
-    `panes_bytes` has the samples of windows that wait for inspectors and the counters of segment
-    values too, `detectors_bytes` the past figures of anomaly checks. `memory_bytes` is what all of
-    it takes in a worker, at most: beside the state indexes of the join, references ready for
-    counting, and, while a reference is learnt, its rows, three times when it is complete.
+    `panes_bytes` has the samples of windows that wait for inspectors, the counters of segment
+    values and the last answers about entities too, `detectors_bytes` the past figures of anomaly
+    checks, `reference_bytes` the span that it was learnt from. `memory_bytes` is what all of it
+    takes in a worker, at most: beside the state indexes of the join, references ready for counting,
+    and, while a reference is learnt, its rows, three times when it is complete.
     """
 
     panes: int
@@ -109,11 +132,16 @@ def of(definition: Definition, load: Load) -> Estimate:
         panes_bytes=sum(
             panes[one.window.name] * _pane_bytes(one, load, segments) for one in plan.windows
         )
-        + _waiting_bytes(plan.windows, load)
-        + _counters(definition, load) * COUNTER_BYTES,
+        + _waiting_bytes(plan.windows, definition, load)
+        + _word_cells(definition, load) * CATEGORY_BYTES
+        + _counters(definition, load) * COUNTER_BYTES
+        + ENTITIES_BYTES * load.entities,
         closed=sum(closed.values()),
-        closed_bytes=sum(closed.values())
-        * (CLOSED_BYTES + LABEL_CELL_BYTES + segments * (CLOSED_SEGMENT_BYTES + LABEL_CELL_BYTES)),
+        closed_bytes=sum(
+            closed[one.window.name]
+            * _closed_bytes(_pane_rows(one, load), definition, load, segments)
+            for one in plan.windows
+        ),
         pending_bytes=pending_bytes,
         sampled=1.0 if wanted_bytes <= pending_bytes else pending_bytes / wanted_bytes,
         reference_bytes=versions
@@ -124,7 +152,7 @@ def of(definition: Definition, load: Load) -> Estimate:
         detectors_bytes=versions
         * (
             sum(_detector_bytes(one, definition, load) for one in plan.row_checks)
-            + sum(_past_bytes(one, segments) for one in plan.windows)
+            + sum(_past_bytes(one, definition, load, segments) for one in plan.windows)
         ),
         windows_per_hour=versions
         * (1 + segments)
@@ -147,7 +175,9 @@ def _memory_bytes(found: Estimate, definition: Definition, load: Load) -> int:
     detectors = 2 * found.detectors_bytes + live * DETECTOR_MEMORY_BYTES
     state = found.panes_bytes + found.closed_bytes + 2 * found.pending_bytes + found.reference_bytes
     counters = _counters(definition, load) * COUNTER_MEMORY_BYTES
-    return MODEL_MEMORY_BYTES + state + counters + detectors + load.versions * (learnt + ready)
+    references = load.versions * (learnt + ready + load.categories * CATEGORY_MEMORY_BYTES)
+    words = _word_cells(definition, load) * CATEGORY_MEMORY_BYTES
+    return MODEL_MEMORY_BYTES + state + counters + detectors + references + words
 
 
 def partitions_for(models: int, models_max: int) -> int:
@@ -173,7 +203,8 @@ def check(definition: Definition) -> None:
             continue
         closed = _closed(one, definition, load)
         if closed > CLOSED_MAX:
-            mebibytes = closed * (CLOSED_BYTES + LABEL_CELL_BYTES) >> 20
+            a_window = _closed_bytes(_pane_rows(one, load), definition, load, segments=0)
+            mebibytes = closed * a_window >> 20
             raise ConfigError(
                 f"{closed:,} windows '{one.window.name}' would wait for labels, about "
                 f"{mebibytes:,} MiB a model and version",
@@ -183,10 +214,18 @@ def check(definition: Definition) -> None:
 
 
 def _reference_bytes(definition: Definition, load: Load) -> int:
-    """The reference of one version, and where it moves along the pieces it is made of."""
-    pieces = PIECES + 1 if definition.reference.last_ms else 0
-    piece_bytes = PANE_BYTES + load.features * FEATURE_BYTES
-    return load.features * REFERENCE_FEATURE_BYTES + pieces * piece_bytes
+    """The reference of one version with the score's, and what it is or was made of.
+
+    That is the span it was learnt from, as a window, and pieces where it moves along.
+    """
+    asked = definition.reference
+    pieces = PIECES + 1 if asked.last_ms else 0
+    span = 0
+    if asked.profile is None:
+        span = _closed_bytes(asked.min_rows, definition, load, _segments(definition, load))
+    piece_bytes = PANE_BYTES + load.features * FEATURE_BYTES + _calls_bytes(BINS, load)
+    columns = (load.features + 1) * REFERENCE_FEATURE_BYTES + load.categories * CATEGORY_BYTES
+    return columns + pieces * piece_bytes + span
 
 
 def _segments(definition: Definition, load: Load) -> int:
@@ -211,14 +250,35 @@ def _open_panes(one: WindowPlan) -> int:
 def _pane_bytes(one: WindowPlan, load: Load, segments: int) -> int:
     width = load.features * FEATURE_BYTES
     sampled = int(_sample_bytes(load) * (1 + 1 / row_sample.SPARE)) * one.sampled
-    return PANE_BYTES + sampled + width + segments * (SEGMENT_BYTES + width * one.segment_features)
+    calls = _calls_bytes(_pane_rows(one, load), load)
+    a_segment = SEGMENT_BYTES + calls + width * one.segment_features
+    return PANE_BYTES + sampled + width + calls + segments * a_segment
+
+
+def _pane_rows(one: WindowPlan, load: Load) -> int:
+    return math.ceil(load.rows_per_s * one.pane_ms / 1_000) if one.pane_ms else one.window.rows
+
+
+def _calls_bytes(rows: int, load: Load) -> int:
+    """A cell's calls of language models."""
+    return (CALLS_BYTES + len(llm.LOGGED) * BIN_BYTES * min(rows, BINS)) * load.llm
+
+
+def _word_cells(definition: Definition, load: Load) -> int:
+    """How often the words of a category are counted, of all categories."""
+    segments = _segments(definition, load)
+    cells = (PIECES + 1) * bool(definition.reference.last_ms) + sum(
+        _open_panes(one) * (1 + segments * one.segment_features)
+        for one in plans.make(definition).windows
+    )
+    return load.versions * load.categories * cells
 
 
 def _sample_bytes(load: Load) -> int:
     return row_sample.size(load.features) * (SAMPLED_ROW_BYTES + 4 * load.features)
 
 
-def _waiting_bytes(windows: Sequence[WindowPlan], load: Load) -> int:
+def _waiting_bytes(windows: Sequence[WindowPlan], definition: Definition, load: Load) -> int:
     """Windows that wait for inspectors, if none ever answers."""
     waiting = {FEATURES: 0, FIGURES: 0}
     for one in windows:
@@ -228,7 +288,7 @@ def _waiting_bytes(windows: Sequence[WindowPlan], load: Load) -> int:
     rows, figures = (min(WAITING_MAX, waiting[metric]) for metric in (FEATURES, FIGURES))
     return (
         rows * _sample_bytes(load)
-        + figures * PAST_BYTES
+        + figures * _kept_bytes(definition, load)
         + min(WAITING_MAX, rows + figures) * CLOSED_SEGMENT_BYTES
     )
 
@@ -247,9 +307,31 @@ def _closed(one: WindowPlan, definition: Definition, load: Load) -> int:
     return int(horizon_s * _closings_a_second(one, load)) + 1
 
 
+def _closed_bytes(rows: int, definition: Definition, load: Load, segments: int) -> int:
+    """A window of so many rows that waits for labels: its records, and what its labels say."""
+    classes = _classes(definition, load)
+    delays = BIN_BYTES * min(rows, BINS)
+    calls = CALLS_FIGURES_BYTES * load.llm
+    cell = LABEL_CELL_BYTES + classes * (classes * PAIR_BYTES + CLASS_BYTES) + calls
+    whole = CLOSED_BYTES + delays + _class_figures(definition, load) * CLASS_FIGURE_BYTES
+    whole += ENTITIES_FIGURES_BYTES * load.entities
+    return whole + cell + segments * (CLOSED_SEGMENT_BYTES + cell)
+
+
+def _classes(definition: Definition, load: Load) -> int:
+    return load.classes if definition.model.task == "multiclass" else 0
+
+
+def _class_figures(definition: Definition, load: Load) -> int:
+    """Of single classes, in the record of all rows."""
+    return len(CLASS_FIGURES) * min(CLASSES_SHOWN, _classes(definition, load))
+
+
 def _pending_bytes(definition: Definition, load: Load) -> int:
-    row_bytes = ROW_BYTES + 4 * len(definition.model.segments)
-    row_bytes += QUERY_BYTES * (definition.model.task == "ranking")
+    task = definition.model.task
+    scores = min(_classes(definition, load), SCORES_MAX)
+    row_bytes = ROW_BYTES + 4 * (len(definition.model.segments) + scores)
+    row_bytes += QUERY_BYTES * (task == "ranking") + VALUE_BYTES * (task == "regression")
     return int(load.rows_per_s * definition.model.label_horizon_ms / 1_000 * row_bytes)
 
 
@@ -274,16 +356,22 @@ def _detectors(check: Check, definition: Definition, load: Load) -> int:
 def _detector_bytes(check: Check, definition: Definition, load: Load) -> int:
     """What the detectors of a check take for each version in a checkpoint."""
     bytes_each = state_bytes(check.method, check.params) + KEY_BYTES
+    bytes_each += load.features * COLUMN_BYTES * (check.metric == FEATURES)
     return _detectors(check, definition, load) * bytes_each
 
 
-def _past_bytes(one: WindowPlan, segments: int) -> int:
+def _past_bytes(one: WindowPlan, definition: Definition, load: Load, segments: int) -> int:
     """The past figures of one version that anomaly checks, inspectors and alerts read."""
     found = (1 + segments) * (P99_KEPT * FIGURE_BYTES + KEY_BYTES)
-    found += PAST_BYTES * one.keeps_figures
+    found += _kept_bytes(definition, load) * one.keeps_figures
     for check in one.checks:
         if check.method in SERIES_METHODS:
             figure_bytes = HOUR_BYTES if by_hour(check.method) else FIGURE_BYTES
             cut = segments if check.segment_by else 1
             found += cut * (kept(check) * figure_bytes + KEY_BYTES)
     return found
+
+
+def _kept_bytes(definition: Definition, load: Load) -> int:
+    """The figures of past windows that inspectors of figures read."""
+    return 4 * (PAST_FIGURES + _class_figures(definition, load)) * (KEPT_MAX + APART)

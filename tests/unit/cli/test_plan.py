@@ -1,5 +1,6 @@
 """`inferwatch plan`: what was expected stands beside what it will cost."""
 
+import msgspec
 import pytest
 
 from inferwatch.cli.main import main
@@ -12,8 +13,21 @@ def test_what_was_expected_is_printed(capsys):
     assert main(["plan", "--rows-per-s", "2500", "--features", "60"]) == Exit.DONE
     assert (
         "expected of each model: 2,500 rows a second, 60 features, 10 values of segments, "
-        "2 versions at a time" in capsys.readouterr().out
+        "2 versions at a time, 10 classes where there are several\n" in capsys.readouterr().out
     )
+
+
+def test_what_rows_carry_is_printed_and_costs(capsys):
+    """Wide categories, entities and calls of language models: more state, and said beside it."""
+    wide = ["--categories", "3", "--entities", "--llm"]
+    totals = []
+    for given in ([], wide):
+        assert main(["plan", "--format", "json", *given]) == Exit.DONE
+        totals.append(msgspec.json.decode(capsys.readouterr().out)["total_bytes"])
+    assert totals[0] < totals[1]
+    assert main(["plan", *wide]) == Exit.DONE
+    said = ", 3 categories of more than 1,000 words, entities, calls of language models\n"
+    assert said in capsys.readouterr().out
 
 
 def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):
@@ -26,6 +40,8 @@ def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):
         ("--features N", Load().features),
         ("--segments N", Load().segments),
         ("--versions N", Load().versions),
+        ("--classes N", Load().classes),
+        ("--categories N", Load().categories),
         ("--models N", 1),
     ):
         (line,) = (line for line in said.splitlines() if line.strip().startswith(option))

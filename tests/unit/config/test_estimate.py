@@ -1,6 +1,7 @@
 """The estimate is an upper bound that is not far off, and what no worker could hold is refused."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -109,6 +110,87 @@ def test_samples_for_inspectors_are_in_the_estimate():
     assert 100_000 < measured - state_bytes(found, 20, 1) <= more - less
 
 
+def rich(draw: np.random.Generator, n: int) -> dict[str, dict[str, object]]:
+    """What n rows may carry, by the field of `Load` that tells of it."""
+    calls = {
+        name: draw.lognormal(mean, 1, n).tolist()
+        for name, mean in (("input_tokens", 6), ("output_tokens", 5), ("time_to_first_token_ms", 4))
+    }
+    words = [f"word-of-20-ch-{code:06d}" for code in draw.integers(0, 10**6, n).tolist()]
+    classes = [f"class-of-20-chars-{code:02d}" for code in range(20)]
+    scores = draw.dirichlet(np.ones(len(classes)), n).T
+    return {
+        "entities": {"entity": [f"e{code}" for code in draw.integers(0, 10**5, n).tolist()]},
+        "llm": {"llm": calls | {"finish_reason": ["stop"] * n}},
+        "categories": {"categories": {"word": words}},
+        "classes": {
+            "prediction": draw.choice(classes, n).tolist(),
+            "score": {name: score.tolist() for name, score in zip(classes, scores, strict=True)},
+        },
+    }
+
+
+def rich_bytes(found: Definition, fields: Sequence[str]) -> int:
+    """Bytes of a checkpoint after some minutes of 1,500 rows that carry `fields`, each labelled."""
+    draw, partition, n = np.random.default_rng(1), Partition(0), 1_500
+    start_ms = TIME_MS // MINUTE_MS * MINUTE_MS
+    for minute in range(MINUTES):
+        ids = [f"id-of-20-chars-{minute:02d}-{row:04d}"[-20:] for row in range(n)]
+        times = [start_ms + minute * MINUTE_MS + 40 * row for row in range(n)]
+        carried = rich(draw, n)
+        answers = {"prediction": [1] * n, "score": draw.random(n).tolist()}
+        raw = raw_inference(
+            n=n,
+            offset=2 * minute,
+            ids=ids,
+            time_ms=times,
+            numeric={f"f{at}": draw.normal(size=n).tolist() for at in range(5)},
+            latency_ms=draw.lognormal(3, 0.5, n).tolist(),
+            segments={"shop": [f"s{row % 2}" for row in range(n)]},
+            **(answers | {key: value for name in fields for key, value in carried[name].items()}),
+        )
+        decoded = decode(raw)
+        if name := partition.undefined(decoded):
+            partition.define(name, found, 0)
+        partition.fold(raw, decoded)
+        late = (np.array(times) + draw.lognormal(9, 1.5, n).astype(int)).tolist()
+        truth = rich(draw, n)["classes"]["prediction"] if "classes" in fields else [1] * n
+        labels = raw_labels(
+            ids=ids, label=truth, offset=2 * minute + 1, time_ms=late, record_time_ms=times[-1]
+        )
+        partition.fold(labels, decode(labels))
+    (model,) = partition.models.values()
+    return sum(len(data or b"") for data in snapshot.cut(model).values())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("entities",),
+        ("llm",),
+        ("categories",),
+        ("classes",),
+        ("entities", "llm", "categories", "classes"),
+    ],
+    ids="+".join,
+)
+def test_what_rows_carry_is_in_the_estimate(fields):
+    """By itself and together: bytes more are bounded, and all bytes are no less than a third."""
+    plain = definition(labelled=True)
+    facts = msgspec.structs.replace(plain.model, task="multiclass")
+    found = msgspec.structs.replace(plain, model=facts) if "classes" in fields else plain
+    least = Load(rows_per_s=25, features=5, segments=2, versions=1)
+    told = {"entities": True, "llm": True, "categories": 1, "classes": 20}
+    most = msgspec.structs.replace(least, **{name: told[name] for name in fields})
+    less, more = rich_bytes(plain, ()), rich_bytes(found, fields)
+    less_told, more_told = (
+        estimate.of(one, load).total_bytes() for one, load in ((plain, least), (found, most))
+    )
+    assert less <= less_told <= 3 * less
+    assert more <= more_told <= 3 * more
+    assert 0 < more - less <= more_told - less_told
+
+
 def test_past_figures_for_inspectors_are_in_the_estimate():
     """As many as are kept of the widest window, and as windows hold that wait."""
     found = definition(labelled=False)
@@ -157,6 +239,19 @@ def test_counters_of_segment_values_are_counted_where_places_run_out():
     assert many.memory_bytes - few.memory_bytes >= 5 * took
 
 
+def test_half_space_trees_are_counted_with_their_columns():
+    """Of a model of 1,000 features with names of 20 characters, which are kept with the trees."""
+    found = definition(labelled=False)
+    odd = Check(alert="Odd", metric="features", method="hst", warn=found.checks[0].warn)
+    asked = msgspec.structs.replace(found, checks=[*found.checks, odd])
+    load = Load(features=1_000, versions=1)
+    less, more = (estimate.of(one, load).detectors_bytes for one in (found, asked))
+    columns = [Column(f"feature-of-20-ch-{at:03d}", 0.0, 1.0, 0.5) for at in range(1_000)]
+    made = RowAnomaly(columns, RowAnomaly.PARAMS)
+    measured = len(msgspec.msgpack.encode(made.dump()))
+    assert 80_000 < measured <= more - less <= 1.5 * measured
+
+
 def test_more_of_anything_costs_more():
     """Rows, features, segments, versions: none of them is for nothing."""
     found = definition(labelled=True)
@@ -175,7 +270,7 @@ def test_more_of_anything_costs_more():
     ("window", "said"),
     [
         ("{size: 30d, step: 1m}", "43200 panes, about 1029 MiB"),
-        ("{size: 1m}", "129,601 windows 'w' would wait for labels, about 926 MiB"),
+        ("{size: 1m}", "129,601 windows 'w' would wait for labels, about 1,557 MiB"),
     ],
 )
 def test_what_no_worker_could_hold_is_refused_with_the_figure(tmp_path, window, said):
