@@ -7,6 +7,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,7 +18,7 @@ from inferwatch.config.defaults import default_definition
 from inferwatch.config.estimate import Estimate, Load
 from inferwatch.core.fold import Partition
 from inferwatch.kernels.warm import warm
-from inferwatch.records.batch import InferenceBatch, encode
+from inferwatch.records.batch import InferenceBatch, LabelBatch, LlmCalls, encode
 from inferwatch.records.columns import (
     Float32Block,
     Float64Block,
@@ -26,7 +27,7 @@ from inferwatch.records.columns import (
     pack_texts,
 )
 from inferwatch.records.decode import decode
-from inferwatch.records.definition import Definition, ModelFacts
+from inferwatch.records.definition import Check, Definition, Limit, ModelFacts
 from inferwatch.records.outputs import WindowRecord
 from inferwatch.records.raw import MSGPACK, RawRecord, headers
 from inferwatch.runtime.status import Status
@@ -38,12 +39,20 @@ from inferwatch.testing.folding import window_records
 MINUTE_MS = 60_000
 START_MS = 1_700_000_000_000 // 3_600_000 * 3_600_000
 WARM_ROWS = 6_000
+CLASSES = [f"class-of-20-chars-{code:02d}" for code in range(20)]
+LIMIT = Limit(direction="above", value=0.5, clear=0.5)
+ASKED = [
+    Check(alert="OddRows", metric="features", method="lof", window="minute", warn=LIMIT),
+    Check(alert="OddFigures", metric="figures", method="lof", window="minute", warn=LIMIT),
+    Check(alert="OddShare", metric="features", method="hst", warn=LIMIT),
+]
 
 
 class Flood(msgspec.Struct, frozen=True):
     """Rows of `models` in turn, `batches` each; every row has a segment of its own, or none has.
 
-    `label_horizon_s` is how long predictions wait for their labels.
+    `label_horizon_s` is how long predictions wait for their labels. `rich` rows carry all that rows
+    may: classes with scores, words, entities, calls of language models; each has its label.
     """
 
     models: int = 1
@@ -53,20 +62,25 @@ class Flood(msgspec.Struct, frozen=True):
     rows_per_s: int = 1_000
     segmented: bool = False
     label_horizon_s: int = 60
+    rich: bool = False
 
 
 FLOODS = {
     "segments": Flood(batches=2_000, features=5, segmented=True, label_horizon_s=3_600),
     "features": Flood(batches=120, batch_rows=50, features=5_000, rows_per_s=50),
     "models": Flood(models=500, batches=12, rows_per_s=100),
+    "rich": Flood(models=6, batches=120, rows_per_s=50, label_horizon_s=600, rich=True),
 }
 
 
 def records(flood: Flood) -> Iterator[RawRecord]:
     """In the order of the log."""
-    for offset in range(flood.models * flood.batches):
-        seq, model = divmod(offset, flood.models)
-        yield record(flood, f"team/model-{model:03d}", seq, offset)
+    for turn in range(flood.models * flood.batches):
+        seq, model = divmod(turn, flood.models)
+        name, offset = f"team/model-{model:03d}", turn * (1 + flood.rich)
+        yield record(flood, name, seq, offset)
+        if flood.rich:
+            yield labels(flood, name, seq, offset + 1)
 
 
 def record(flood: Flood, model: str, seq: int, offset: int) -> RawRecord:
@@ -94,32 +108,85 @@ def record(flood: Flood, model: str, seq: int, offset: int) -> RawRecord:
         latency_ms=draw.lognormal(2.0, 0.5, n).astype("<f4").tobytes(),
         segments={} if shops is None else {"shop": shops},
     )
-    described = headers("inference", id=str(offset), source="test", time="", content_type=MSGPACK)
-    return RawRecord(
-        "events.v1", 0, offset, int(time_ms[-1]), model.encode(), encode(body), described
+    if flood.rich:
+        body = msgspec.structs.replace(body, **_carried(score, draw))
+    return _raw("inference", body, offset, int(time_ms[-1]))
+
+
+def _carried(score: NDArray[np.float64], draw: np.random.Generator) -> dict[str, Any]:
+    """Columns of rows, as a batch has them; `score` is that of the class that each names."""
+    n, others = len(score), len(CLASSES) - 1
+    words, entities = (draw.integers(0, 10**6, n).tolist() for _ in range(2))
+    answers = draw.integers(0, len(CLASSES), n)
+    scores = np.tile((1 - score) / others, (len(CLASSES), 1))
+    scores[answers, np.arange(n)] = score
+    return {
+        "prediction": pack_categories([CLASSES[code] for code in answers.tolist()]),
+        "scores": Float64Block(CLASSES, scores.tobytes()),
+        "categories": {"word": pack_categories([f"word-of-20-ch-{code:06d}" for code in words])},
+        "entity": pack_texts([f"entity-{code}" for code in entities]),
+        "llm": LlmCalls(
+            input_tokens=draw.lognormal(6, 1, n).astype("<f4").tobytes(),
+            output_tokens=draw.lognormal(5, 1, n).astype("<f4").tobytes(),
+            time_to_first_token_ms=draw.lognormal(4, 1, n).astype("<f4").tobytes(),
+            cost=draw.random(n).astype("<f4").tobytes(),
+            finish_reason=pack_categories(["stop"] * n),
+        ),
+    }
+
+
+def labels(flood: Flood, model: str, seq: int, offset: int) -> RawRecord:
+    """The truth of one batch, which came some seconds later."""
+    n, draw = flood.batch_rows, np.random.default_rng([2, seq])
+    numbers = range(seq * n, (seq + 1) * n)
+    time_ms = START_MS + np.array(numbers, np.int64) * 1_000 // flood.rows_per_s
+    body = LabelBatch(
+        model=model,
+        emitter="labeller",
+        seq=seq,
+        rows=n,
+        time_ms=(time_ms + draw.lognormal(8, 1, n).astype(np.int64)).astype("<i8").tobytes(),
+        ids=pack_texts([f"a1b2c3-12345-{number}" for number in numbers]),
+        label=pack_categories(draw.choice(CLASSES, n).tolist()),
     )
+    return _raw("label", body, offset, int(time_ms[-1]))
+
+
+def _raw(kind: str, body: InferenceBatch | LabelBatch, offset: int, time_ms: int) -> RawRecord:
+    described = headers(kind, id=str(offset), source="test", time="", content_type=MSGPACK)
+    return RawRecord("events.v1", 0, offset, time_ms, body.model.encode(), encode(body), described)
 
 
 def _scores(flood: Flood, seq: int) -> NDArray[np.float64]:
-    return np.random.default_rng([1, seq]).random(flood.batch_rows)
+    found = np.random.default_rng([1, seq]).random(flood.batch_rows)
+    return (1 + found) / 2 if flood.rich else found  # of several classes the highest is taken
 
 
 def plan(flood: Flood) -> tuple[Definition, Estimate]:
-    """The default checks, and what is planned for one model of the flood."""
+    """The default checks, and what is planned for one model of the flood.
+
+    Of rich rows inspectors and half-space trees are asked too.
+    """
     horizon_ms = flood.label_horizon_s * 1_000
     facts = ModelFacts(
-        task="binary",
+        task="multiclass" if flood.rich else "binary",
         segments=["shop"] if flood.segmented else [],
         label_delay_ms=horizon_ms // 2,
         label_wait_ms=horizon_ms // 2,
         label_horizon_ms=horizon_ms,
     )
-    definition = msgspec.structs.replace(default_definition(), model=facts)
+    usual = default_definition()
+    checks = [*usual.checks, *(ASKED if flood.rich else [])]
+    definition = msgspec.structs.replace(usual, model=facts, checks=checks)
     load = Load(
         rows_per_s=flood.rows_per_s,
         features=flood.features,
         segments=facts.segments_max + 1 if flood.segmented else 0,
         versions=1,
+        classes=len(CLASSES),
+        categories=int(flood.rich),
+        entities=flood.rich,
+        llm=flood.rich,
     )
     return definition, estimate.of(definition, load)
 
@@ -177,7 +244,8 @@ def measure(flood: Flood) -> dict[str, float]:
     warm()
     small = Watched(definition)
     for seq in range(WARM_ROWS // 500):
-        small.fold(record(Flood(segmented=flood.segmented), "warm/model", seq, seq))
+        like = Flood(segmented=flood.segmented, rich=flood.rich)
+        small.fold(record(like, "warm/model", seq, seq))
     del small
     forget_peak()
     before_bytes = memory_bytes("VmRSS")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferwatch.core import llm, places
+from inferwatch.core import llm, places, stability
 from inferwatch.core import plan as plans
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour, kept
 from inferwatch.core.columns import SCORES_MAX
@@ -65,6 +65,8 @@ LEARNT_COLUMNS = 10  # of 4 bytes, beside the features
 CLOSED_MAX = 50_000
 SERIES_A_MODEL = 4  # rows, watermark, newest event, share joined
 SERIES_A_WINDOW = 14  # coverage and age of what labels say, five shares, seven of processes
+SERIES_A_CALL = len((*llm.SHARES, *llm.DURATIONS, *llm.AMOUNTS))
+SERIES_AN_ENTITY = len((*stability.SHARES, *stability.AMOUNTS))
 SERIES_A_LATENCY = len(LATENCIES_S) + 3  # buckets, the one without end, count, sum
 
 
@@ -340,8 +342,9 @@ def _series(definition: Definition, load: Load) -> int:
     checks = definition.checks
     methods = {"psi"} | {one.method for one in checks if one.method in WINDOW_METHODS}
     labels = sum(definition.model.task in one.tasks for one in LABEL_METRICS.values())
-    features = min(load.features, FEATURES_MAX + 1)
-    a_window = SERIES_A_WINDOW + labels + len(methods) * features
+    features = min(load.features + load.categories, FEATURES_MAX + 1)
+    carried = SERIES_A_CALL * load.llm + SERIES_AN_ENTITY * load.entities
+    a_window = SERIES_A_WINDOW + labels + carried + len(methods) * features
     a_version = SERIES_A_LATENCY + len(definition.windows) * a_window
     levels = sum(max(1, (one.warn is not None) + (one.fail is not None)) for one in checks)
     return SERIES_A_MODEL + 2 * levels + min(load.versions, VERSIONS_MAX) * a_version
