@@ -63,6 +63,8 @@ FULL = {
         features={"amount": 0.7},
         unknown="why",
         library="scikit-learn 1.7",
+        metric="figures",
+        figures={"latency.p99": 4.5},
     ),
     "skip": msgspec.structs.replace(SMALLEST["skip"], why="died"),
     "gap": msgspec.structs.replace(SMALLEST["gap"], why="retention"),
