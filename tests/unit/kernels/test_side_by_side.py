@@ -1,0 +1,75 @@
+"""Columns that a kernel works on side by side get, to the bit, what each alone gets."""
+
+import numpy as np
+import pytest
+
+from inferwatch.kernels import adwin, moments, page_hinkley
+
+ROWS = 300
+
+
+def block_of(columns):
+    """Rows with drifts, gaps and infinities, in some columns nothing finite at first."""
+    chance = np.random.default_rng(columns)
+    block = chance.normal(size=(columns, ROWS)).astype(np.float32)
+    block[::3, ROWS // 2 :] += 2.0
+    block[1::4, 7:9] = [np.nan, np.inf]
+    block[2::5, : ROWS - 3] = np.nan
+    return block
+
+
+def moments_of(columns):
+    """State arrays of the kernel, before the first row."""
+    ranges = np.repeat([[np.inf], [-np.inf]], columns, axis=1)
+    return (
+        np.full(columns, np.nan),
+        np.zeros((4, columns)),
+        ranges,
+        np.zeros((3, columns), np.int64),
+    )
+
+
+@pytest.mark.parametrize("columns", [1, 3, 4, 31, 32, 33, 70])
+@pytest.mark.parametrize("cut", [0, 1, 128, 200])
+def test_moments(columns, cut):
+    """Any number of columns, cut into batches anywhere."""
+    block, together = block_of(columns), moments_of(columns)
+    for part in (block[:, :cut], block[:, cut:]):
+        moments.update(np.ascontiguousarray(part), *together)
+    for column in range(columns):
+        alone = moments_of(1)
+        moments.update(block[column : column + 1], *alone)
+        for mine, all_of_them in zip(alone, together, strict=True):
+            assert mine[..., 0].tobytes() == all_of_them[..., column].tobytes()
+
+
+def detectors(kernel, columns):
+    """Parameters that differ, and empty states."""
+    if kernel is adwin:
+        params = [adwin.params(0.01 / (1 + column)) for column in range(columns)]
+    else:
+        params = [
+            page_hinkley.params(0.01, 5.0 + column, up=column % 3 > 0, down=column % 2 > 0)
+            for column in range(columns)
+        ]
+    return np.stack(params), np.stack([kernel.empty()] * columns)
+
+
+@pytest.mark.parametrize("kernel", [adwin, page_hinkley], ids=["adwin", "page_hinkley"])
+@pytest.mark.parametrize("columns", [1, 3, 4, 32, 33, 70])
+def test_detectors(kernel, columns):
+    """Found at the same rows, with the same state after them, and begun anew after a change."""
+    params, together = detectors(kernel, columns)
+    alone, found, changes = together.copy(), np.full(columns, -1), 0
+    block = block_of(columns + 1)
+    picked = np.arange(columns, 0, -1)  # not in the order of the block
+    for _ in range(3):
+        kernel.update_columns(block, picked, params, together, found)
+        expected = [
+            kernel.update(block[row], 0, params[place], alone[place])
+            for place, row in enumerate(picked)
+        ]
+        assert found.tolist() == expected
+        assert together.tobytes() == alone.tobytes()
+        changes += int((found >= 0).sum())
+    assert changes or columns < 4
