@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import quality, stability
+from inferwatch.core import quality, queries, stability
 from inferwatch.core.columns import (
     Columns,
     answers,
@@ -201,7 +201,7 @@ def _join(
 
 
 def _queries(rows: list[Rows], whole: Joined) -> NDArray[np.float64]:
-    """What each query is worth, at its first row; NaN at the others."""
+    """What each query is worth, at its first row; NaN at the others, and where it is too long."""
     named = np.concatenate(
         [
             np.zeros(batch.n, np.uint64)
@@ -211,9 +211,11 @@ def _queries(rows: list[Rows], whole: Joined) -> NDArray[np.float64]:
         ]
     )
     found = np.full((ranking.WORTH, len(named)), np.nan)
-    for name in np.unique(named[named != 0]):
-        mine = np.flatnonzero(named == name)
-        found[:, mine[0]] = ranking.worth(whole.score[mine], whole.truth[mine])
+    order = np.argsort(named, kind="stable")
+    order = order[named[order] != 0]
+    for mine in np.split(order, np.flatnonzero(np.diff(named[order])) + 1):
+        if 0 < len(mine) <= queries.ROWS_MAX:
+            found[:, mine[0]] = ranking.worth(whole.score[mine], whole.truth[mine])
     return found
 
 

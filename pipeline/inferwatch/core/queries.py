@@ -65,14 +65,15 @@ class QueryJoin(Join):
         *,
         values: bool,
     ) -> tuple[list[Joined], NDArray[np.bool_]]:
-        """As of any join; and the queries that the rows change, taken back and added."""
+        """As of any join; and the queries whose worth the rows change, taken back and added."""
         version, hashes = block.version, block.hashes
         block.query = self._placed(block)
         kept = slice(None) if sampled is None else sampled
         touched = [*self._of_slots(version, hashes[kept]), *block.query[1, kept].tolist()]
         before = self._whole(version, touched, -1)
         met, again = super().predict(block, late, sampled, values=values)
-        return [*before, *met, *self._whole(version, touched, 1)], again
+        after = self._whole(version, touched, 1)
+        return [*_changed(before, after), *met, *_changed(after, before)], again
 
     def _placed(self, block: Block) -> NDArray[np.int64]:
         """int64[2, n]: hash of each row's query and number of its first row, NONE without one."""
@@ -107,7 +108,7 @@ class QueryJoin(Join):
         now_ms: int,
         oldest_ms: int,
     ) -> list[Joined]:
-        """As of any join; and the queries that the labels change, taken back and added."""
+        """As of any join; and the queries whose worth the labels change, taken back and added."""
         self.state.closed_ms = max(self.state.closed_ms, oldest_ms)
         hashes = sample.hashes(ids)
         touched = {
@@ -118,7 +119,7 @@ class QueryJoin(Join):
         before = [one for name, first in touched.items() for one in self._whole(name, first, -1)]
         joined = super().label(ids, version, label, truth, time_ms, now_ms, oldest_ms)
         after = [one for name, first in touched.items() for one in self._whole(name, first, 1)]
-        return [*before, *joined, *after]
+        return [*_changed(before, after), *joined, *_changed(after, before)]
 
     def _of_slots(self, version: str, hashes: Hashes) -> list[int]:
         """First rows of the queries of the predictions with these ids."""
@@ -238,6 +239,26 @@ class QueryJoin(Join):
     def _compact(self) -> None:
         self._clear()
         super()._compact()
+
+
+def _changed(queries: list[Joined], other: list[Joined]) -> list[Joined]:
+    """Those of the queries that `other` does not have with the same worth, NaN equal to NaN.
+
+    The rest must not touch their windows, which would be published anew as they were.
+    """
+    known = {worth for one in other for worth in _worths(one)}
+    parts = [
+        one.take(np.array([worth not in known for worth in _worths(one)], np.bool_))
+        for one in queries
+    ]
+    return [part for part in parts if len(part.row)]
+
+
+def _worths(queries: Joined) -> list[tuple[str, int, bytes]]:
+    """Version, first row and worth of each query."""
+    worths = () if queries.queries is None else queries.queries.T
+    rows = zip(queries.row.tolist(), worths, strict=True)
+    return [(queries.version, row, worth.tobytes()) for row, worth in rows]
 
 
 def _named(block: Block) -> Hashes:

@@ -308,6 +308,24 @@ def test_a_ranking_has_the_figures_of_its_queries():
     assert profile.quality["country=DE"]["ndcg@3"] == pytest.approx(half)
 
 
+def test_a_ranking_counts_the_queries_that_windows_count():
+    """Wherever a query's rows lie; none for rows that name none, nor of more than 1,000 rows."""
+    luck = np.random.default_rng(5)
+    score, truth = luck.random(1_201), luck.integers(0, 3, 1_201).astype(np.float64)
+    names = np.array(["long"] * 1_001 + [f"q{row % 20}" for row in range(160)] + [""] * 40)
+    facts = ModelFacts(task="ranking")
+
+    def ndcg(at):
+        rows = table({"x": score[at]}, score=score[at], entity=names[at].tolist(), cut=50)
+        profile, _ = profiles.build("p", facts, rows, [truths(truth[at])])
+        return profile.quality[""]["ndcg@3"]
+
+    of_query = [np.flatnonzero(names == f"q{query}") for query in range(20)]
+    expected = ndcg_score([truth[at] for at in of_query], [score[at] for at in of_query], k=3)
+    assert ndcg(luck.permutation(1_201)) == pytest.approx(expected)
+    assert ndcg(np.arange(1, 1_201)) != pytest.approx(expected)
+
+
 def test_several_classes_have_figures_of_their_scores_and_of_each_class():
     """Log-loss of the scores by class, and recall of each, as scikit-learn has them."""
     luck = np.random.default_rng(4)

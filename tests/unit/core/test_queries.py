@@ -211,6 +211,32 @@ def test_a_query_stands_where_its_first_row_does():
     assert {start for start, _ in counted} == {min(cells)}
 
 
+def test_what_leaves_every_query_as_it_was_publishes_nothing():
+    """Labels that repeat, one that is too late, a row of a query that was not whole; a correction
+    does.
+    """
+    log = Log(definition(label_horizon_ms=3 * HOUR_MS, restate_every_ms=1_000))
+    many = [(f"q{at}", 0.9, 1) for at in range(20)]
+    write(log, [*many, ("open", 0.4, 0), ("open", 0.3, 0)], 0, at_ms=HOUR_MS - 1)
+    write(log, [("q0", 0.5, 0)], 22, at_ms=1_000)
+    ids, label = [*map(str, range(21)), "22"], [1.0] * 21 + [0.0]
+    log.labels(ids, label, HOUR_MS)
+    log.tick(2 * HOUR_MS)
+    for again_ms in range(2 * HOUR_MS + 10_000, 2 * HOUR_MS + 60_000, 10_000):
+        log.labels(ids, label, again_ms)
+        log.tick(again_ms + 5_000)
+    write(log, [("open", 0.8, 0)], 23, at_ms=3 * HOUR_MS + 2_000)
+    log.tick(3 * HOUR_MS + 10_000)
+    log.labels(["22"], [2.0], 3 * HOUR_MS + 20_000)
+    log.tick(3 * HOUR_MS + 30_000)
+    pending = log.partition.models[log.model].state.pending
+    assert (pending.repeated, pending.too_late) == (5 * len(ids), 1)
+    assert [(one.revision, one.metrics["mrr"]) for one in log.windows("hour")] == [(0, 1.0)]
+    log.labels(["0"], [0.0], 3 * HOUR_MS + 40_000)
+    log.tick(3 * HOUR_MS + 50_000)
+    assert [one.revision for one in log.windows("hour")] == [0, 1]
+
+
 def test_past_the_horizon_a_query_changes_no_more():
     """Its name begins a new one, and what it was worth stays."""
     log = Log(definition(label_horizon_ms=2 * HOUR_MS))
