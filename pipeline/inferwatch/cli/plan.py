@@ -1,6 +1,7 @@
 """`inferwatch plan`: what monitor files will cost, before anything runs."""
 
 import argparse
+import math
 from pathlib import Path
 
 import msgspec
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     counts = (arguments.models, load.versions, load.classes)
     widths = (load.features, load.segments, load.categories)
-    if load.rows_per_s <= 0 or min(counts) < 1 or min(widths) < 0:
+    if not 0 < load.rows_per_s < math.inf or min(counts) < 1 or min(widths) < 0:
         raise UsageError("rates and counts are positive numbers")
     found = [(match, estimate.of(definition, load)) for match, definition in _files(arguments)]
     if arguments.format == "json":

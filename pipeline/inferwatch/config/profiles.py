@@ -6,6 +6,7 @@
 """
 
 import hashlib
+import math
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
@@ -325,8 +326,18 @@ def sample_path(path: Path) -> Path:
 def write(path: Path, profile: Profile, values: Values, sample: Values | None = None) -> None:
     """Write the files; that of rows where there is a `sample`.
 
-    :raises ConfigError: the profile is too large to travel.
+    :raises ConfigError: the profile is too large to travel, or holds what JSON cannot.
     """
+    columns = {"score": profile.score, **profile.numeric}
+    if isinstance(profile.prediction, NumericProfile):
+        columns["prediction"] = profile.prediction
+    for name, column in columns.items():
+        if column is not None and not (math.isfinite(column.mean) and math.isfinite(column.sd)):
+            raise ConfigError(
+                f"the values of {name} are too large: their spread is no number",
+                file=str(path),
+                fix="mend or scale the column, or leave it out",
+            )
     text = msgspec.json.format(msgspec.json.encode(profile, order="sorted"), indent=1)
     if len(msgspec.json.encode(profile)) > OUTPUT_MAX_BYTES:
         raise ConfigError(

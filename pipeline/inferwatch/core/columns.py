@@ -257,12 +257,15 @@ def score_of(facts: ModelFacts, names: tuple[str, ...], scores: Floats, n: int) 
     elif facts.positive in names:
         score = scores[names.index(facts.positive)]
     else:
-        score = scores.max(axis=0)
+        score = np.fmax.reduce(scores, axis=0)  # NaN where a class has none
     return np.where(np.isfinite(score), score, np.nan)
 
 
 def class_scores(columns: Columns, rows: Rows) -> NDArray[np.float32] | None:
-    """The probabilities of a multiclass model's classes; none of a batch with too many."""
+    """The probabilities of a multiclass model's classes; none of a batch with too many.
+
+    A row with fewer than two scores has none by class, whatever the other rows of its batch have.
+    """
     if columns.task != "multiclass" or len(rows.score_names) < 2:
         return None
     known = {name: place for place, name in enumerate(columns.scores)}
@@ -273,14 +276,24 @@ def class_scores(columns: Columns, rows: Rows) -> NDArray[np.float32] | None:
     columns.scores += new
     known |= {name: len(known) + place for place, name in enumerate(new)}
     found = np.full((len(known), rows.n), np.nan, np.float32)
-    found[[known[name] for name in rows.score_names]] = np.clip(rows.scores, 0.0, 1.0)
+    finite = np.isfinite(rows.scores)
+    given = np.where(finite & (finite.sum(axis=0) > 1), np.clip(rows.scores, 0.0, 1.0), np.nan)
+    found[[known[name] for name in rows.score_names]] = given
     return found
 
 
 def segment_words(columns: Columns, rows: Rows, name: str) -> Words | None:
-    """The column of `rows` that a segment column is: of that name, a feature's, or the sender's."""
+    """The column of `rows` that a segment column is: of that name, a feature's, or the sender's.
+
+    `__other__` stands for values without a place: a row that says so itself has no value.
+    """
     column = rows.segments.get(name) or rows.categories.get(name)
-    return column or _of_sender(columns, rows, name)
+    if column is None:
+        return _of_sender(columns, rows, name)
+    if OTHER not in column.words:
+        return column
+    ours = column.codes == column.words.index(OTHER)
+    return Words(column.words, np.where(ours, np.int32(-1), column.codes))
 
 
 def _segment(columns: Columns, facts: ModelFacts, rows: Rows, name: str) -> Codes:

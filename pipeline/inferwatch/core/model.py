@@ -162,7 +162,7 @@ class Model:
         }
         self._forget_unread()
         self._give_bits()
-        if definition.model.task == "ranking":
+        if definition.model.task == "ranking" or isinstance(self.join, QueryJoin):
             self.join = self._joined()
         self._references.clear()
         self.banks.clear()

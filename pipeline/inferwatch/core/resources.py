@@ -52,7 +52,7 @@ def restarted(heard: dict[str, int], sample: Resource) -> bool:
     """
     if sample.started_ms is None:
         return False
-    newest_ms = heard.pop(sample.instance, sample.started_ms)
+    newest_ms = heard.pop(sample.instance, sample.time_ms)
     heard[sample.instance] = max(newest_ms, sample.time_ms)
     _bound(heard)
     return newest_ms < sample.started_ms <= sample.time_ms

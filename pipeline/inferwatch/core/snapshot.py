@@ -240,8 +240,10 @@ def _is_sound(slab: Slab) -> bool:
     """
     columns = (slab.row, slab.time_ms, slab.predicted, slab.score, slab.late)
     rows = len(slab.ids)
-    segments = all(len(codes) == rows for codes in slab.segments.values())
-    return slab.ids.is_sound() and segments and all(len(column) == rows for column in columns)
+    more = [*slab.segments.values(), *(slab.scores if slab.scores is not None else ())]
+    more += [slab.value] if len(slab.value) else []
+    more += [*slab.query] if slab.query is not None else []
+    return slab.ids.is_sound() and all(len(column) == rows for column in (*columns, *more))
 
 
 def _put(field: str) -> Callable[[ModelState, Any], None]:

@@ -163,9 +163,10 @@ def _event(word: str, body: bytes) -> Any:
     else:
         bounds.check(body)
     event = bounds.parse(_events[word], body)
-    time_ms = getattr(event, "time_ms", EARLIEST_MS)
-    if not EARLIEST_MS <= time_ms < LATEST_MS:
-        raise DataError(Reason.BAD_TIME, f"time_ms {time_ms} is no time in milliseconds")
+    for name in ("time_ms", "started_ms"):
+        time_ms = getattr(event, name, None)
+        if time_ms is not None and not EARLIEST_MS <= time_ms < LATEST_MS:
+            raise DataError(Reason.BAD_TIME, f"{name} {time_ms} is no time in milliseconds")
     return event
 
 

@@ -391,7 +391,6 @@ def all_counters() -> list[tuple[str, str, Counters]]:
 
 
 def _in_child() -> None:
-    after_fork()
     begin_anew()
     for monitor in list(_monitors):
         monitor._begin()

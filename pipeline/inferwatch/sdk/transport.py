@@ -21,6 +21,7 @@ from inferwatch.sdk.resources import Sample, sampler
 TICK_S = 0.25
 TICK_WATCHED_S = 0.01  # while someone waits in flush()
 SAMPLE_EVERY_S = 10.0
+FORK_WAIT_S = 10.0
 EXIT_TIMEOUT_S = 2.0
 
 SETTINGS = {
@@ -175,6 +176,7 @@ def _producer(connection: Connection) -> Any:
 
 _transports: dict[tuple[object, ...], Transport] = {}
 _lock = threading.Lock()
+_held = False
 _forkless = threading.Lock()
 """Held by a sender that imports or samples, and around each fork: a child that began with half a
 module would have half of it for good, and locks of the GPU's library that were taken stay taken.
@@ -195,13 +197,17 @@ def _prepared() -> Callable[[], Sample] | None:
 
 
 def before_fork() -> None:
-    """In the parent: wait until nothing of ours is half imported, nor a sample half taken."""
-    _forkless.acquire()
+    """In the parent: wait until nothing of ours is half imported, nor a sample half taken; but no
+    longer than ten seconds, for a driver that hangs must not hold up a server.
+    """
+    global _held
+    _held = _forkless.acquire(timeout=FORK_WAIT_S)
 
 
 def after_fork() -> None:
-    """In the parent, and in the child."""
-    _forkless.release()
+    """In the parent; `begin_anew` is for the child."""
+    if _held:
+        _forkless.release()
 
 
 def transport(connection: Connection) -> Transport:
@@ -217,9 +223,9 @@ def transport(connection: Connection) -> Transport:
 
 
 def begin_anew() -> None:
-    """After a fork, in the child."""
-    global _lock
-    _lock = threading.Lock()
+    """After a fork, in the child: whoever holds a lock of the parent's is not in this process."""
+    global _lock, _forkless
+    _lock, _forkless = threading.Lock(), threading.Lock()
     for inherited in _transports.values():
         inherited.forget()
     _transports.clear()

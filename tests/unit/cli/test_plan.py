@@ -46,3 +46,10 @@ def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):
     ):
         (line,) = (line for line in said.splitlines() if line.strip().startswith(option))
         assert line.endswith(f"; {value:g}")
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf"])
+def test_a_rate_that_is_none_is_refused(capsys, rate):
+    """What is no positive number costs nothing that could be told."""
+    assert main(["plan", "--rows-per-s", rate]) == Exit.USAGE
+    assert "positive numbers" in capsys.readouterr().err

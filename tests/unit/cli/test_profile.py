@@ -76,6 +76,11 @@ def test_facts_may_be_options(folder):
             Exit.USAGE,
             "none.yaml: no such file; say with --mapping",
         ),
+        (
+            ["build", "huge.csv", "--mapping", "huge.yaml", "--task", "binary", "--out", "p.json"],
+            Exit.CONFIG,
+            "p.json: the values of score are too large: their spread is no number",
+        ),
         (["show", "none.json"], Exit.CONFIG, "none.json: cannot be read: No such file"),
         (["show", "t.csv"], Exit.CONFIG, "t.csv: is no profile"),
         (
@@ -88,6 +93,9 @@ def test_facts_may_be_options(folder):
 def test_what_cannot_be_described_is_one_sentence(folder, capsys, arguments, code, says):
     """The file and what to do about it."""
     Path("empty.csv").write_text("id,at,answer,truth\n")
+    huge = "".join(f"r{n},{1_700_000_000_000 + n},yes,no,{n % 2}e300\n" for n in range(9))
+    Path("huge.csv").write_text("id,at,answer,truth,sure\n" + huge)
+    Path("huge.yaml").write_text(MAPPING + "proba: sure\n")
     assert main(["profile", *arguments]) == code
     said = capsys.readouterr().err
     assert said.startswith("inferwatch: ") and says in said and said.count("\n") == 1

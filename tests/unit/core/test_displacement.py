@@ -274,3 +274,23 @@ def test_a_value_that_comes_back_takes_its_code_again():
     known = state_of(log).columns.segments["country"]
     assert len(known) == len(set(known)) == 2 * PLACES + 1
     assert np.all([known.count(name) == 1 for name in "ABCXYZ"])
+
+
+@pytest.mark.parametrize("size", [1, 5, 50])
+def test_the_word_for_all_others_is_no_value(size):
+    """A row that says `__other__` itself takes no place and begins no counting: two values have
+    the two places that there are, however the rows were batched.
+    """
+    words = [OTHER] * 10 + ["FR"] * 20 + ["DE"] * 20
+    log = Log(
+        Definition(
+            model=ModelFacts(task="binary", segments=["country"], segments_max=2),
+            windows=[Window(name="rows", rows=50)],
+        )
+    )
+    for first in range(0, 50, size):
+        part = words[first : first + size]
+        log.rows(len(part), 1_000, prediction=[1.0] * len(part), segments={"country": part})
+    found = {window.segment: window.rows for window in log.windows("rows", None)}
+    assert found == {"": 50, "country=FR": 20, "country=DE": 20}
+    assert not log.partition.models[MODEL].state.columns.places

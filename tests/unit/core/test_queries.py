@@ -7,9 +7,10 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from inferwatch.core import snapshot
+from inferwatch.core.labels import Join
 from inferwatch.core.metrics import ranking
 from inferwatch.core.pending import SLAB_ROWS
-from inferwatch.core.queries import ROWS_MAX
+from inferwatch.core.queries import ROWS_MAX, QueryJoin
 from inferwatch.records.definition import (
     Check,
     Definition,
@@ -18,6 +19,7 @@ from inferwatch.records.definition import (
     Reference,
     Window,
 )
+from inferwatch.records.events import Deploy
 from inferwatch.testing.folding import Log
 
 HOUR_MS = 3_600_000
@@ -285,3 +287,13 @@ def test_what_was_folded_before_there_were_rankings_is_read():
     log.labels(["0"], [1.0], 2_000)
     found, cell = figures(log)
     assert (cell.labelled, found["mrr"].unknown) == (1, ranking.NO_QUERY)
+
+
+def test_a_model_that_is_no_ranking_after_all_joins_as_any_other():
+    """Corrected before its first row: what runs is what a restart would make of its state."""
+    log = Log(definition())
+    log.event(Deploy(model=log.model, version="1", time_ms=log.start_ms), 0)
+    model = log.partition.models[log.model]
+    assert type(model.join) is QueryJoin
+    model.redefine(Definition(model=ModelFacts(task="binary")))
+    assert type(model.join) is type(snapshot.load(snapshot.cut(model)).join) is Join

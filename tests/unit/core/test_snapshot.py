@@ -101,6 +101,25 @@ def test_ids_that_leave_their_bytes_are_damage(models):
         ends = slab.ids.ends
         for bad in (ends[::-1], ends - 1_000, ends + 1_000_000, ends[:-1], ends.astype(np.int64)):
             ids = msgspec.structs.replace(slab.ids, ends=bad)
-            damaged = snapshot._encoder.encode(msgspec.structs.replace(slab, ids=ids))
-            with pytest.raises(ValueError, match="cannot be read"):
-                snapshot.load(pieces | {name: damaged})
+            _is_refused(pieces, name, msgspec.structs.replace(slab, ids=ids))
+
+
+def test_columns_of_other_lengths_are_damage(models):
+    """Each column that the join reads has a value for each id, or is not there."""
+    for model in models:
+        pieces = snapshot.cut(model)
+        name = next(name for name in pieces if name.startswith(("slab/", "open/")))
+        slab = model.state.pending.slabs[int(name.split("/")[1])]
+        for field, bad in (
+            ("row", slab.row[:-1]),
+            ("late", slab.late[:-1]),
+            ("value", np.zeros(len(slab.ids) + 1)),
+            ("scores", np.zeros((2, len(slab.ids) + 1), np.float32)),
+            ("query", np.zeros((2, 1), np.int64)),
+        ):
+            _is_refused(pieces, name, msgspec.structs.replace(slab, **{field: bad}))
+
+
+def _is_refused(pieces, name, slab):
+    with pytest.raises(ValueError, match="cannot be read"):
+        snapshot.load(pieces | {name: snapshot._encoder.encode(slab)})

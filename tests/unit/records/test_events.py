@@ -41,7 +41,7 @@ FULL = {
         gpu_memory=0.0,
         threads=3,
         throttled=0.2,
-        started_ms=1,
+        started_ms=1_700_000_000_000,
         hardware="2 x B",
     ),
     "deploy": msgspec.structs.replace(SMALLEST["deploy"], kind="rollback", note="slow"),

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from inferwatch.sdk import transport
+
 CODE = """
 import os, threading
 from inferwatch import Monitor
@@ -44,3 +46,16 @@ def test_a_fork_waits_for_what_is_half_done(sampler):
         timeout=60,
     )
     assert done.stdout == "0\n"
+
+
+def test_a_sample_that_hangs_holds_a_fork_up_no_longer_than_the_limit(monkeypatch):
+    """A driver of a GPU may never answer: the fork goes on, and the lock stays whose it is."""
+    monkeypatch.setattr(transport, "FORK_WAIT_S", 0.01)
+    with transport._forkless:
+        transport.before_fork()
+        transport.after_fork()
+        assert transport._forkless.locked()
+    transport.before_fork()
+    assert transport._forkless.locked()
+    transport.after_fork()
+    assert not transport._forkless.locked()

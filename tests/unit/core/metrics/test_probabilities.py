@@ -168,3 +168,28 @@ def test_more_classes_than_are_kept_are_counted_and_not_judged():
     assert model.state.columns.capped == {"scores": 1}
     (cell,) = model.state.tracks["rows"]["1"].labels[0].values()
     assert cell.losses is None and cell.labelled == 1
+
+
+def test_what_a_row_is_given_does_not_follow_from_the_rows_beside_it():
+    """One score of several classes: the row has none by class, alone in a batch or not, and its
+    score is that one.
+    """
+    nan, hour_ms, found = float("nan"), 3_600_000, []
+    for batches in (
+        [(["b"], {"a": [0.9]}), (["b"], {"a": [0.2], "b": [0.8]})],
+        [(["b", "b"], {"a": [0.9, 0.2], "b": [nan, 0.8]})],
+    ):
+        log = Log(
+            Definition(
+                model=ModelFacts(task="multiclass"),
+                windows=[Window(name="hour", size_ms=hour_ms)],
+            )
+        )
+        for prediction, score in batches:
+            log.rows(len(prediction), 1_000, prediction=prediction, score=score)
+        log.labels(["0", "1"], ["b", "a"], 2_000)
+        log.rows(1, 2 * hour_ms, prediction=["a"], score={"a": [0.5], "b": [0.5]})
+        (window, *_) = log.windows("hour")
+        found.append({**window.metrics, **window.unknown})
+    assert found[0] == found[1]
+    assert found[0]["brier"] == pytest.approx(2 * 0.8**2) and found[0]["score.mean"] == 0.85
