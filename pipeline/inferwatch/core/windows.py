@@ -89,7 +89,7 @@ class Track(msgspec.Struct):
     their limits, by alert, feature and segment. `first_row` is the version's number of the first
     row that these windows saw: a window that is defined anew knows nothing of the rows before.
     `restating` are the starts of closed windows with `restate`, and `swept_ms` what `expire` has
-    come to: both follow from the rest, and no snapshot holds them.
+    come to: both follow from the rest, so that snapshots of these windows leave them out.
     `past` are the figures that inspectors read; `lost` is what the next pane may lack; `heard` the
     time of each instance's newest sample in these windows.
     """
