@@ -26,7 +26,7 @@ from inferwatch.ingest import features
 from inferwatch.records import bounds, single
 from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
 from inferwatch.records.decode import event as read_carefully
-from inferwatch.records.raw import EARLIEST_MS, JSON, LATEST_MS, NAME, NAME_MAX, PREFIX
+from inferwatch.records.raw import EARLIEST_MS, JSON, LATEST_MS, NAME, NAME_MAX, PREFIX, Instance
 from inferwatch.records.single import Scalar
 
 FLOAT32_MAX = 3.4028234e38
@@ -50,7 +50,7 @@ class Inference(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     error: str | Missing = UNSET
     segments: dict[str, str | None] | UnsetType = UNSET
     entity_id: str | Missing = UNSET
-    instance: str | UnsetType = UNSET
+    instance: Instance | UnsetType = UNSET
     llm: dict[str, Number | str | None] | Missing = UNSET
 
 

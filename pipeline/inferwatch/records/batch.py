@@ -13,6 +13,7 @@ from inferwatch.records.columns import (
     Numbers,
     Texts,
 )
+from inferwatch.records.raw import Instance
 
 SCHEMA = "1.0"
 CALL_NUMBERS = ("input_tokens", "output_tokens", "time_to_first_token_ms", "cost")
@@ -61,7 +62,7 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     segments: dict[str, Categories] = {}
     weight: bytes | None = None
     entity: Texts | None = None
-    instance: str = ""
+    instance: Instance = ""
     source_offsets: bytes | None = None
     llm: LlmCalls | None = None
 

@@ -231,7 +231,6 @@ def _rows(batch: InferenceBatch) -> Decoded:
     if len(names) + len(batch.categories) + len(batch.segments) > COLUMNS_MAX:
         raise DataError(Reason.TOO_MANY_FIELDS, f"more than {COLUMNS_MAX} columns")
     _check_texts("a column's name", [*names, *scored, *batch.categories, *batch.segments])
-    _check_texts("instance", (batch.instance,))
     rows = Rows(
         model=batch.model,
         version=batch.version,

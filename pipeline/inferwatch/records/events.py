@@ -4,35 +4,39 @@ All but `Tick`, `Skip` and `Gap` are keyed by their model. They exist so that th
 anyone: what it cannot compute from its arguments is one of these in the log.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from inferwatch.records.definition import Definition
+from inferwatch.records.raw import Instance
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Gauges of one serving process at one moment.
 
     `cpu` is used over available (0…n cores as a share of what the process may use), `memory` is
-    used over the limit, `gpu` and `gpu_memory` likewise; each 0…1 or absent. `throttled` is the
-    share of CPU periods since the sample before in which a quota stopped the process, absent
-    without one. `started_ms` is when the process began, `hardware` what it runs on, in words.
+    used over the limit, `gpu` and `gpu_memory` likewise. `throttled` is the share of CPU periods
+    since the sample before in which a quota stopped the process. Each is 0…1, or absent where the
+    machine does not have it. `started_ms` is when the process began, `hardware` what it runs on,
+    in words.
     """
 
     model: str
     version: str
-    instance: str
+    instance: Instance
     time_ms: int
-    cpu: float | None = None
-    memory: float | None = None
+    cpu: Share | None = None
+    memory: Share | None = None
     memory_bytes: int | None = None
-    gpu: float | None = None
-    gpu_memory: float | None = None
+    gpu: Share | None = None
+    gpu_memory: Share | None = None
     threads: int | None = None
-    throttled: float | None = None
+    throttled: Share | None = None
     started_ms: int | None = None
-    hardware: str = ""
+    hardware: Instance = ""
 
 
 class Deploy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """A record as the broker has it, what became of it, and its CloudEvents headers."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,8 +14,11 @@ EARLIEST_MS = 31_536_000_000  # 1971: below it a number is seconds, or no time a
 LATEST_MS = 1_000 * EARLIEST_MS  # 2969: from there on a number is micro- or nanoseconds
 COLUMNS_MAX = 5_000
 TEXT_MAX_BYTES = 8_192
+INSTANCE_MAX = 256
 NAME = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")  # of a model
 NAME_MAX = 255
+Instance = Annotated[str, msgspec.Meta(max_length=INSTANCE_MAX)]
+"""A serving process by name, or what it runs on: kept for a thousand of them in each window."""
 
 
 class RawRecord(msgspec.Struct, frozen=True):

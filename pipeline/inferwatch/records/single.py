@@ -14,7 +14,7 @@ from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds
 from inferwatch.records.batch import CALL_NUMBERS
 from inferwatch.records.ids import pack
-from inferwatch.records.raw import PREFIX
+from inferwatch.records.raw import PREFIX, Instance
 from inferwatch.records.rows import Calls, Rows, Truths, Words
 
 OUTPUT = "a record that inferwatch wrote, not an event: is an output topic read as events?"
@@ -46,7 +46,7 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     segments: dict[str, str | None] = {}
     entity_id: str | None = None
-    instance: str = ""
+    instance: Instance = ""
     llm: LlmCall | None = None
 
 

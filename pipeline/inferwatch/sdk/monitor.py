@@ -11,7 +11,7 @@ from typing import Any
 from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError
 from inferwatch.records.events import Deploy
-from inferwatch.records.raw import NAME, NAME_MAX
+from inferwatch.records.raw import INSTANCE_MAX, NAME, NAME_MAX
 from inferwatch.sdk import frames
 from inferwatch.sdk.buffer import BATCH_ROWS_MAX, Counters, Drop, Kind
 from inferwatch.sdk.emitter import Emitter
@@ -74,7 +74,7 @@ class Monitor:
         self._begin()
         try:
             self._model, self._version = clean(str(model)), clean(str(version))
-            self._instance = clean(str(instance))
+            self._instance = clean(str(instance))[:INSTANCE_MAX]
             if not self._version:
                 raise UnfitError("the version is empty")
             self._segments = {str(k): plain(v) for k, v in (segments or {}).items()}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from inferwatch.records.raw import INSTANCE_MAX
 from inferwatch.sdk import cgroup
 from inferwatch.sdk.gpu import gpus
 
@@ -22,7 +23,7 @@ CPUINFO = Path("/proc/cpuinfo")
 class Sample(msgspec.Struct, frozen=True):
     """`cpu`, `memory`, `gpu` and `gpu_memory` are 0…1 of what is available, cpu since the sample
     before; `throttled` the share of CPU periods since then in which the process was stopped. What
-    the machine does not have is None.
+    the machine does not have is None. Clocks that disagree by a little make no share above 1.
     """
 
     cpu: float
@@ -49,15 +50,15 @@ def sampler() -> Callable[[], Sample] | None:
     throttled, found = cgroup.throttling(), gpus()
     # what psutil says is early by up to a second; a start must not lie before the end of the last
     started_ms = int(min(process.create_time() + 1, time.time()) * 1_000)
-    described = ", ".join([_processor(), *(found.names if found else [])])
+    described = ", ".join([_processor(), *(found.names if found else [])])[:INSTANCE_MAX]
     process.cpu_percent()  # the first call has nothing to compare with and answers 0
 
     def sample() -> Sample:
         with process.oneshot():
             used_bytes = process.memory_info().rss
             return Sample(
-                cpu=process.cpu_percent() / 100 / cores,
-                memory=used_bytes / memory_max,
+                cpu=min(1.0, process.cpu_percent() / 100 / cores),
+                memory=min(1.0, used_bytes / memory_max),
                 memory_bytes=used_bytes,
                 threads=process.num_threads(),
                 started_ms=started_ms,

@@ -147,6 +147,7 @@ BAD = [
     *(event(timestamp=wrong) for wrong in (5, 2**62, "soon", "2026-01-01T00:00:00")),
     *(event(**{name: ""}) for name in ("model", "version", "prediction_id")),
     event(model="no name!"),
+    event(instance="x" * 257),
     event(latency_ms=1e300),
     event(llm={"cost": 1e300}),
     event(llm={"cost": 2**64}),

@@ -20,7 +20,7 @@ from inferwatch.records.decode import (
 )
 from inferwatch.records.definition import CategoryProfile, Definition, Profile, Reference
 from inferwatch.records.events import Deploy, MonitorChange, Tick
-from inferwatch.records.raw import JSON, MSGPACK, RawRecord, headers
+from inferwatch.records.raw import INSTANCE_MAX, JSON, MSGPACK, RawRecord, headers
 from inferwatch.testing import builders
 
 TIME_MS = builders.TIME_MS
@@ -164,6 +164,7 @@ BAD_EVENTS = {
     "escaped key twice": (event()[:-1] + b',"mod\\u0065l": "x/y"}', "duplicate_key"),
     "key twice in what we skip": (event()[:-1] + b',"z": [{"a": 1, "a": 1}]}', "duplicate_key"),
     "256 KiB + 1": (event(extra=["x" * 8_000] * 33), "too_large"),
+    "long instance": (event(instance="x" * (INSTANCE_MAX + 1)), "schema_invalid"),
     "8 KiB + 1": (event(prediction_id="x" * (bounds.STRING_MAX_BYTES + 1)), "too_large"),
     "no model": (without("model"), "missing_field"),
     "no version": (without("version"), "missing_field"),
@@ -333,6 +334,7 @@ BAD_BATCHES = {
         ),
         "too_large",
     ),
+    "long instance": (batch(instance="x" * (INSTANCE_MAX + 1)), "schema_invalid"),
     "long version": (batch(version="x" * (TEXT_MAX_BYTES + 1)), "too_large"),
     "long column name": (
         batch(segments={"x" * (TEXT_MAX_BYTES + 1): {"words": ["a"], "codes": bytes(12)}}),

@@ -18,7 +18,7 @@ from inferwatch.records.events import (
     Tick,
     Verdict,
 )
-from inferwatch.records.raw import JSON, RawRecord, headers
+from inferwatch.records.raw import INSTANCE_MAX, JSON, RawRecord, headers
 
 AT = {"model": "m", "time_ms": 1_700_000_000_000}
 SMALLEST = {
@@ -107,3 +107,28 @@ def test_an_unknown_kind_of_deploy_is_no_deploy():
 def test_a_tick_closes_only_when_it_says_so():
     """Ticks of a topic do not prove that no row follows."""
     assert not Tick().closing
+
+
+@pytest.mark.parametrize("name", ["cpu", "memory", "gpu", "gpu_memory", "throttled"])
+def test_a_sample_that_is_no_share_is_a_dead_letter(name):
+    """What a process used is 0…1 of what it may use: 7.3 would raise a mean to anything."""
+    for share in (0, 0.3, 1):
+        assert getattr(sampled(**{name: share}).record, name) == share
+    for wrong in (7.3, 1.0000001, -0.1, 1e300):
+        (reject,) = sampled(**{name: wrong}).rejects
+        assert reject.reason == "schema_invalid" and f"`$.{name}`" in reject.detail
+
+
+@pytest.mark.parametrize("name", ["instance", "hardware"])
+def test_names_of_what_serves_are_short(name):
+    """A thousand of them are kept in each window."""
+    longest = "ä" * INSTANCE_MAX
+    assert getattr(sampled(**{name: longest}).record, name) == longest
+    (reject,) = sampled(**{name: longest + "x"}).rejects
+    assert reject.reason == "schema_invalid"
+
+
+def sampled(**changed):
+    """What the reader makes of a sample with these fields."""
+    body = json.loads(msgspec.json.encode(SMALLEST["resource"])) | changed
+    return sent("resource", json.dumps(body).encode())

@@ -17,10 +17,17 @@ def test_samples_are_shares_of_what_is_available():
     sample = sampler()
     total = sum(number * number for number in range(2_000_000))
     taken = sample()
-    assert total and 0 < taken.cpu < 1.5
+    assert total and 0 < taken.cpu <= 1
     assert 0 < taken.memory < 1
     assert taken.memory_bytes > 1 << 20
     assert taken.threads >= 1
+
+
+def test_a_share_is_never_above_one(monkeypatch):
+    """More time than there was, more memory than there is: readers take no such sample."""
+    monkeypatch.setattr(psutil.Process, "cpu_percent", lambda _: 1e6)
+    monkeypatch.setattr(cgroup, "memory_limit_bytes", lambda: 1)
+    assert (sampler()().cpu, sampler()().memory) == (1.0, 1.0)
 
 
 def test_memory_is_a_share_of_the_limit_where_that_is_less_than_the_host(monkeypatch):
@@ -50,6 +57,18 @@ def test_hardware_is_told_in_words(tmp_path):
     cpuinfo.write_text("processor\t: 0\nBogoMIPS\t: 2\n")
     for path in (cpuinfo, tmp_path / "absent"):
         assert resources._processor(path) == f"{os.cpu_count()} x {platform.machine()}"
+
+
+def test_names_that_are_too_long_for_readers_are_cut(wire, monkeypatch):
+    """Rows and samples go on, under the first 256 characters."""
+    monkeypatch.setattr(resources, "_processor", lambda: "p" * 1_000)
+    monitor = wire.monitor(instance="ä" * 1_000)
+    monitor._emitter.send_sample(sampler()(), wire.send)
+    monitor.log({"a": 1}, 1)
+    wire.drain(monitor)
+    taken, batch = wire.records
+    assert batch.instance == taken.instance == "ä" * 256
+    assert taken.hardware == "p" * 256
 
 
 def test_a_sample_becomes_a_resource_record_of_the_version_that_serves(wire):
