@@ -143,6 +143,18 @@ MODEL = [
         ],
     ),
     Panel(
+        "Recall by class (10 lowest)",
+        [
+            (
+                "bottomk(10, max by (version, window, class) "
+                f'(inferwatch_class_quality{{{THIS}, metric="recall"}}))',
+                "{{class}} {{version}} {{window}}",
+            )
+        ],
+        "percentunit",
+        about="Of models of several classes: of the 20 classes with most labels.",
+    ),
+    Panel(
         "Drift (PSI, 10 largest)",
         [
             (

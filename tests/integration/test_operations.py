@@ -38,7 +38,7 @@ from inferwatch.testing.receiver import Receiver
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 DEPLOY = Path(__file__).parents[2] / "deploy"
 IN_DOUBT = (Exit.UNAVAILABLE, Exit.STALLED)
-MODEL, PATIENCE_S = "team/operations", 90.0
+MODEL, KINDS, PATIENCE_S = "team/operations", "team/kinds", 90.0
 ROWS_PER_S = 400
 MONITORS = """\
 apiVersion: inferwatch/v1
@@ -60,6 +60,19 @@ checks:
     when: {labels: 100}
     fail: {below: 0.5}
 """
+KINDS_MONITORS = """\
+apiVersion: inferwatch/v1
+match: {model: "team/kinds"}
+model: {task: multiclass, label_delay: 1s, label_horizon: 1m, restate_every: 1s}
+windows:
+  fast: {size: 3s, grace: 1s}
+checks:
+  - alert: KindMissed
+    metric: class.*.recall
+    when: {labels: 1}
+    fail: {below: 0.5}
+"""
+OF_KINDS = "Recall by class (10 lowest)"  # a panel that the binary model has nothing for
 # the panels that show nothing while all is well, and what fills them
 ALERT, DEAD_WORKER = "a model's alert", "a dead worker"
 OF_FAULTS = {
@@ -105,6 +118,7 @@ class Server(threading.Thread):
     def __init__(self, connection: Connection) -> None:
         super().__init__(daemon=True)
         self.monitor = Monitor(MODEL, "1", connection=connection)
+        self.kinds = Monitor(KINDS, "1", connection=connection)
         self.shift = 0.0
         self._ended = threading.Event()
 
@@ -131,6 +145,8 @@ class Server(threading.Thread):
                     features, round(proba), proba, latency_ms=latency_ms, llm=call
                 )
                 waiting.append((id_, truth))
+            kind = luck.choice(["cat", "dog"])
+            self.kinds.log_label(self.kinds.log({}, kind), kind)
             known, waiting = waiting[:-ROWS_PER_S], waiting[-ROWS_PER_S:]
             if known:
                 self.monitor.log_labels(*map(list, zip(*known, strict=True)))
@@ -140,6 +156,7 @@ class Server(threading.Thread):
         self._ended.set()
         self.join()
         self.monitor.close()
+        self.kinds.close()
 
 
 @dataclass
@@ -171,7 +188,9 @@ class Stage:
     def start_worker(self, name: str) -> None:
         """As in docker-compose, with shorter waits."""
         options = ("--session-timeout", 6, "--tick-every", 1, "--checkpoint-every", 0.5)
-        self.start(name, "worker", *options, "--monitors", self.folder / "monitors.yaml")
+        self.start(
+            name, "worker", *options, "--monitors", *sorted(self.folder.glob("*monitors.yaml"))
+        )
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
         """Until a state; processes that end in doubt are started again, as compose would."""
@@ -237,6 +256,7 @@ def configure(stage: Stage, server: int) -> None:
         text = text.replace(f"  - name: {name}\n", f"  - name: {name}\n{hook}")
     (folder / "alertmanager.yml").write_text(text)
     (folder / "monitors.yaml").write_text(MONITORS)
+    (folder / "kinds-monitors.yaml").write_text(KINDS_MONITORS)
     text = (DEPLOY / "channels.yaml").read_text()
     channels = text.replace("alertmanager:9093", on["alertmanager:9093"])
     (folder / "channels.yaml").write_text(channels)
@@ -323,7 +343,7 @@ def panels(fault: str | None) -> dict[str, str]:
     return {
         f"{path.stem}: {panel['title']} {target['refId']}": target["expr"]
         .replace("$__rate_interval", "15s")
-        .replace("$model", MODEL)
+        .replace("$model", KINDS if panel["title"] == OF_KINDS else MODEL)
         for path in DEPLOY.glob("grafana/dashboards/*.json")
         for panel in json.loads(path.read_text())["panels"]
         for target in panel["targets"]

@@ -28,7 +28,14 @@ from inferwatch.core.inspectors import (
     ROWS_NEEDED,
     panes_of,
 )
-from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS, LATENESS, class_of, on_labels
+from inferwatch.core.metrics import (
+    CLASS_FIGURES,
+    LABEL_METRICS,
+    LATENESS,
+    class_of,
+    of_every_class,
+    on_labels,
+)
 from inferwatch.core.parts import PARTS
 from inferwatch.core.quality import DELAYS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
@@ -320,7 +327,10 @@ def _or_own_limit(
 
 def _known(node: Node, metric: str, profile: Profile) -> None:
     """A profile has figures of labels and features; of traffic and latency it knows nothing."""
-    if metric.startswith("feature.") or metric in profile.quality.get("", {}):
+    known = profile.quality.get("", {})
+    if metric.startswith("feature.") or metric in known:
+        return
+    if of_every_class(metric) and any(class_of(name) for name in known):
         return
     fix = "use above or below"
     if on_labels(metric):
@@ -383,6 +393,10 @@ def _segments(node: Node | None, facts: ModelFacts, metric: str) -> list[str]:
         return []
     if metric in LATENESS:
         raise node.error(f"'{metric}' is of the whole model", "leave `segment_by` out")
+    if of_every_class(metric):
+        raise node.error(
+            f"'{metric}' is of the whole model", "leave `segment_by` out, or name one class"
+        )
     if not facts.segments:
         raise node.error("the model has no segments", "name the columns in `model.segments`")
     return [item.choice(facts.segments) for item in node.items()]

@@ -342,6 +342,7 @@ def _series(definition: Definition, load: Load) -> int:
     checks = definition.checks
     methods = {"psi"} | {one.method for one in checks if one.method in WINDOW_METHODS}
     labels = sum(definition.model.task in one.tasks for one in LABEL_METRICS.values())
+    labels += _class_figures(definition, load)
     features = min(load.features + load.categories, FEATURES_MAX + 1)
     carried = SERIES_A_CALL * load.llm + SERIES_AN_ENTITY * load.entities
     a_window = SERIES_A_WINDOW + labels + carried + len(methods) * features

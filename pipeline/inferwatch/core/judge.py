@@ -25,7 +25,7 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import Calibration
 from inferwatch.core.inspectors import INSPECTORS
-from inferwatch.core.metrics import on_labels
+from inferwatch.core.metrics import of_every_class, on_labels
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
 from inferwatch.core.plan import WindowPlan, coverage_needed
@@ -364,10 +364,22 @@ def _settle(
             if not _ready(model, check, counts, closed, plan):
                 break
             waiting.pop(0)
-            view = closed_view(model, plan, version, track, closed, segment)
+            classes = _judged_classes(model, check, version)
+            view = closed_view(model, plan, version, track, closed, segment, classes)
             others = partial(_label_views, model, plan, version, track, closed, check)
             outputs += judge(model, check, {segment: view}, closed, at, others)
     return outputs
+
+
+def _judged_classes(model: Model, check: Check, version: str) -> list[str]:
+    """Classes that a check on every class has looked at before: none of them is forgotten in a
+    window without a row of it.
+    """
+    if not of_every_class(check.metric):
+        return []
+    instances = model.state.instances.values()
+    mine = [one for one in instances if (one.alert, one.version) == (check.alert, version)]
+    return [one.feature.removeprefix("class.") for one in mine]
 
 
 def _ready(

@@ -7,7 +7,7 @@ import msgspec
 
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
-from inferwatch.core.metrics import class_of, on_labels
+from inferwatch.core.metrics import class_of, of_every_class, on_labels
 from inferwatch.records.definition import Check, Definition, Window, digest
 
 COVERAGE_DEFAULT = 0.8
@@ -45,7 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     """A definition with its checks sorted by who evaluates them.
 
     `shortest` is the window of the shortest panes, of time where there are any. `classes` are those
-    of which checks read figures.
+    that checks name.
     """
 
     definition: Definition
@@ -79,7 +79,13 @@ def make(definition: Definition) -> Plan:
         ),
         tuple(check for check in definition.checks if reads_rows(check.method, check.metric)),
         tuple(check for check in definition.checks if check.method == "absent"),
-        tuple({name: None for check in definition.checks if (name := class_of(check.metric))}),
+        tuple(
+            {
+                name: None
+                for check in definition.checks
+                if (name := class_of(check.metric)) and not of_every_class(check.metric)
+            }
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, drift_share
 from inferwatch.core.inspectors import INSPECTORS
-from inferwatch.core.metrics import LATENESS, on_labels
+from inferwatch.core.metrics import LATENESS, class_of, of_every_class, on_labels
 from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
@@ -74,7 +74,12 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def targets(check: Check, view: View) -> list[str]:
-    """Features that the check speaks of, each with an alert of its own; [""] for none."""
+    """What of its wildcard the check speaks of, each with an alert of its own; [""] without one.
+
+    Features by their names, classes as `class.cat`.
+    """
+    if of_every_class(check.metric):
+        return _classes(check.metric, view)
     if not check.metric.startswith("feature."):
         return [""]
     name = feature_of(check.metric)
@@ -83,6 +88,13 @@ def targets(check: Check, view: View) -> list[str]:
     known = view.profile or None
     names = [*known.numeric, *known.categories] if known else list(view.features)
     return sorted(names)
+
+
+def _classes(metric: str, view: View) -> list[str]:
+    """The classes that have the figure of `metric` in this window, known or not."""
+    figure = metric.removeprefix("class.*")
+    named = [name for name in view.metrics if class_of(name) and name.endswith(figure)]
+    return sorted(name.removesuffix(figure) for name in named)
 
 
 def feature_of(metric: str) -> str:
@@ -112,11 +124,14 @@ def read(check: Check, feature: str, view: View) -> Reading:
         return _anomaly(check, view)
     if part_of(check.metric):
         return _feature_part(part_of(check.metric), feature, view)
-    if check.metric == "freshness" and view.behind_ms is not None:
+    metric = check.metric
+    if of_every_class(metric):
+        metric = metric.replace("class.*", feature, 1)
+    if metric == "freshness" and view.behind_ms is not None:
         figure = Figure(float(view.behind_ms), view.rows)
     else:
-        figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
-    reference = view.baseline.get(check.metric)
+        figure = view.metrics.get(metric, Figure(None, unknown="not measured"))
+    reference = view.baseline.get(metric)
     if figure.value is None:
         return Reading(None, reference, figure.unknown)
     if _needs_reference(check) and reference is None:

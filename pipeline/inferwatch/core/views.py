@@ -1,6 +1,6 @@
 """Windows as checks read them: one that has just closed, and one whose labels came later."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -111,9 +111,18 @@ def _span(plan: WindowPlan, start: int) -> Span:
 
 
 def _label_figures(
-    model: Model, plan: WindowPlan, version: str, start: int, name: str, labels: LabelCell
+    model: Model,
+    plan: WindowPlan,
+    version: str,
+    start: int,
+    name: str,
+    labels: LabelCell,
+    classes: Sequence[str] = (),
 ) -> dict[str, Figure]:
-    """Label figures of a window; every one unknown under the coverage that its checks ask for."""
+    """Label figures of a window; every one unknown under the coverage that its checks ask for.
+
+    :param classes: those that have figures even where they have no row, beside those of checks.
+    """
     if not plan.reads_labels:
         return {}
     columns, positive = model.state.columns, model.definition.model.positive
@@ -121,7 +130,8 @@ def _label_figures(
     if plan.window.exact and columns.task == "binary":
         exact = _rows_of(model, version, start, plan.window.rows, name)
     found = quality.figures(labels, columns, positive, exact)
-    found |= quality.class_figures(labels, columns, model.plan.classes, whole=not name)
+    named = [*model.plan.classes, *classes]
+    found |= quality.class_figures(labels, columns, named, whole=not name)
     coverage = labels.coverage()
     if coverage is None or coverage < plan.coverage:
         share = f"coverage {percent(coverage or 0.0)}"
@@ -182,15 +192,24 @@ def baseline(model: Model, version: str, segment: str) -> dict[str, float]:
 
 
 def closed_view(
-    model: Model, plan: WindowPlan, version: str, track: Track, closed: Closed, segment: str
+    model: Model,
+    plan: WindowPlan,
+    version: str,
+    track: Track,
+    closed: Closed,
+    segment: str,
+    classes: Sequence[str] = (),
 ) -> View:
-    """A closed window as label checks read it: its label figures as of now."""
+    """A closed window as label checks read it: its label figures as of now.
+
+    :param classes: those that have figures even where they have no row.
+    """
     record = closed.base[segment]
     labels = windows.window_labels(plan, track, closed.start, key_of(model, segment))
     metrics = _published(record)
     end_ms = closed.end if plan.pane_ms else closed.to_ms + 1
     began_ms = closed.start if plan.pane_ms else record.from_ms or 0
-    metrics |= _label_figures(model, plan, version, closed.start, segment, labels)
+    metrics |= _label_figures(model, plan, version, closed.start, segment, labels, classes)
     metrics |= _lateness(model, plan, segment, labels, (began_ms + end_ms) // 2)
     reference = model.reference(version)
     return View(

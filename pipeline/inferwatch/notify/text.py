@@ -135,6 +135,8 @@ def _subject(alert: AlertRecord) -> str:
     """ "recall", "amount missing", "PSI of amount"."""
     if alert.method == "absent":
         return "traffic"
+    if alert.metric.startswith("class.*."):
+        return alert.metric.replace("class.*", alert.feature, 1)
     name = alert.metric.removeprefix("feature.").replace("*", alert.feature)
     if alert.metric.startswith("feature.") and alert.feature:
         part = name.removeprefix(alert.feature).lstrip(".")

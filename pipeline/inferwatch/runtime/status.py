@@ -18,7 +18,7 @@ from inferwatch.core import calibration, llm, resources, stability
 from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
-from inferwatch.core.metrics import LABEL_METRICS, LATENESS
+from inferwatch.core.metrics import LABEL_METRICS, LATENESS, class_of
 from inferwatch.core.model import Model, ModelState
 from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
 from inferwatch.errors import Reason
@@ -97,6 +97,15 @@ _window = msgspec.json.Decoder(_Published)
 def _methods(model: Model) -> set[str]:
     """By which distances a model's drift is told: PSI, and those that its checks read."""
     return {"psi"} | {one.method for one in model.definition.checks if one.method in DRIFT}
+
+
+def _by_class(metrics: Mapping[str, float]) -> dict[tuple[str, ...], float]:
+    """Figures of single classes by class and figure: ("cat", "recall")."""
+    return {
+        (of, name.rpartition(".")[2]): value
+        for name, value in metrics.items()
+        if (of := class_of(name))
+    }
 
 
 def _highest(check: Check, state: ModelState) -> float:
@@ -216,7 +225,8 @@ class Status:
                 quality = {}  # the labels that have come are too few to speak
             time_s = None if found.to_ms is None else found.to_ms / 1000
             at = found.window.start
-            series.quality(partition, model, within, at, quality, found.coverage, time_s)
+            classes = _by_class(found.metrics)
+            series.quality(partition, model, within, at, quality, found.coverage, time_s, classes)
         if found.revision:
             return  # a restatement tells of labels only
         ratios = {(*within, name): v for name, v in found.metrics.items() if name in RATIOS}

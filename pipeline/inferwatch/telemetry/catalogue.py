@@ -130,10 +130,10 @@ CATALOGUE = (
         "series_dropped_total",
         "counter",
         "series",
-        "Models, versions and features that found no series of their own",
+        "Models, versions, features and classes that found no series of their own",
         _WORKER,
         ("reason",),
-        ("models", "versions", "features"),
+        ("models", "versions", "features", "classes"),
     ),
     Metric(
         "checkpoints_total",
@@ -255,6 +255,14 @@ CATALOGUE = (
         "A figure on labels of the newest window that has it, in the metric's own unit",
         _WORKER,
         (*_WINDOW, "metric"),
+    ),
+    Metric(
+        "class_quality",
+        "gauge",
+        "",
+        "The same of one class of several: precision, recall, f1 and support, its labels",
+        _WORKER,
+        (*_WINDOW, "class", "metric"),
     ),
     Metric(
         "quality_timestamp_seconds",

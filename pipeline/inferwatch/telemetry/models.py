@@ -17,6 +17,7 @@ from inferwatch.telemetry.catalogue import BY_NAME, LATENCIES_S, MODELS_MAX, OTH
 
 VERSIONS_MAX = 5
 FEATURES_MAX = 20
+CLASSES_MAX = 20
 TOGETHER = {"sum": sum, "least": min, "most": max}
 EDGES_MS = np.array([1000 * edge_s for edge_s in LATENCIES_S])
 LATENCY = "prediction_latency_seconds"
@@ -95,10 +96,12 @@ class ModelSeries:
         figures: Mapping[str, float],
         coverage: float,
         time_s: float | None,
+        classes: Mapping[Labels, float] | None = None,
     ) -> None:
         """Figures on labels of the window that starts at `start`, under `within` (version, window).
 
         Labels come late and in any order of windows: shown is the newest window that has figures.
+        `classes` are those of single classes, by (class, figure): of the 20 with most labels.
         """
         with self._lock:
             shown = self._model(partition, model).labelled
@@ -108,9 +111,24 @@ class ModelSeries:
                 shown[within] = start
         named = {(*within, name): value for name, value in figures.items()}
         self.replace(partition, model, "quality", named, within)
+        self._classes(partition, model, within, classes or {})
         self.replace(partition, model, "label_coverage_ratio", {within: coverage}, within)
         if figures and time_s is not None:
             self.replace(partition, model, "quality_timestamp_seconds", {within: time_s}, within)
+
+    def _classes(
+        self, partition: int, model: str, within: Labels, figures: Mapping[Labels, float]
+    ) -> None:
+        names = dict.fromkeys(labels[0] for labels in figures)
+        most = sorted(names, key=lambda name: (-figures.get((name, "support"), 0.0), name))
+        if len(most) > CLASSES_MAX:
+            self._dropped("classes")
+        kept = {
+            (*within, *labels): value
+            for labels, value in figures.items()
+            if labels[0] in most[:CLASSES_MAX]
+        }
+        self.replace(partition, model, "class_quality", kept, within)
 
     def version(self, partition: int, model: str, version: str) -> None:
         """A window of the version has closed: beyond 5 the series of the longest silent one go."""

@@ -34,7 +34,7 @@ EVERYWHERE = [
     *((metric, method) for method, metrics in checks.METRICS.items() for metric in sorted(metrics)),
     *((feature, method) for feature in FEATURES for method in checks.READ_FEATURES),
     *((f"{feature}.{part}", "value") for feature in FEATURES for part in checks.PARTS),
-    *((f"class.1.{figure}", "value") for figure in CLASS_FIGURES),
+    *((f"class.{name}.{figure}", "value") for figure in CLASS_FIGURES for name in ("1", "*")),
 ]
 # a word has no mean and no range, a number is never empty, row methods and distances along the
 # line read numbers: they are silent there; what knows hours of the week speaks after three weeks
@@ -281,3 +281,16 @@ def test_a_figure_of_a_class_is_known_by_its_name_and_its_figure():
     ):
         with pytest.raises(ConfigError, match=why):
             parsed(f"alert: A\nmetric: {text}\n")
+
+
+def test_a_star_stands_for_every_class():
+    """Of the whole model only, and against a profile only where that knows figures of classes."""
+    text = "alert: A\nmetric: class.*.recall\nfail: {drop: 5pp}\n"
+    assert parsed(text).metric == "class.*.recall"
+    with pytest.raises(ConfigError, match="name one class"):
+        parsed(f"{text}segment_by: [country]\n")
+    profile = Profile(name="p", rows=9, from_ms=0, to_ms=1, quality={"": {"accuracy": 0.9}})
+    with pytest.raises(ConfigError, match="build the profile"):
+        parsed(text, None, profile)
+    profile.quality[""]["class.a.recall"] = 0.9
+    assert parsed(text, None, profile).fail is not None

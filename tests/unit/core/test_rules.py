@@ -292,6 +292,24 @@ def test_a_star_stands_for_every_feature_each_an_alert_of_its_own():
     assert rules.targets(check_of("recall"), view) == [""]
 
 
+def test_a_star_stands_for_every_class_of_the_window():
+    """Whatever their names hold, and each is read by its own figure and reference."""
+    names = ("cat", "a.b", "recall", "*")
+    metrics = {
+        f"class.{name}.{figure}": Figure(place / 10)
+        for place, name in enumerate(names)
+        for figure in ("recall", "f1")
+    } | {"recall": Figure(0.5), "class.dog.f1": Figure(None, unknown="coverage 3 %")}
+    view = view_of(metrics=metrics, baseline={"class.a.b.recall": 0.8})
+    check = check_of("class.*.recall")
+    assert rules.targets(check, view) == sorted(f"class.{name}" for name in names)
+    found = {one: rules.read(check, one, view).value for one in rules.targets(check, view)}
+    assert found == {f"class.{name}": place / 10 for place, name in enumerate(names)}
+    assert rules.read(check, "class.a.b", view).reference == 0.8
+    assert "class.dog" in rules.targets(check_of("class.*.f1"), view)
+    assert rules.targets(check, view_of(metrics={})) == []
+
+
 @pytest.mark.parametrize(
     ("metric", "feature", "part"),
     [

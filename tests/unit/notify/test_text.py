@@ -149,6 +149,16 @@ def test_the_first_form_is_the_documented_one():
     ]
 
 
+def test_the_figure_of_a_class_is_named_with_its_class():
+    """As a check that names the class would have it, whatever the name holds."""
+    for name in ("cat", "a.*.b", "*"):
+        alert = alert_record(
+            metric="class.*.recall", feature=f"class.{name}", value=0.61, limit=0.76
+        )
+        found = render(alert, TOLD_MS, TOLD_MS).splitlines()
+        assert found[1].startswith(f"class.{name}.recall 0.61, limit 0.76")
+
+
 def test_a_message_an_hour_late_says_so():
     """A page more than an hour behind its transition is marked, a younger one is not."""
     late = render(FORMS[0], TOLD_MS, TOLD_MS + HOUR + 1)

@@ -269,6 +269,35 @@ def test_a_window_with_too_few_labels_shows_no_quality(found):
     assert "inferwatch_quality" not in [family.name for family in families]
 
 
+def test_figures_of_single_classes_are_told_while_labels_speak(found):
+    """By class and figure, as many series as planned; none of a window with too few labels."""
+    definition = Definition(
+        model=ModelFacts(task="multiclass"), windows=[Window(name="batch", rows=60)]
+    )
+    partition, said = Partition(0), ["cat", "dog", "a.b"]
+    records = [
+        raw_inference(n=60, ids=[str(row) for row in range(60)], prediction=said * 20),
+        raw_labels(ids=[str(row) for row in range(30)], label=["cat"] * 30, seq=1),
+        raw_labels(ids=[str(row) for row in range(30, 60)], label=["cat"] * 30, seq=2),
+    ]
+    for offset, raw in enumerate(records):
+        placed = replace(raw, offset=offset)
+        decoded = decode(placed)
+        if name := partition.undefined(decoded):
+            partition.define(name, definition, offset)
+        found.folded(partition, placed, decoded, partition.fold(placed, decoded))
+        shown = [
+            (sample.labels["class"], sample.labels["metric"], sample.value)
+            for family in found.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == "inferwatch_class_quality"
+        ]
+        assert bool(shown) == (offset == 2)
+    assert ("cat", "recall", pytest.approx(1 / 3)) in shown
+    assert ("cat", "support", 60.0) in shown and ("a.b", "precision", 0.0) in shown
+    assert ("dog", "recall") not in [one[:2] for one in shown]  # no label of it
+
+
 def test_figures_of_a_window_are_told_and_stay_when_it_is_restated(found):
     """A restatement has new figures on labels and no features: drift stays as the window had it."""
     partition = Partition(0)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 OPEN = "application/openmetrics-text; version=1.0.0"
 LABELS = {
     *("reason", "kind", "outcome", "severity", "channel", "alertname", "metric", "method"),
-    *("partition", "model", "version", "window", "feature"),
+    *("partition", "model", "version", "window", "feature", "class"),
 }
 
 

@@ -9,7 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from inferwatch.telemetry.catalogue import BY_NAME, LATENCIES_S, OTHER, declared
 from inferwatch.telemetry.exposition import expose
 from inferwatch.telemetry.metrics import Metrics
-from inferwatch.telemetry.models import FEATURES_MAX, LATENCY, VERSIONS_MAX, ModelSeries
+from inferwatch.telemetry.models import (
+    CLASSES_MAX,
+    FEATURES_MAX,
+    LATENCY,
+    VERSIONS_MAX,
+    ModelSeries,
+)
 
 
 class Dropped(list[str]):
@@ -128,6 +134,27 @@ def test_quality_is_of_the_newest_window_whose_labels_have_come():
     assert shown(series, "quality") == {("m", "1", "fast", "accuracy"): 0.5}
     assert shown(series, "label_coverage_ratio") == {("m", "1", "fast"): 0.8}
     assert shown(series, "quality_timestamp_seconds") == {("m", "1", "fast"): 30.0}
+
+
+def test_of_a_window_the_classes_with_most_labels_have_series():
+    """Twenty of them with all their figures; those of the next window take their places."""
+    dropped = Dropped()
+    series = ModelSeries(dropped=dropped)
+    figures = {
+        (f"c{number}", figure): float(number)
+        for number in range(CLASSES_MAX + 9)
+        for figure in ("recall", "support")
+    }
+    series.quality(0, "m", ("1", "fast"), 10, {"accuracy": 0.9}, 1.0, 10.0, figures)
+    found = shown(series, "class_quality")
+    assert len(found) == 2 * CLASSES_MAX
+    assert {labels[3] for labels in found} == {f"c{n + 9}" for n in range(CLASSES_MAX)}
+    assert found[("m", "1", "fast", "c28", "recall")] == 28
+    assert dropped == ["classes"]
+    series.quality(0, "m", ("1", "fast"), 5, {"accuracy": 0.9}, 1.0, 5.0, {("c1", "recall"): 1.0})
+    assert shown(series, "class_quality") == found  # of an older window
+    told(series, 20, 0.9, accuracy=0.8)
+    assert shown(series, "class_quality") == {}
 
 
 def test_a_model_goes_with_its_partition():

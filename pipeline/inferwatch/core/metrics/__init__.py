@@ -72,6 +72,11 @@ def class_of(metric: str) -> str:
     return head.removeprefix("class.") if head[:6] == "class." and figure in CLASS_FIGURES else ""
 
 
+def of_every_class(metric: str) -> bool:
+    """Whether the metric is `class.*.recall`: of each class, with an alert of its own."""
+    return class_of(metric) == "*"
+
+
 def on_labels(metric: str) -> bool:
     """Whether the metric is known by labels alone."""
     return metric in LABEL_METRICS or bool(class_of(metric))
