@@ -6,7 +6,8 @@ cut is first tried without a division, a little too leniently; only what passes 
 does.
 
 The window is a list of rows of buckets; a bucket of row r holds the sum and the spread of 2^r
-values. All of it lies in one float64 array, so that a snapshot is its bytes.
+values. All of it lies in one float64 array, the buckets of a row at the end of their places, zeros
+before them. Many columns at once: `adwin_lanes`.
 
 Weighted: with a block of B values, the smallest bucket holds B of them instead of one. The test is
 the same and counts values, not buckets (fed with means of B, the bound would be B times too wide);
@@ -27,11 +28,11 @@ ROW_MAX = 5
 ROWS = 44
 """Enough for 10¹⁴ values."""
 WIDTH, TOTAL, SPREAD, TICK, USED, OVER, BEFORE, AFTER, PART_SUM, PART_SQUARE = range(10)
-_TOGETHER = 64
+TOGETHER = 64
 """Values that are put into the window in one go, at most."""
-_COUNTS = 10
-_TOTALS = _COUNTS + ROWS
-_SPREADS = _TOTALS + ROWS * ROW_MAX
+COUNTS = 10
+TOTALS = COUNTS + ROWS
+_SPREADS = TOTALS + ROWS * ROW_MAX
 SIZE = _SPREADS + ROWS * ROW_MAX
 
 LOW, RANGE, DELTA, CLOCK, LENGTH_MIN, GRACE, BLOCK = range(7)
@@ -61,13 +62,13 @@ def empty() -> Floats:
 def dump(state: Floats) -> bytes:
     """The state as bytes: the buckets in use only, so that equal windows give equal bytes."""
     used = int(state[USED])
-    counts = state[_COUNTS : _COUNTS + used]
-    filled = np.arange(ROW_MAX) < counts[:, np.newaxis]
+    counts = state[COUNTS : COUNTS + used]
+    filled = np.arange(ROW_MAX) >= ROW_MAX - counts[:, np.newaxis]
     totals, spreads = (
         state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled]
-        for first in (_TOTALS, _SPREADS)
+        for first in (TOTALS, _SPREADS)
     )
-    head = state[:_COUNTS]
+    head = state[:COUNTS]
     return np.concatenate([head, counts, totals, spreads]).astype("<f8").tobytes()
 
 
@@ -75,11 +76,11 @@ def load(data: bytes) -> Floats:
     """The state that was dumped."""
     values, state = np.frombuffer(data, "<f8"), empty()
     used = int(values[USED])
-    counts = values[_COUNTS : _COUNTS + used]
-    state[: _COUNTS + used] = values[: _COUNTS + used]
-    filled = np.arange(ROW_MAX) < counts[:, np.newaxis]
-    buckets = values[_COUNTS + used :].reshape(2, -1)
-    for first, mine in zip((_TOTALS, _SPREADS), buckets, strict=True):
+    counts = values[COUNTS : COUNTS + used]
+    state[: COUNTS + used] = values[: COUNTS + used]
+    filled = np.arange(ROW_MAX) >= ROW_MAX - counts[:, np.newaxis]
+    buckets = values[COUNTS + used :].reshape(2, -1)
+    for first, mine in zip((TOTALS, _SPREADS), buckets, strict=True):
         state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled] = mine
     return state
 
@@ -93,13 +94,13 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     river does.
     """
     if state[OVER] > 0.0:
-        _clear(state)
+        clear(state)
     if params[BLOCK] > 1.0:
         return _update_weighted(values, start, params, state)
     low, range_ = params[LOW], params[RANGE]
     clock, grace = params[CLOCK], params[GRACE]
     width, total, spread, tick = state[WIDTH], state[TOTAL], state[SPREAD], state[TICK]
-    fresh, waiting = np.empty((2, 2, ROW_MAX + _TOGETHER)), 0
+    fresh, waiting = scratch(), 0
     changed = -1
     for at in range(start, len(values)):
         value = float(values[at])
@@ -115,40 +116,20 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
         fresh[0, 0, ROW_MAX + waiting], fresh[0, 1, ROW_MAX + waiting] = value, 0.0
         waiting += 1
         tick += 1.0
-        if tick >= clock or waiting == _TOGETHER:
-            _insert(state, 1.0, fresh, waiting)
+        if tick >= clock or waiting == TOGETHER:
+            insert(state, 1.0, fresh, waiting)
             waiting = 0
         if tick >= clock:
             tick = 0.0
             if width > grace:
                 state[WIDTH], state[TOTAL], state[SPREAD] = width, total, spread
-                if _shrink(params, state):
+                if shrink(params, state):
                     changed = at
                 width, total, spread = state[WIDTH], state[TOTAL], state[SPREAD]
                 if changed >= 0:
                     break
-    _insert(state, 1.0, fresh, waiting)
+    insert(state, 1.0, fresh, waiting)
     state[WIDTH], state[TOTAL], state[SPREAD], state[TICK] = width, total, spread, tick
-    return changed
-
-
-@jit
-def update_columns(
-    block: NDArray[np.floating],
-    columns: NDArray[np.int64],
-    params: Floats,
-    states: Floats,
-    found: NDArray[np.int64],
-) -> int:
-    """`update` of G detectors, detector g with row `columns[g]` of `block`: how many changed.
-
-    `params` float64[G, 7] and `states` float64[G, SIZE] have a row each; `found[g]` becomes the
-    index of the first change, -1 where there is none.
-    """
-    changed = 0
-    for place in range(len(columns)):
-        found[place] = update(block[columns[place]], 0, params[place], states[place])
-        changed += found[place] >= 0
     return changed
 
 
@@ -159,7 +140,7 @@ def _update_weighted(
     """As `update`, in blocks; `state[TICK]` values of the next block are in `PART_*`."""
     low, range_, block = params[LOW], params[RANGE], params[BLOCK]
     part, part_sum, part_square = state[TICK], state[PART_SUM], state[PART_SQUARE]
-    fresh = np.empty((2, 2, ROW_MAX + _TOGETHER))
+    fresh = scratch()
     changed = -1
     for at in range(start, len(values)):
         value = float(values[at])
@@ -181,9 +162,9 @@ def _update_weighted(
         state[WIDTH] = width + block
         state[TOTAL] += part_sum
         fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part_sum, own
-        _insert(state, block, fresh, 1)
+        insert(state, block, fresh, 1)
         part, part_sum, part_square = 0.0, 0.0, 0.0
-        if state[WIDTH] > params[GRACE] and _shrink(params, state):
+        if state[WIDTH] > params[GRACE] and shrink(params, state):
             changed = at
             break
     state[TICK], state[PART_SUM], state[PART_SQUARE] = part, part_sum, part_square
@@ -191,48 +172,63 @@ def _update_weighted(
 
 
 @jit
-def _insert(state: Floats, size: float, fresh: Floats, n: int) -> None:
+def scratch() -> Floats:
+    """Room for `insert`: float64[2, 2, …], from ROW_MAX on sums and spreads of new buckets."""
+    return np.zeros((2, 2, ROW_MAX + TOGETHER))
+
+
+@jit
+def insert(state: Floats, size: float, fresh: Floats, n: int) -> None:
     """Put `n` new buckets of `size` values into the window, merged as if each had come alone.
 
     Alone, a sixth bucket makes the two oldest of its row one of the next. So, whenever they come, a
     row hands on its buckets in pairs, oldest first, until five or four are left.
 
-    :param fresh: float64[2, 2, …], used up; sums and spreads of the new ones are `fresh[0]`, from
-        ROW_MAX on, as those of a row before them are put there.
+    What parts two buckets, size · (a/size − b/size)² / 2, is written without the divisions: of a
+    power of two they change no bit.
+
+    :param fresh: of `scratch`, used up; the new ones are `fresh[0]`, from ROW_MAX on, as those of a
+        row before them are put there.
     """
+    here, here_spread, there, there_spread = fresh[0, 0], fresh[0, 1], fresh[1, 0], fresh[1, 1]
     row = 0
     while n > 0:
-        here, there, own = fresh[row % 2], fresh[1 - row % 2], row * ROW_MAX
-        held = int(state[_COUNTS + row])
+        totals, spreads = TOTALS + row * ROW_MAX, _SPREADS + row * ROW_MAX
+        held = int(state[COUNTS + row])
         first, pairs = ROW_MAX - held, max(held + n - ROW_MAX + 1, 0) // 2
-        for slot in range(held):
-            here[0, first + slot] = state[_TOTALS + own + slot]
-            here[1, first + slot] = state[_SPREADS + own + slot]
+        for slot in range(ROW_MAX):
+            here[slot], here_spread[slot] = state[totals + slot], state[spreads + slot]
+        share = 0.5 / size
         for pair in range(pairs):
             left = first + 2 * pair
-            apart = here[0, left] / size - here[0, left + 1] / size
-            there[0, ROW_MAX + pair] = here[0, left] + here[0, left + 1]
-            there[1, ROW_MAX + pair] = (
-                here[1, left] + here[1, left + 1] + size * size * apart * apart / (size + size)
+            apart = here[left] - here[left + 1]
+            there[ROW_MAX + pair] = here[left] + here[left + 1]
+            there_spread[ROW_MAX + pair] = (
+                here_spread[left] + here_spread[left + 1] + apart * apart * share
             )
-        first, rest = first + 2 * pairs, held + n - 2 * pairs
-        for slot in range(rest):
-            state[_TOTALS + own + slot] = here[0, first + slot]
-            state[_SPREADS + own + slot] = here[1, first + slot]
-        state[_COUNTS + row] = float(rest)
+        rest = held + n - 2 * pairs
+        for slot in range(ROW_MAX):
+            filled = slot >= ROW_MAX - rest
+            state[totals + slot] = here[n + slot] if filled else 0.0
+            state[spreads + slot] = here_spread[n + slot] if filled else 0.0
+        state[COUNTS + row] = float(rest)
         state[USED] = max(state[USED], row + 1.0)
+        here, here_spread, there, there_spread = there, there_spread, here, here_spread
         size, n, row = 2.0 * size, pairs, row + 1
 
 
 @jit
-def _clear(state: Floats) -> None:
-    for at in range(_TOTALS):
+def clear(state: Floats) -> None:
+    """The window without values again."""
+    for at in range(SIZE):
         state[at] = 0.0
 
 
 @jit
-def _shrink(params: Floats, state: Floats) -> bool:
-    """Drop the oldest bucket for as long as two parts of the window differ in mean."""
+def shrink(params: Floats, state: Floats) -> bool:
+    """Drop the oldest bucket for as long as two parts of the window differ in mean: whether any
+    was; `state[OVER]` has the next values begin anew.
+    """
     width, total = state[WIDTH], state[TOTAL]
     while _cut(params, state):
         _drop_oldest(params, state)
@@ -246,24 +242,33 @@ def _shrink(params: Floats, state: Floats) -> bool:
 
 
 @jit
+def limits(params: Floats, state: Floats) -> tuple[float, float, float, float, float]:
+    """What `_cut` compares with, of a window of two values or more: bound, root and slack of its
+    test without divisions, and variance and logarithm of river's.
+    """
+    width = state[WIDTH]
+    ln = math.log(2.0 * math.log(width) / params[DELTA])
+    variance = state[SPREAD] / width
+    reach = width - 2.0 * params[LENGTH_MIN] + 2.0
+    slack = 1e-11 * abs(state[TOTAL]) * width
+    return 2.0 / 3.0 * ln * reach, 2.0 * variance * ln * reach, slack, variance, ln
+
+
+@jit
 def _cut(params: Floats, state: Floats) -> bool:
     """Whether some split, from the oldest bucket on, shows a change."""
     least = params[LENGTH_MIN]
     width, total = state[WIDTH], state[TOTAL]
     if width < 2.0:
         return False
-    ln = math.log(2.0 * math.log(width) / params[DELTA])
-    variance = state[SPREAD] / width
-    reach = width - 2.0 * least + 2.0
-    bound, root = 2.0 / 3.0 * ln * reach, 2.0 * variance * ln * reach
-    slack = 1e-11 * abs(total)
+    bound, root, slack, variance, ln = limits(params, state)
     n0, u0 = 0.0, 0.0
     u1 = total
     row = int(state[USED]) - 1
     size = params[BLOCK] * 2.0**row
     while row >= 0:
-        for slot in range(int(state[_COUNTS + row])):
-            bucket = state[_TOTALS + row * ROW_MAX + slot]
+        for slot in range(ROW_MAX - int(state[COUNTS + row]), ROW_MAX):
+            bucket = state[TOTALS + row * ROW_MAX + slot]
             n0 += size
             u0 += bucket
             u1 -= bucket
@@ -273,7 +278,7 @@ def _cut(params: Floats, state: Floats) -> bool:
             if n0 < least:
                 continue
             product, both = (n0 - least + 1.0) * (n1 - least + 1.0), n0 * n1
-            excess = (abs(u0 * width - total * n0) + slack * width) * product - bound * both
+            excess = (abs(u0 * width - total * n0) + slack) * product - bound * both
             if excess <= 0.0 or excess * excess * (1.0 + 1e-9) < root * product * both * both:
                 continue
             m = 1.0 / (n0 - least + 1.0) + 1.0 / (n1 - least + 1.0)
@@ -288,17 +293,16 @@ def _cut(params: Floats, state: Floats) -> bool:
 @jit
 def _drop_oldest(params: Floats, state: Floats) -> None:
     row = int(state[USED]) - 1
-    first, n = row * ROW_MAX, int(state[_COUNTS + row])
+    held = int(state[COUNTS + row])
+    oldest = row * ROW_MAX + ROW_MAX - held
     size = params[BLOCK] * 2.0**row
-    total, spread = state[_TOTALS + first], state[_SPREADS + first]
+    total, spread = state[TOTALS + oldest], state[_SPREADS + oldest]
     width = state[WIDTH] - size
     rest = state[TOTAL] - total
     apart = total / size - rest / width
     state[WIDTH], state[TOTAL] = width, rest
     state[SPREAD] -= spread + size * width * apart * apart / (size + width)
-    for place in range(first, first + n - 1):
-        state[_TOTALS + place] = state[_TOTALS + place + 1]
-        state[_SPREADS + place] = state[_SPREADS + place + 1]
-    state[_COUNTS + row] = n - 1.0
-    if n == 1:
+    state[TOTALS + oldest], state[_SPREADS + oldest] = 0.0, 0.0
+    state[COUNTS + row] = held - 1.0
+    if held == 1:
         state[USED] = float(row)

@@ -23,8 +23,8 @@ HELD, HELD_TOTAL = 11, 12
 SIZE = 13
 _TOGETHER = 256
 """Values that are standardised in one go."""
-_LANES, _LANES_MIN = 32, 4
-"""Columns that are worked on together: at most, and how many make it worth while."""
+_LANES, _LANES_MIN, _SIDE_BY_SIDE = 32, 4, 8
+"""Columns that are worked on together: at most, how many make it worth while, and in steps of."""
 _CHANGED = SIZE
 _DELTA, _ALPHA, _ROWS_MIN, _UP_OVER, _DOWN_OVER = range(5)
 DELTA, THRESHOLD, ALPHA, ROWS_MIN, UP, DOWN, LOW, HIGH, CENTRE, SCALE, BLOCK = range(11)
@@ -154,13 +154,16 @@ def update_columns(
     """
     n = block.shape[1]
     scaled, values = np.empty(_TOGETHER), np.empty(_TOGETHER * _LANES)
-    lane_states, lane_params = np.empty((SIZE + 1) * _LANES), np.empty(5 * _LANES)
+    lane_states, lane_params = np.ones((SIZE + 1) * _LANES), np.ones(5 * _LANES)
     for first in range(0, len(columns), _LANES):
         lanes = min(_LANES, len(columns) - first)
         if lanes < _LANES_MIN or params[first, BLOCK] > 1.0:
             for place in range(first, first + lanes):
                 found[place] = update(block[columns[place]], 0, params[place], states[place])
             continue
+        side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
+        for lane in range(lanes, side):
+            lane_states[_CHANGED * _LANES + lane] = 0.0  # nobody's: fed nothing
         for lane in range(lanes):
             _begin(states[first + lane])
             for kind in range(SIZE):
@@ -173,8 +176,8 @@ def update_columns(
                 column = block[columns[first + lane]]
                 _standardise(column[start : start + rows], params[first + lane], scaled)
                 for row in range(rows):
-                    values[row * lanes + lane] = scaled[row]
-            _feed(values, start, rows, lanes, lane_params, lane_states)
+                    values[row * side + lane] = scaled[row]
+            _feed(values, start, rows, side, lane_params, lane_states)
         for lane in range(lanes):
             for kind in range(SIZE):
                 states[first + lane, kind] = lane_states[kind * _LANES + lane]

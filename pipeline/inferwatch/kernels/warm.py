@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from inferwatch.kernels import (
     adwin,
+    adwin_lanes,
     distances,
     distinct,
     entities,
@@ -89,9 +90,9 @@ def _warm(block: NDArray[np.floating]) -> None:
     adwin.update(block[0], 0, adwin.params(0.1), window)
     page_hinkley.update(block[0], 0, page_hinkley.params(1.0, 1.0), sums)
     found = np.zeros(1, np.int64)
-    for kernel, params, state in (
-        (adwin, adwin.params(0.1), window),
-        (page_hinkley, page_hinkley.params(1.0, 1.0), sums),
+    for update_columns, params, state in (
+        (adwin_lanes.update_columns, adwin.params(0.1), window),
+        (page_hinkley.update_columns, page_hinkley.params(1.0, 1.0), sums),
     ):
-        kernel.update_columns(block, columns, params[np.newaxis], state[np.newaxis], found)
+        update_columns(block, columns, params[np.newaxis], state[np.newaxis], found)
     levels.follow(np.zeros(1), 0, 1, levels.empty())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inferwatch.core.sketches import binned, log_histogram, moments
-from inferwatch.kernels import adwin, page_hinkley
+from inferwatch.kernels import adwin, adwin_lanes, page_hinkley
 
 
 def digest() -> str:
@@ -22,6 +22,8 @@ def digest() -> str:
     counts, logs = binned.empty(grid), log_histogram.empty()
     window, sums = adwin.empty(), page_hinkley.empty()
     found = []
+    lanes = np.stack([adwin.empty()] * 5), np.stack([page_hinkley.empty()] * 5)
+    params = np.stack([adwin.params(0.01)] * 5), np.stack([page_hinkley.params(1, 9)] * 5)
     for part in np.array_split(block, 5, axis=1):
         moments.update(state, part)
         binned.update(counts, grid, part, np.array([2, -1, 0]))
@@ -31,8 +33,13 @@ def digest() -> str:
             found.append(row)
         while (row := page_hinkley.update(values, row + 1, page_hinkley.params(1, 9), sums)) >= 0:
             found.append(-row)
+        for at, kernel in enumerate((adwin_lanes, page_hinkley)):
+            rows, columns = np.empty(5, np.int64), np.arange(5) % 3
+            kernel.update_columns(np.ascontiguousarray(part), columns, params[at], lanes[at], rows)
+            found += rows.tolist()
     assert min(found) < 0 < max(found)
     arrays = [state.sums, state.ranges, state.counts, counts, logs.keys, logs.counts, window, sums]
+    arrays += lanes
     return hashlib.sha256(b"".join(map(np.ndarray.tobytes, arrays))).hexdigest() + str(found)
 
 

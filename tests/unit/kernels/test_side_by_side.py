@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inferwatch.kernels import adwin, moments, page_hinkley
+from inferwatch.kernels import adwin, adwin_lanes, moments, page_hinkley
 
 ROWS = 300
 
@@ -55,16 +55,20 @@ def detectors(kernel, columns):
     return np.stack(params), np.stack([kernel.empty()] * columns)
 
 
-@pytest.mark.parametrize("kernel", [adwin, page_hinkley], ids=["adwin", "page_hinkley"])
-@pytest.mark.parametrize("columns", [1, 3, 4, 32, 33, 70])
-def test_detectors(kernel, columns):
+@pytest.mark.parametrize(
+    ("kernel", "update_columns"),
+    [(adwin, adwin_lanes.update_columns), (page_hinkley, page_hinkley.update_columns)],
+    ids=["adwin", "page_hinkley"],
+)
+@pytest.mark.parametrize("columns", [1, 3, 4, 9, 32, 33, 70])
+def test_detectors(kernel, update_columns, columns):
     """Found at the same rows, with the same state after them, and begun anew after a change."""
     params, together = detectors(kernel, columns)
     alone, found, changes = together.copy(), np.full(columns, -1), 0
     block = block_of(columns + 1)
     picked = np.arange(columns, 0, -1)  # not in the order of the block
     for _ in range(3):
-        kernel.update_columns(block, picked, params, together, found)
+        update_columns(block, picked, params, together, found)
         expected = [
             kernel.update(block[row], 0, params[place], alone[place])
             for place, row in enumerate(picked)

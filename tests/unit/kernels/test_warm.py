@@ -6,14 +6,14 @@ import sys
 CODE = """
 from inferwatch.core.fold import Partition
 from inferwatch.kernels import (
-    adwin, distances, distinct, entities, ewma_residual, hashing, histograms, index, moments,
+    adwin, adwin_lanes, distances, distinct, entities, ewma_residual, hashing, histograms, index, moments,
     page_hinkley, panes, seasonal, sliding_moments, sliding_order, texts, watermark,
 )
 from inferwatch.kernels.warm import warm
 from inferwatch.testing import folding, streams
 
 modules = (
-    adwin, distances, distinct, entities, ewma_residual, hashing, histograms, index, moments,
+    adwin, adwin_lanes, distances, distinct, entities, ewma_residual, hashing, histograms, index, moments,
     page_hinkley, panes, seasonal, sliding_moments, sliding_order, texts, watermark,
 )
 kernels = [

@@ -13,6 +13,7 @@ from river.drift import ADWIN
 from inferwatch.core.drift.adwin import Adwin
 from inferwatch.core.drift.scale import Scale
 from inferwatch.kernels import adwin as kernel
+from inferwatch.kernels import adwin_lanes
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
@@ -112,6 +113,30 @@ def test_decisions_are_those_of_the_plain_algorithm(seed, levels, sd, delta):
     found = rows(Adwin(-1.0, 2.0, delta), values)
     assert found == plain(scaled.tolist(), delta)
     assert found == rivers(scaled, delta)
+
+
+@pytest.mark.parametrize("size", [1, 7, 333, 500, 5_000])
+def test_columns_that_are_fed_together_decide_as_river(size):
+    """Twelve columns of different kinds, each with gaps of its own, in blocks of any size."""
+    generator = np.random.default_rng(size)
+    scales, level = generator.lognormal(size=(12, 1)), np.arange(6_000) // 1_500 % 2
+    made = scales * (generator.normal(size=(12, 6_000)) + level * (np.arange(12) % 4)[:, np.newaxis])
+    made[generator.random(made.shape) < 0.02 * (np.arange(12) % 3)[:, np.newaxis]] = np.nan
+    params = np.stack([kernel.params(0.01, low=-5 * one, range_=12 * one) for [one] in scales])
+    states, rows = np.stack([kernel.empty()] * 12), np.empty(12, np.int64)
+    found = [[] for _ in made]
+    for start in range(0, 6_000, size):
+        block = np.ascontiguousarray(made[:, start : start + size])
+        adwin_lanes.update_columns(block, np.arange(12), params, states, rows)
+        for column, row in enumerate(rows.tolist()):
+            while row >= 0:
+                found[column].append(start + row)
+                row = kernel.update(block[column], row + 1, params[column], states[column])
+    for column, ([one], values) in enumerate(zip(scales, made, strict=True)):
+        fed = np.flatnonzero(np.isfinite(values))
+        scaled = np.clip((values[fed] - -5 * one) / (12 * one), 0, 1)
+        assert found[column] == fed[rivers(scaled, 0.01)].tolist()
+    assert sum(map(len, found)) > 12
 
 
 @pytest.mark.parametrize("block", [1, 3])
