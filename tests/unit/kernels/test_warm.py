@@ -6,15 +6,15 @@ import sys
 CODE = """
 from inferwatch.core.fold import Partition
 from inferwatch.kernels import (
-    adwin, adwin_lanes, distances, distinct, entities, ewma_residual, hashing, histograms, index, moments,
-    page_hinkley, panes, seasonal, sliding_moments, sliding_order, texts, watermark,
+    adwin, adwin_lanes, distances, distinct, entities, ewma_residual, hashing, histograms, index,
+    moments, page_hinkley, panes, seasonal, sliding_moments, sliding_order, texts, watermark,
 )
 from inferwatch.kernels.warm import warm
 from inferwatch.testing import folding, streams
 
 modules = (
-    adwin, adwin_lanes, distances, distinct, entities, ewma_residual, hashing, histograms, index, moments,
-    page_hinkley, panes, seasonal, sliding_moments, sliding_order, texts, watermark,
+    adwin, adwin_lanes, distances, distinct, entities, ewma_residual, hashing, histograms, index,
+    moments, page_hinkley, panes, seasonal, sliding_moments, sliding_order, texts, watermark,
 )
 kernels = [
     item for module in modules for item in vars(module).values() if hasattr(item, "signatures")

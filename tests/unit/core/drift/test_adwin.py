@@ -120,7 +120,9 @@ def test_columns_that_are_fed_together_decide_as_river(size):
     """Twelve columns of different kinds, each with gaps of its own, in blocks of any size."""
     generator = np.random.default_rng(size)
     scales, level = generator.lognormal(size=(12, 1)), np.arange(6_000) // 1_500 % 2
-    made = scales * (generator.normal(size=(12, 6_000)) + level * (np.arange(12) % 4)[:, np.newaxis])
+    made = scales * (
+        generator.normal(size=(12, 6_000)) + level * (np.arange(12) % 4)[:, np.newaxis]
+    )
     made[generator.random(made.shape) < 0.02 * (np.arange(12) % 3)[:, np.newaxis]] = np.nan
     params = np.stack([kernel.params(0.01, low=-5 * one, range_=12 * one) for [one] in scales])
     states, rows = np.stack([kernel.empty()] * 12), np.empty(12, np.int64)
