@@ -51,5 +51,10 @@ def test_a_topic_and_a_table_give_the_same_profile(embedded_broker, tmp_path, mo
     assert len(columns["late"]) == 100
     for name, column in wanted_columns.items():
         np.testing.assert_array_equal(columns[name], column)
+    every = ["--since-offset", "0", "--out", "offsets.json"]
+    assert main(["profile", "build", *topic, *facts, *every]) == 0
+    assert profiles.read(Path("offsets.json"))[0] == mine
+    far = ["--until-offset", "1000000", "--out", "none.json"]
+    assert main(["profile", "build", *topic, *facts, *far]) == 2
     ahead = ["--since", "2100-01-01"]
     assert main(["profile", "build", *topic, *facts, *ahead, "--out", "none.json"]) == 2

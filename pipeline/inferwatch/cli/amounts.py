@@ -13,6 +13,13 @@ def count(text: str) -> int:
     return found
 
 
+def offset(text: str) -> int:
+    """A place in a partition: a whole number from 0 on."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise argparse.ArgumentTypeError(f"'{text}' is no offset; write a whole number from 0 on")
+    return int(text)
+
+
 def time_ms(text: str) -> int:
     """An ISO 8601 time, UTC where it names no zone."""
     try:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from inferwatch.cli.amounts import time_ms
+from inferwatch.cli.amounts import offset, time_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table as table_of
 from inferwatch.config import mapping, monitors, profiles
@@ -43,10 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--version", help="of a topic: of which version, where the range has several"
     )
-    build.add_argument(
-        "--since", type=time_ms, metavar="TIME", help="record time of a topic, ISO 8601"
-    )
-    build.add_argument("--until", type=time_ms, metavar="TIME")
+    _add_span(build)
     add_connection(build)
     show = actions.add_parser("show", help="print a profile", allow_abbrev=False)
     show.add_argument("profile", type=Path, metavar="FILE.json")
@@ -55,6 +52,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     diff.add_argument("old", type=Path, metavar="OLD.json")
     diff.add_argument("new", type=Path, metavar="NEW.json")
+
+
+def _add_span(build: argparse.ArgumentParser) -> None:
+    """Which part of a topic: each end by time or by offset."""
+    since, until = build.add_mutually_exclusive_group(), build.add_mutually_exclusive_group()
+    since.add_argument(
+        "--since", type=time_ms, metavar="TIME", help="record time of a topic, ISO 8601"
+    )
+    until.add_argument("--until", type=time_ms, metavar="TIME")
+    since.add_argument(
+        "--since-offset",
+        type=offset,
+        metavar="N",
+        help="offset in the model's partition of a topic, as in an alert's events.v1/7@88213",
+    )
+    until.add_argument("--until-offset", type=offset, metavar="N")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -95,9 +108,10 @@ def _topic(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]
     if arguments.model is None:
         raise UsageError("say whose rows of the topic: --model TEAM/MODEL")
     there = connection(arguments)
-    rows, truths = batches.read(
-        there, arguments.model, arguments.version, arguments.since, arguments.until
+    span = batches.Span(
+        arguments.since, arguments.until, arguments.since_offset, arguments.until_offset
     )
+    rows, truths = batches.read(there, arguments.model, arguments.version, span)
     return arguments.model, rows, truths
 
 

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from inferwatch.cli.amounts import count, seconds
+from inferwatch.cli.amounts import count, offset, seconds
 from inferwatch.cli.main import main
 
 
@@ -18,6 +18,14 @@ def test_what_is_no_count_is_refused(text):
     """Partitions and copies are whole, and there is at least one."""
     with pytest.raises(argparse.ArgumentTypeError, match="no whole number above 0"):
         count(text)
+
+
+def test_an_offset_is_a_whole_number_from_zero_on():
+    """A partition has no place before its first, and none between two."""
+    assert (offset("0"), offset("88213")) == (0, 88213)
+    for text in ("-1", "1.5", "", "²", "9" * 19, "events.v1/7@88213"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is no offset"):
+            offset(text)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon", ""])

@@ -1,6 +1,7 @@
 """One model's rows out of a recorded topic: those of the range, once each, with their labels."""
 
 import pytest
+from msgspec.structs import replace
 
 from inferwatch.connection import Connection
 from inferwatch.core.placement import partition_of
@@ -18,8 +19,8 @@ MINUTE_MS = 60_000
 class Recorded:
     """A topic in memory, in the place of `LogReader`."""
 
-    def __init__(self, records):
-        self.records = records
+    def __init__(self, records, low):
+        self.records, self.low = records, low
 
     def __call__(self, connection, name):
         assert name == "events.v1"
@@ -35,17 +36,23 @@ class Recorded:
         return list(range(PARTITIONS))
 
     def ends(self, partition):
-        return 0, len(self.records)
+        return self.low, self.low + len(self.records)
 
     def read(self, partition, start, end):
         assert partition == partition_of(MODEL, PARTITIONS)
-        yield from self.records[start:end]
+        for place, raw in enumerate(self.records, self.low):
+            if start <= place < end:
+                yield replace(raw, offset=place)
 
 
 @pytest.fixture
 def recorded(monkeypatch):
     """Puts records where the topic would be."""
-    return lambda *records: monkeypatch.setattr(batches, "LogReader", Recorded(records))
+
+    def put(*records, low=0):
+        monkeypatch.setattr(batches, "LogReader", Recorded(records, low))
+
+    return put
 
 
 def batch(seq, minute=0, **more):
@@ -62,9 +69,9 @@ def labels(seq, ids, minute=0, **more):
     return raw_labels(ids=ids, label=[1] * len(ids), record_time_ms=at, **given)
 
 
-def read(*args, **options):
+def read(version=None, **span):
     """Ids of the rows and of the labels that are found."""
-    rows, truths = batches.read(NOWHERE, MODEL, *args, **options)
+    rows, truths = batches.read(NOWHERE, MODEL, version, batches.Span(**span))
     return [[id_ for one in found for id_ in one.ids] for found in (rows, truths)]
 
 
@@ -81,6 +88,41 @@ def test_the_rows_are_those_of_the_range_and_labels_come_later(recorded):
     span = {"since_ms": TIME_MS + MINUTE_MS, "until_ms": TIME_MS + 2 * MINUTE_MS}
     assert read(**span) == [["1a", "1b"], ["1b"]]
     assert read() == [["0a", "0b", "1a", "1b", "2a", "2b"], ["1a", "1b"]]
+
+
+def test_a_range_may_be_of_offsets(recorded):
+    """Those of the model's partition, the end excluded; labels come from its beginning on."""
+    records = (batch(0), labels(0, ["0a"]), batch(1), batch(2, minute=1), labels(1, ["1a"]))
+    recorded(*records, low=100)
+    assert read(since_offset=102, until_offset=103) == [["1a", "1b"], ["1a"]]
+    assert read(since_offset=100, until_offset=105) == read()
+    assert read(until_offset=101) == [["0a", "0b"], ["0a", "1a"]]
+    later = {"since_offset": 101, "until_ms": TIME_MS + MINUTE_MS}
+    assert read(**later) == [["1a", "1b"], ["0a", "1a"]]
+
+
+@pytest.mark.parametrize(
+    ("span", "why"),
+    [
+        ({"since_offset": 99}, r"--since-offset 99: partition \d of inferwatch.events.v1 holds"),
+        ({"since_offset": 102}, "holds offsets 100 to 101"),
+        ({"until_offset": 100}, "--until-offset 100: partition"),
+        ({"until_offset": 103}, "holds offsets 100 to 101"),
+        ({"since_offset": 101, "until_offset": 101}, "does not lie before --until-offset 101"),
+    ],
+)
+def test_offsets_outside_the_log_are_refused(recorded, span, why):
+    """What the broker has dropped or not given yet is named, with what there is."""
+    recorded(batch(0), batch(1), low=100)
+    with pytest.raises(UsageError, match=why):
+        read(**span)
+
+
+def test_no_offset_lies_in_an_empty_partition(recorded):
+    """However it is named."""
+    recorded(low=7)
+    with pytest.raises(UsageError, match="holds no record"):
+        read(since_offset=7)
 
 
 def test_repeats_other_models_and_rubbish_are_left_out(recorded):
