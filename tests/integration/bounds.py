@@ -32,7 +32,7 @@ from inferwatch.records.outputs import WindowRecord
 from inferwatch.records.raw import MSGPACK, RawRecord, headers
 from inferwatch.runtime.status import Status
 from inferwatch.telemetry.catalogue import MODELS_MAX
-from inferwatch.telemetry.metrics import Metrics
+from inferwatch.telemetry.worker import Metrics
 from inferwatch.testing.builders import raw_tick
 from inferwatch.testing.folding import window_records
 

@@ -13,6 +13,7 @@ from inferwatch.kernels import (
     hashing,
     histograms,
     index,
+    latencies,
     levels,
     moments,
     page_hinkley,
@@ -46,6 +47,7 @@ def warm() -> None:
     places, marks = np.zeros(entities.PLACES, np.uint64), np.zeros(entities.PLACES, np.int64)
     codes, scores = np.zeros(entities.PLACES, np.int32), np.zeros(entities.PLACES)
     entities.follow(found, times, codes[:1], scores[:1], 0, places, marks, codes, scores)
+    latencies.count(scores[:1], scores[:1], scores[:3])
     texts.take(np.zeros(1, np.uint8), np.ones(1, np.int32), np.ones(1, np.bool_))
     _warm_distances()
     _warm_series()

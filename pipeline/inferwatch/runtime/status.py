@@ -27,7 +27,8 @@ from inferwatch.records.outputs import Span
 from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.records.rows import Rows
 from inferwatch.telemetry.families import exemplar
-from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
+from inferwatch.telemetry.metrics import NotifierMetrics
+from inferwatch.telemetry.worker import Metrics
 
 log = logging.getLogger("inferwatch.worker")
 READY_S = 30.0
@@ -187,12 +188,9 @@ class Status:
         now_s, number, metrics = self._clock_s(), partition.number, self.metrics
         self._beat_s = now_s
         self._unsaved_s.setdefault(number, now_s)
-        ok = self._counted[number].ok if number in self._counted else 0
-        self._count(partition)
-        metrics.event_delay.observe(
-            max(0.0, time.time() - raw.time_ms / 1000), exemplar(record=raw.name)
-        )
-        if isinstance(decoded.record, Rows) and partition.counts.ok > ok:
+        ok = self._count(partition)
+        metrics.each.folded(number, raw.name, raw.time_ms / 1000, time.time())
+        if ok and isinstance(decoded.record, Rows):
             self._answered(number, decoded.record)
         for output in outputs:
             id_ = f"{'letter' if output.kind == 'dead' else output.kind}_id"
@@ -203,7 +201,6 @@ class Status:
                 metrics.dlq.labels("whole" if here else "pointer").inc(exemplar=letter)
             elif output.kind == "window":
                 self._closed(partition, _window.decode(output.value))
-        metrics.progress_time.labels(str(number)).set_to_current_time()
 
     def _answered(self, partition: int, rows: Rows) -> None:
         """How long the model took, where its rows say so."""
@@ -241,26 +238,35 @@ class Status:
         }
         series.drift(partition, model, within, drift)
 
-    def _count(self, partition: Partition) -> None:
-        """Bring the counters up to the fold's own counts, which hold in = ok + rejected + …"""
-        now, metrics = partition.counts, self.metrics
-        before = self._counted.get(partition.number) or Counts()
-        metrics.in_rows.inc(now.in_ - before.in_)
-        metrics.ok.inc(now.ok - before.ok)
+    def _count(self, partition: Partition) -> int:
+        """Bring the counters up to the fold's own counts; rows that were folded since."""
+        number, now, each = partition.number, partition.counts, self.metrics.each
+        before = self._counted.get(number)
+        if before is None:
+            before = self._counted[number] = Counts()
+        rows, ok = now.in_ - before.in_, now.ok - before.ok
+        each.rows += rows
+        each.ok += ok
+        if rows != ok:  # in = ok + rejected + duplicate
+            self._count_others(number, now, before)
+        before.in_, before.ok = now.in_, now.ok
+        if self._models.get(number) != len(partition.models):
+            self._models[number] = len(partition.models)
+            self.metrics.models.set(sum(self._models.values()))
+        return ok
+
+    def _count_others(self, number: int, now: Counts, before: Counts) -> None:
+        """Rows that were not folded, by the reason."""
         full = Reason.TOO_MANY_MODELS
         if full in now.rejected and full not in before.rejected:
-            said = "partition %d takes no more models: records of others become dead letters"
-            log.warning(said, partition.number)
+            log.warning(
+                "partition %d takes no more models: records of others become dead letters", number
+            )
         for reason, rows in now.rejected.items():
-            metrics.rejected.labels(reason.value).inc(rows - before.rejected.get(reason, 0))
+            self.metrics.rejected.labels(reason.value).inc(rows - before.rejected.get(reason, 0))
         for kind, rows in now.duplicate.items():
-            metrics.duplicate.labels(kind).inc(rows - before.duplicate.get(kind, 0))
-        self._counted[partition.number] = Counts(
-            now.in_, now.ok, dict(now.rejected), dict(now.duplicate)
-        )
-        if self._models.get(partition.number) != len(partition.models):
-            self._models[partition.number] = len(partition.models)
-            metrics.models.set(sum(self._models.values()))
+            self.metrics.duplicate.labels(kind).inc(rows - before.duplicate.get(kind, 0))
+        before.rejected, before.duplicate = dict(now.rejected), dict(now.duplicate)
 
     def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None:
         """A checkpoint is on the state topic."""

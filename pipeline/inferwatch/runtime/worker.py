@@ -25,7 +25,7 @@ from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.settings import WorkerSettings
 from inferwatch.runtime.shell import Shell, attach, die
 from inferwatch.runtime.status import Status
-from inferwatch.telemetry.metrics import Metrics
+from inferwatch.telemetry.worker import Metrics
 
 log = logging.getLogger("inferwatch.worker")
 

@@ -1,5 +1,6 @@
 """From a declaration in the catalogue to what prometheus_client knows."""
 
+from collections.abc import Collection
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -29,14 +30,17 @@ def exemplar(**ids: str) -> dict[str, str] | None:
     return ids if size <= EXEMPLAR_MAX else None
 
 
-def made(process: Process, registry: CollectorRegistry) -> dict[str, Any]:
-    """The process's metrics in `registry`, by name; not those of models.
+def made(
+    process: Process, registry: CollectorRegistry, put_together: Collection[str] = ()
+) -> dict[str, Any]:
+    """The process's metrics in `registry`, by name; not those that are put together at a scrape,
+    as those of models are.
 
     Closed lists start at 0: a rate over a series that appears with its first event would miss it.
     """
     found = {}
     for metric in declared(process):
-        if "model" in metric.labels:
+        if "model" in metric.labels or metric.name in put_together:
             continue
         more = {"buckets": metric.buckets} if metric.kind == "histogram" else {}
         of = TYPES[metric.kind](

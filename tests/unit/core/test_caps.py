@@ -10,7 +10,7 @@ from inferwatch.records.definition import Definition, ModelFacts, Window
 from inferwatch.records.events import Resource
 from inferwatch.records.raw import RawRecord
 from inferwatch.runtime.status import Status
-from inferwatch.telemetry.metrics import Metrics
+from inferwatch.telemetry.worker import Metrics
 from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels
 
 DEFINITION = Definition(

@@ -9,7 +9,8 @@ import pytest
 from inferwatch.errors import ConfigError
 from inferwatch.runtime import health
 from inferwatch.runtime.status import Status
-from inferwatch.telemetry.metrics import Metrics, NotifierMetrics
+from inferwatch.telemetry.metrics import NotifierMetrics
+from inferwatch.telemetry.worker import Metrics
 
 
 @pytest.mark.parametrize("metrics", [Metrics(), NotifierMetrics(["console"])])

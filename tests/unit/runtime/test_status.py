@@ -23,7 +23,7 @@ from inferwatch.records.definition import (
 )
 from inferwatch.runtime import health, status, watchdog
 from inferwatch.runtime.status import Status
-from inferwatch.telemetry.metrics import Metrics
+from inferwatch.telemetry.worker import Metrics
 from inferwatch.testing import streams
 from inferwatch.testing.builders import raw_inference, raw_labels
 

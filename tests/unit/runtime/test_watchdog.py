@@ -7,7 +7,7 @@ import pytest
 from inferwatch.errors import Exit
 from inferwatch.runtime import watchdog
 from inferwatch.runtime.status import STALLED_S, Status
-from inferwatch.telemetry.metrics import Metrics
+from inferwatch.telemetry.worker import Metrics
 
 # the watched process ends where the test's `die` ends the watchdog's thread
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -18,7 +18,8 @@ from inferwatch.telemetry import sdk
 from inferwatch.telemetry.catalogue import BY_NAME, CATALOGUE, NAMESPACE, declared
 from inferwatch.telemetry.exposition import expose
 from inferwatch.telemetry.families import exemplar
-from inferwatch.telemetry.metrics import BridgeMetrics, Metrics, NotifierMetrics
+from inferwatch.telemetry.metrics import BridgeMetrics, NotifierMetrics
+from inferwatch.telemetry.worker import Metrics
 from inferwatch.testing.builders import raw_inference
 
 ROOT = Path(__file__).parents[3]
@@ -152,8 +153,8 @@ def test_a_start_is_told():
 def test_two_processes_in_one_do_not_share_counters():
     """Each has a registry of its own; nothing is in the library's global one."""
     first, second = Metrics(), Metrics()
-    first.in_rows.inc(5)
-    assert families(second.registry)["inferwatch_in"].samples[0].value == 0
+    first.rebalances.inc(5)
+    assert families(second.registry)["inferwatch_rebalances"].samples[0].value == 0
     assert not any(name.startswith(NAMESPACE) for name in REGISTRY._names_to_collectors)
 
 

@@ -8,7 +8,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inferwatch.telemetry.catalogue import BY_NAME, LATENCIES_S, OTHER, declared
 from inferwatch.telemetry.exposition import expose
-from inferwatch.telemetry.metrics import Metrics
 from inferwatch.telemetry.models import (
     CLASSES_MAX,
     FEATURES_MAX,
@@ -16,6 +15,7 @@ from inferwatch.telemetry.models import (
     VERSIONS_MAX,
     ModelSeries,
 )
+from inferwatch.telemetry.worker import Metrics
 
 
 class Dropped(list[str]):
