@@ -41,7 +41,7 @@ class HST(Scoring):
         purpose="a row where few rows were before, of many columns at once",
         source="Tan, Ting and Liu 2011",
         rows_min=251,
-        cost_ns=300,
+        cost_ns=150,
         state_bytes=42_000,
         by_row=True,
     )

@@ -17,6 +17,9 @@ from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
 Masses = NDArray[np.int32]
+Nodes = NDArray[np.uint64]
+SIDE_BY_SIDE = 64
+"""Rows that go down a tree together: enough to hide the wait of one for its next node."""
 
 
 @jit
@@ -40,32 +43,56 @@ def score(
     :param paths: float64[trees, 2^height], what `add_up` made of the window before.
     :param counts: int64[2], rows in this window and windows before it.
     """
+    places = _finite(rows)
+    if len(places) == len(rows):
+        _score(rows, window, features, splits, masses, paths, counts, scores)
+        return
+    found = np.empty(len(places))
+    _score(rows[places], window, features, splits, masses, paths, counts, found)
+    scores[:] = math.nan
+    scores[places] = found
+
+
+@jit
+def _finite(rows: Floats) -> NDArray[np.int64]:
+    """Which rows have finite values only."""
+    places, found = np.empty(len(rows), np.int64), 0
+    for at in range(len(rows)):
+        odd = 0
+        for value in rows[at]:
+            odd += int(value - value != 0.0)
+        places[found] = at
+        found += int(odd == 0)
+    return places[:found]
+
+
+@jit
+def _score(
+    rows: Floats,
+    window: int,
+    features: Masses,
+    splits: Floats,
+    masses: Masses,
+    paths: Floats,
+    counts: NDArray[np.int64],
+    scores: Floats,
+) -> None:
     trees, inner = features.shape
-    height = 0
-    while (1 << height) <= inner:
-        height += 1
     most = float(trees) * float(window) * float(2 * inner + 1)
     learnt, windows = int(counts[0]), int(counts[1])
-    nodes = np.zeros(trees, np.int64)
-    for at in range(len(rows)):
-        row = rows[at]
-        scores[at] = math.nan
-        if not _finite(row):
-            continue
-        nodes[:] = 0
-        for _ in range(height):  # all trees a level down: ten short waits at once, not one long one
-            for tree in range(trees):
-                node = int(nodes[tree])
-                right = int(row[features[tree, node]] >= splits[tree, node])
-                nodes[tree] = 2 * node + 1 + right
-        total = 0.0
+    nodes, at = np.empty(SIDE_BY_SIDE, np.uint64), 0
+    while at < len(rows):
+        n = min(SIDE_BY_SIDE, len(rows) - at, window - learnt)
+        totals, leaves = scores[at : at + n], nodes[:n]
+        totals[:] = 0.0
         for tree in range(trees):
-            leaf = int(nodes[tree])
-            total += float(paths[tree, leaf - inner])
-            masses[1, tree, leaf] += 1
-        if windows > 0:
-            scores[at] = 1.0 - total / most
-        learnt += 1
+            _walk(rows[at : at + n], features[tree], splits[tree], leaves)
+            for row in range(n):
+                totals[row] += paths[tree, leaves[row] - np.uint64(inner)]
+                masses[1, tree, leaves[row]] += 1
+        for row in range(n):
+            totals[row] = 1.0 - totals[row] / most if windows > 0 else math.nan
+        at, learnt = at + n, learnt + n
         if learnt == window:
             _turn(masses)
             add_up(masses, window, paths)
@@ -74,11 +101,19 @@ def score(
 
 
 @jit
-def _finite(row: Floats) -> bool:
-    for value in row:  # noqa: SIM110 - a loop is what compiles
-        if not math.isfinite(value):
-            return False
-    return True
+def _walk(rows: Floats, features: Masses, splits: Floats, nodes: Nodes) -> None:
+    """Write the leaf of each row in one tree; all rows a level down, so that their waits overlap.
+
+    Nodes are unsigned, because an index that may be negative is looked at before it is used.
+    """
+    nodes[:] = np.uint64(0)
+    inner = 0
+    while inner < len(features):
+        for row in range(len(nodes)):
+            node = nodes[row]
+            right = np.uint64(rows[row, np.uint64(features[node])] >= splits[node])
+            nodes[row] = node + node + np.uint64(1) + right
+        inner = 2 * inner + 1
 
 
 @jit

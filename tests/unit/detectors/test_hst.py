@@ -48,6 +48,19 @@ def test_scores_are_rivers(seed):
     assert scores[window:].tolist() == expected[window:]
 
 
+def test_rows_that_are_not_finite_are_passed_over():
+    """They have no score, count in no window, and the rows between them score as without them."""
+    generator = np.random.default_rng(5)
+    rows = generator.random((900, 4))
+    odd = np.insert(rows, np.sort(generator.integers(0, 900, 90)), np.nan, axis=0)
+    whole = np.isfinite(odd).all(axis=1)
+    odd[~whole] = rows[:90]
+    odd[~whole, generator.integers(0, 4, 90)] = generator.choice([np.nan, np.inf, -np.inf], 90)
+    scores = make("hst").score_many(odd)
+    assert np.isnan(scores[~whole]).all()
+    assert np.array_equal(scores[whole], make("hst").score_many(rows), equal_nan=True)
+
+
 @pytest.mark.parametrize("columns", [1, 2, 7])
 def test_a_split_lies_within_what_its_branch_holds(columns):
     """Each in the middle 70 % of the range that the splits above have left to its column."""
