@@ -67,6 +67,7 @@ class Partition:
         self._values = dict(values or {})
         self._changed: dict[str, int] = {}
         self._wake_ms: dict[str, int | None] = {}
+        self._moved: dict[str, None] = {}  # since the last tick: `_wake_ms` is not theirs any more
         self._skipped: set[int] = set()
 
     def undefined(self, decoded: Decoded) -> str | None:
@@ -112,7 +113,7 @@ class Partition:
         """Take over a model from a checkpoint. Raises what `snapshot.load` raises."""
         model = snapshot.load(pieces, self._values)
         self.models[model.name] = model
-        self._wake_ms[model.name] = engine.wake_ms(model)
+        self._moved[model.name] = None
         return model
 
     def changed(self) -> list[str]:
@@ -203,7 +204,7 @@ class Partition:
             outputs = engine.step(model, record, at)
         model.state.offset = at.offset
         self._changed.setdefault(name, at.offset)
-        self._wake_ms[name] = engine.wake_ms(model)
+        self._moved[name] = None
         if outputs is None:
             return "inspection" if isinstance(record, Inspection) else "id"
         return outputs
@@ -211,9 +212,8 @@ class Partition:
     def answer(self, found: Inspection, at: Position) -> list[Output]:
         """Fold an answer that no log holds, behind the record at `at` that asked for it."""
         model = self.models[found.model]
-        outputs = engine.step(model, found, at) or []
-        self._wake_ms[model.name] = engine.wake_ms(model)
-        return outputs
+        self._moved[model.name] = None
+        return engine.step(model, found, at) or []
 
     def asked(self) -> list[Output]:
         """The requests of all models that wait for their answers, as the fold gave them."""
@@ -229,6 +229,8 @@ class Partition:
     def _tick(self, tick: Tick, at: Position) -> list[Output]:
         """Wake the models whose next deadline has passed; idle ones cost nothing."""
         outputs: list[Output] = []
+        self._wake_ms |= {name: engine.wake_ms(self.models[name]) for name in self._moved}
+        self._moved.clear()
         for name, wake_ms in list(self._wake_ms.items()):
             if wake_ms is None or at.time_ms < wake_ms:
                 continue
