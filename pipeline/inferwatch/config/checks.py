@@ -36,6 +36,7 @@ from inferwatch.core.metrics import (
     of_every_class,
     on_labels,
 )
+from inferwatch.core.metrics.estimated import ESTIMATES, PREFIX
 from inferwatch.core.parts import PARTS
 from inferwatch.core.quality import DELAYS
 from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
@@ -63,6 +64,7 @@ RATIOS = frozenset(
         *resources.SHARES,
         "drift_share",
         *llm.SHARES,
+        *ESTIMATES,
         *(name for name, metric in LABEL_METRICS.items() if metric.share),
     ]
 )
@@ -107,6 +109,7 @@ HINTS = {
 }
 TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "positive_rate": ("binary",),
+    **dict.fromkeys(ESTIMATES, ("binary",)),
     "flip_rate": ("binary", "multiclass"),
     "score_change.mean": ("binary", "multiclass", "regression"),
     "prediction": ("binary", "multiclass"),
@@ -327,15 +330,15 @@ def _or_own_limit(
 
 def _known(node: Node, metric: str, profile: Profile) -> None:
     """A profile has figures of labels and features; of traffic and latency it knows nothing."""
-    known = profile.quality.get("", {})
-    if metric.startswith("feature.") or metric in known:
+    known, name = profile.quality.get("", {}), metric.removeprefix(PREFIX)
+    if metric.startswith("feature.") or name in known:
         return
-    if of_every_class(metric) and any(class_of(name) for name in known):
+    if of_every_class(metric) and any(class_of(one) for one in known):
         return
     fix = "use above or below"
-    if on_labels(metric):
+    if on_labels(name):
         fix += ", or build the profile from rows with scores and labels"
-    raise node.error(f"the profile '{profile.name}' has no {metric} to compare with", fix)
+    raise node.error(f"the profile '{profile.name}' has no {name} to compare with", fix)
 
 
 def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:

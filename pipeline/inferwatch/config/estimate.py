@@ -18,6 +18,7 @@ from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
 from inferwatch.core.inspectors import FEATURES, FIGURES
 from inferwatch.core.judge import P99_KEPT
 from inferwatch.core.metrics import CLASS_FIGURES, CLASSES_SHOWN, LABEL_METRICS
+from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.online import CLASS_STREAMS_MAX
 from inferwatch.core.past import APART, KEPT_MAX
 from inferwatch.core.plan import WindowPlan
@@ -31,6 +32,7 @@ from inferwatch.telemetry.models import FEATURES_MAX, VERSIONS_MAX
 PANE_BYTES = 3_950  # 450 of them samples of the serving processes
 FEATURE_BYTES = 1_200
 SEGMENT_BYTES = 1_700
+DECIDED_BYTES = 4_200  # scores by answer, in a cell
 CLOSED_BYTES = 3_500
 CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_300  # and those of pairs of classes
@@ -47,7 +49,7 @@ BINS = 400  # of a histogram of delays or calls: twelve octaves
 ENTITIES_BYTES = 58_000
 ENTITIES_FIGURES_BYTES = 150  # in the record of all rows
 SAMPLED_ROW_BYTES = 16  # and 4 a feature
-PAST_FIGURES = 100  # a window, all that are listed; and those of single classes
+PAST_FIGURES = 110  # a window, all that are listed; and those of single classes
 FIGURE_BYTES = 9
 HOUR_BYTES = 14  # a figure and its hour
 COUNTER_BYTES = 50  # of a segment value of 20 characters, in a checkpoint
@@ -254,7 +256,8 @@ def _pane_bytes(one: WindowPlan, load: Load, segments: int) -> int:
     sampled = int(_sample_bytes(load) * (1 + 1 / row_sample.SPARE)) * one.sampled
     calls = _calls_bytes(_pane_rows(one, load), load)
     a_segment = SEGMENT_BYTES + calls + width * one.segment_features
-    return PANE_BYTES + sampled + width + calls + segments * a_segment
+    decided = (1 + segments) * DECIDED_BYTES * bool(one.estimates)
+    return PANE_BYTES + sampled + width + calls + segments * a_segment + decided
 
 
 def _pane_rows(one: WindowPlan, load: Load) -> int:
@@ -345,6 +348,7 @@ def _series(definition: Definition, load: Load) -> int:
     labels += _class_figures(definition, load)
     features = min(load.features + load.categories, FEATURES_MAX + 1)
     carried = SERIES_A_CALL * load.llm + SERIES_AN_ENTITY * load.entities
+    carried += len(ESTIMATES) * any(one.metric in ESTIMATES for one in checks)
     a_window = SERIES_A_WINDOW + labels + carried + len(methods) * features
     a_version = SERIES_A_LATENCY + len(definition.windows) * a_window
     levels = sum(max(1, (one.warn is not None) + (one.fail is not None)) for one in checks)

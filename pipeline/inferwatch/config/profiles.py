@@ -33,7 +33,7 @@ from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, numeric_profile
 from inferwatch.core.sample import hashes
-from inferwatch.core.sketches import binned, row_sample
+from inferwatch.core.sketches import binned, row_sample, score_labels
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
 from inferwatch.records.outputs import OUTPUT_MAX_BYTES
@@ -91,6 +91,7 @@ def build(
         score=numeric_profile(score) if "score" in values else None,
         prediction=_prediction(columns, predicted, value),
         quality=_quality(columns, facts, joined),
+        labelled=_labelled(columns, facts, joined),
         values_digest=values_digest(values),
     )
     return profile, values
@@ -248,6 +249,15 @@ def _quality(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, d
             key = f"{name}={columns.segments[name][code]}"
             found[key] = _figures(columns, facts, joined.take(codes == code), whole=False)
     return found
+
+
+def _labelled(columns: Columns, facts: ModelFacts, joined: Joined) -> list[list[int]]:
+    """What scores were worth: what estimates without labels are calibrated by."""
+    if columns.task != "binary" or not len(joined.row):
+        return []
+    state = score_labels.empty()
+    score_labels.add(state, *quality.scored_rows(columns, facts.positive, joined))
+    return state.counts.tolist() if state.counts.any() else []
 
 
 def _figures(

@@ -15,10 +15,18 @@ from inferwatch.core.columns import OTHER, Block
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.resources import Gauge, Lives
-from inferwatch.core.sketches import binned, hyperloglog, log_histogram, moments, row_sample
+from inferwatch.core.sketches import (
+    binned,
+    hyperloglog,
+    log_histogram,
+    moments,
+    row_sample,
+    score_labels,
+)
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.sketches.moments import Moments
 from inferwatch.core.sketches.row_sample import RowSample
+from inferwatch.core.sketches.score_labels import ScoreLabels
 from inferwatch.core.stability import StabilityCell
 from inferwatch.records.rows import Words
 
@@ -38,7 +46,8 @@ class Cell(msgspec.Struct):
     """One segment of one pane. `answers` are the moments of latency, score and value.
 
     `beyond` sketches the words that found no place in `words`. `again` are rows whose prediction id
-    had come before; of all segments together only.
+    had come before; of all segments together only. `decided` are the scores by whether the answer
+    was the positive class, where a window is asked for estimates.
     """
 
     answers: Moments
@@ -62,6 +71,7 @@ class Cell(msgspec.Struct):
     again: int = 0
     stability: StabilityCell | None = None
     lives: Lives | None = None
+    decided: ScoreLabels | None = None
 
 
 def empty(
@@ -157,6 +167,13 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
         row_sample.update(cell.sample, block.hashes, block.row, block.numeric)
 
 
+def decide(cell: Cell, block: Block, positive: int) -> None:
+    """Count the rows with a score and an answer; `positive` is the code of that class."""
+    both = np.isfinite(block.score) & (block.predicted >= 0)
+    cell.decided = cell.decided or score_labels.empty()
+    score_labels.add(cell.decided, block.score[both], block.predicted[both] == positive)
+
+
 def _add_features(cell: Cell, block: Block, counted: Tally) -> None:
     if cell.bins is not None and counted.bins is not None:
         cell.bins += counted.bins
@@ -216,6 +233,9 @@ def merge(into: Cell, other: Cell) -> None:
     if other.stability is not None:
         into.stability = into.stability or stability.cell()
         stability.merge(into.stability, other.stability)
+    if other.decided is not None:
+        into.decided = into.decided or score_labels.empty()
+        score_labels.merge(into.decided, other.decided)
     moments.merge(into.answers, other.answers)
     log_histogram.merge(into.latency, other.latency)
     if other.llm is not None:

@@ -44,6 +44,10 @@ class Columns(msgspec.Struct):
     places: dict[str, Places] = {}
     hardware: dict[str, str] = {}
 
+    def class_code(self, name: str) -> int:
+        """Code of a class, -2 for one that no row had."""
+        return self.classes.index(name) if name in self.classes else -2
+
 
 class Block(msgspec.Struct):
     """n rows of one version, aligned.

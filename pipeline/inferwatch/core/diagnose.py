@@ -9,6 +9,7 @@ from inferwatch.core import anomaly
 from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import PSI_DRIFTED
+from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.records.events import Deploy, Inspection
 from inferwatch.records.outputs import percent
 
@@ -52,6 +53,12 @@ def telling(inspection: Inspection | None) -> list[str]:
     ordered = sorted(inspection.features.items(), key=lambda pair: (-pair[1], pair[0]))
     words = [f"{name} ({percent(share)})" for name, share in ordered[:CAUSES_MAX]]
     return [f"tells by {', '.join(words)}"]
+
+
+def as_given(metric: str, *, calibrated: bool | None) -> list[str]:
+    """What an estimate stands on, where no label has shown that scores are probabilities."""
+    unproven = metric in ESTIMATES and not calibrated
+    return ["estimated from scores as given: the reference lacks labels"] if unproven else []
 
 
 def lost(found: Mapping[str, int]) -> list[str]:

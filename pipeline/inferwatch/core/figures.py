@@ -52,10 +52,8 @@ def service(
         found["prediction.mean"] = known(float(mean[VALUE]), n, "no predictions")
         found["prediction.sd"] = known(math.sqrt(max(variance[VALUE], 0.0)), n, "one prediction")
     if columns.task == "binary" and cell.classes:
-        code = columns.classes.index(positive) if positive in columns.classes else -1
-        found["positive_rate"] = rate(
-            cell.classes.get(code, 0), sum(cell.classes.values()), "no predictions"
-        )
+        answered = cell.classes.get(columns.class_code(positive), 0)
+        found["positive_rate"] = rate(answered, sum(cell.classes.values()), "no predictions")
     if cell.llm is not None:
         found |= llm.figures(cell.llm)
     return found | resources.figures(cell.gauges, cell.lives, end_ms)

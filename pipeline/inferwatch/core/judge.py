@@ -284,6 +284,7 @@ def _alert(
     context += diagnose.serving(check.metric, view.metrics, view.instances)
     p99 = view.metrics.get(P99)
     context += diagnose.telling(view.inspection)
+    context += diagnose.as_given(check.metric, calibrated=view.calibrated)
     context += diagnose.lost(view.lost)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)
     context += how

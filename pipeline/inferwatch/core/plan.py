@@ -8,6 +8,7 @@ import msgspec
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
 from inferwatch.core.metrics import class_of, of_every_class, on_labels
+from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.records.definition import Check, Definition, Window, digest
 
 COVERAGE_DEFAULT = 0.8
@@ -18,7 +19,8 @@ class WindowPlan(msgspec.Struct, frozen=True):
 
     `pane_ms` is 0 for windows of rows. `coverage` is the share of labels under which its label
     figures are unknown. `digest` is all that its figures depend on. `inspectors` are what
-    inspectors read of it, rows or figures, and by which method.
+    inspectors read of it, rows or figures, and by which method. `estimates` is the positive class
+    where checks read estimated performance, "" elsewhere.
     """
 
     window: Window
@@ -29,6 +31,7 @@ class WindowPlan(msgspec.Struct, frozen=True):
     checks: tuple[Check, ...]
     digest: str
     inspectors: tuple[tuple[str, str], ...] = ()
+    estimates: str = ""
 
     @property
     def sampled(self) -> bool:
@@ -102,6 +105,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
         (check.metric, check.method) for check in checks if check.method in INSPECTORS
     )
     sampled = any(metric == FEATURES for metric, _ in inspectors)
+    estimates = any(check.metric in ESTIMATES for check in checks)
     return WindowPlan(
         window=window,
         pane_ms=math.gcd(window.size_ms, step_ms),
@@ -122,10 +126,12 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
                 coverage,
                 reads_labels,
                 *(["sampled"] if sampled else []),  # one that was not has no rows to show
+                *(["estimates"] if estimates else []),
                 *([facts.segments_min_rows] if facts.floor_rows() > 1 else []),
             ]
         ),
         inspectors=tuple(inspectors),
+        estimates=facts.positive if estimates else "",
     )
 
 

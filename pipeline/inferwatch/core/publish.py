@@ -45,6 +45,7 @@ def record(
         schema_changes=schema.named(view.schema),
         withheld={} if view.segment else {name: len(of) for name, of in (held or {}).items()},
         instances=dict(view.instances),
+        calibrated=view.calibrated,
         first_offset=pane.first_offset,
         last_offset=pane.last_offset,
         partition=at.partition,

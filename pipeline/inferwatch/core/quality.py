@@ -141,8 +141,7 @@ def scored_rows(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Scores and truths of the rows that have both."""
     has_score = np.isfinite(joined.score) & (joined.label >= 0)
-    code = columns.classes.index(positive) if positive in columns.classes else -2
-    return joined.score[has_score], joined.label[has_score] == code
+    return joined.score[has_score], joined.label[has_score] == columns.class_code(positive)
 
 
 def merge(cells: Sequence[LabelCell]) -> LabelCell:

@@ -13,6 +13,7 @@ from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, drift_share
 from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import LATENESS, class_of, of_every_class, on_labels
+from inferwatch.core.metrics.estimated import PREFIX
 from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
@@ -31,7 +32,8 @@ class View(msgspec.Struct):
     model's newest event was by the log's time: it depends on when rows arrived, so it is no figure
     of the window's rows and not published with them. `inspection` is what the checks of
     an inspector read. `lost` is what the window may lack, `instances` the serving processes that
-    figures of resources are of, as its record says it.
+    figures of resources are of, as its record says it. `calibrated` says whether estimates stand
+    on scores that the reference's labels calibrated, None without estimates.
     """
 
     plan: WindowPlan
@@ -58,6 +60,7 @@ class View(msgspec.Struct):
     schema: Mapping[str, SchemaChange] = {}
     lost: Mapping[str, int] = {}
     instances: Mapping[str, str] = {}
+    calibrated: bool | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -131,7 +134,7 @@ def read(check: Check, feature: str, view: View) -> Reading:
         figure = Figure(float(view.behind_ms), view.rows)
     else:
         figure = view.metrics.get(metric, Figure(None, unknown="not measured"))
-    reference = view.baseline.get(metric)
+    reference = view.baseline.get(metric.removeprefix(PREFIX))
     if figure.value is None:
         return Reading(None, reference, figure.unknown)
     if _needs_reference(check) and reference is None:

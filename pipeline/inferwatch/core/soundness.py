@@ -14,6 +14,7 @@ from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, params_problem, reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS, OF_FIGURES, panes_of
 from inferwatch.core.inspectors import PANES_MAX as SAMPLED_PANES_MAX
+from inferwatch.core.sketches import score_labels
 from inferwatch.records.definition import (
     CategoryProfile,
     Check,
@@ -115,6 +116,11 @@ def profile_problem(profile: Profile) -> str:
     for name, column in columns:
         if column is not None and not _is_sound(column):
             return f"the profile's column '{name[:80]}' is damaged: its bins do not fit"
+    if profile.labelled and not (
+        [len(counts) for counts in profile.labelled] == [score_labels.BINS] * 2
+        and all(map(_counts, profile.labelled))
+    ):
+        return "the profile's labels by score are damaged"
     figures = (value for found in profile.quality.values() for value in found.values())
     return "" if _finite(figures) else "the profile's quality is not finite"
 

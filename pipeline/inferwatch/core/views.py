@@ -6,15 +6,17 @@ from typing import TypeVar
 import numpy as np
 
 from inferwatch.core import figures, quality, resources, schema, stability, windows
-from inferwatch.core.cell import Cell
+from inferwatch.core.cell import SCORE, Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
 from inferwatch.core.labels import Joined
-from inferwatch.core.metrics import on_labels
+from inferwatch.core.metrics import estimated, isotonic, on_labels
+from inferwatch.core.metrics.isotonic import Curve
 from inferwatch.core.model import Model
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import View
+from inferwatch.core.sketches import score_labels
 from inferwatch.core.windows import ALL, Closed, Pane, Track
 from inferwatch.records.outputs import SchemaChange, Span, WindowRecord, percent
 
@@ -60,6 +62,9 @@ def opened_view(
         if reference.profile is not None:
             changed = schema.changes(cell, state.columns, reference.profile)
             metrics["schema_changes"] = Figure(float(len(changed)), cell.rows)
+    curve = _curve(model, version) if plan.estimates else None
+    if plan.estimates:
+        metrics |= _estimates(model, cell, curve or isotonic.AS_GIVEN)
     metrics |= _label_figures(model, plan, version, start, name, labels)
     metrics |= _lateness(model, plan, name, labels, (began_ms + end_ms) // 2)
     return View(
@@ -86,7 +91,39 @@ def opened_view(
         schema=changed,
         lost=_lost(pane),
         instances=resources.instances(cell.gauges, cell.lives),
+        calibrated=(curve is not None) if plan.estimates else None,
     )
+
+
+def _estimates(model: Model, cell: Cell, curve: Curve) -> dict[str, Figure]:
+    """Performance as the window's scores promise it."""
+    why = ""
+    if model.state.columns.task != "binary":
+        why = "only for binary models"
+    elif (
+        cell.answers.count[SCORE]
+        and not 0 <= cell.answers.least[SCORE] <= cell.answers.most[SCORE] <= 1
+    ):
+        why = "scores beyond 0…1 are no probabilities"
+    if why:
+        return {name: Figure(None, unknown=why) for name in estimated.ESTIMATES}
+    decided = cell.decided or score_labels.empty()
+    return estimated.figures(decided.counts, curve)
+
+
+def _curve(model: Model, version: str) -> Curve | None:
+    """What scores are worth by the reference's labels; None where it has too few.
+
+    The learning span's count once their coverage is that of its other figures.
+    """
+    profile = model.definition.reference.profile
+    if profile is not None:
+        return isotonic.fit(np.array(profile.labelled, np.int64)) if profile.labelled else None
+    track = model.state.first.get(version, Track())
+    labels = track.labels.get(0, {}).get(ALL, LabelCell())
+    if labels.scores is None or (labels.coverage() or 0.0) < model.first_plan().coverage:
+        return None
+    return isotonic.fit(labels.scores.counts)
 
 
 def _lost(pane: Pane) -> dict[str, int]:

@@ -93,7 +93,9 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     record of all rows: rows that senders `dropped`, records `skipped` because they ended workers,
     and offsets of the partition in a `gap`, whichever model's they were. `withheld` counts, by
     column, the segments that had too few rows to be published, there too. `instances` names the
-    serving process that a highest sample, the uptime or the last restart is of.
+    serving process that a highest sample, the uptime or the last restart is of. `calibrated` says
+    of estimates whether the reference's labels have shown what scores are worth, or they were taken
+    as given; None without estimates.
     """
 
     id: str
@@ -119,6 +121,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     schema_changes: dict[str, SchemaChange] = {}
     withheld: dict[str, int] = {}
     instances: dict[str, str] = {}
+    calibrated: bool | None = None
     truncated: int = 0
     first_offset: int = -1
     last_offset: int = -1

@@ -19,6 +19,7 @@ from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
 from inferwatch.core.metrics import LABEL_METRICS, LATENESS, class_of
+from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.model import Model, ModelState
 from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
 from inferwatch.errors import Reason
@@ -45,6 +46,7 @@ RATIOS = frozenset(
         "duplicate_rate",
         "positive_rate",
         "drift_share",
+        *ESTIMATES,
         *llm.SHARES,
         *stability.SHARES,
         *resources.NAMES,

@@ -229,12 +229,15 @@ def test_a_profile_has_no_figure_of_traffic():
     profile = Profile(name="p", rows=9, from_ms=0, to_ms=1, quality={"": {"accuracy": 0.9}})
     text = "alert: A\nmetric: {}\nfail: {{drop: 5%}}\n"
     assert parsed(text.format("accuracy"), None, profile).fail.relative
+    assert parsed(text.format("estimated.accuracy"), None, profile).fail.relative
     assert parsed(text.format("feature.x.mean"), None, profile).fail.relative
     for metric, fix in (
         ("latency.p99", r"\(use above or below\)"),
         ("recall", "build the profile"),
+        ("estimated.recall", "build the profile"),
     ):
-        with pytest.raises(ConfigError, match=f"has no {metric} to compare with.*{fix}"):
+        name = metric.removeprefix("estimated.")
+        with pytest.raises(ConfigError, match=f"has no {name} to compare with.*{fix}"):
             parsed(text.format(metric), None, profile)
 
 

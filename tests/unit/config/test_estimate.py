@@ -96,6 +96,21 @@ def test_a_reference_that_moves_along_is_in_the_estimate():
     assert more > less and more - less <= more_told - less_told
 
 
+def test_scores_by_answer_are_in_the_estimate():
+    """Of the whole model and of each segment, where checks read estimated performance."""
+    told, kept = [], []
+    for metric in ("rows", "estimated.accuracy"):
+        found = definition(labelled=False)
+        [check] = found.checks
+        check = msgspec.structs.replace(check, metric=metric)
+        found = msgspec.structs.replace(found, checks=[check])
+        load = Load(rows_per_s=5, features=1, segments=30, versions=1)
+        told.append(estimate.of(found, load).total_bytes())
+        kept.append(state_bytes(found, 1, 30))
+        assert kept[-1] <= told[-1] <= 6 * kept[-1]
+    assert 0 < kept[1] - kept[0] <= told[1] - told[0]
+
+
 def test_samples_for_inspectors_are_in_the_estimate():
     """Of open panes, of windows that nobody answers, and of the reference."""
     found = definition(labelled=False)

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss, ndcg_score, recall_score, 
 from inferwatch.config import profiles
 from inferwatch.core import soundness
 from inferwatch.core.reference import category_profile
+from inferwatch.core.sketches import score_labels
 from inferwatch.errors import ConfigError
 from inferwatch.records import ids
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile
@@ -147,6 +148,9 @@ def test_label_figures_are_scikit_learns():
     assert profile.prediction == category_profile(
         {"0": int((predicted == 0).sum()), "1": int((predicted == 1).sum())}, 0
     )
+    for truth, counts in enumerate(profile.labelled):
+        mine = score_labels.bin_of(score[label == truth])
+        assert counts == np.bincount(mine, minlength=score_labels.BINS).tolist()
 
 
 def test_of_many_segments_the_heaviest_have_figures():
@@ -162,7 +166,7 @@ def test_of_many_segments_the_heaviest_have_figures():
 def test_without_labels_there_are_no_label_figures():
     """Nothing is made up."""
     profile, _ = profiles.build("p", FACTS, table({"x": np.arange(9.0)}), [])
-    assert profile.quality == {}
+    assert profile.quality == {} and profile.labelled == []
     with pytest.raises(ConfigError, match="at least one row"):
         profiles.build("p", FACTS, [], [])
 

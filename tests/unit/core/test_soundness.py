@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.fold import Partition
+from inferwatch.core.sketches.score_labels import BINS
 from inferwatch.core.soundness import problem
 from inferwatch.errors import Reason
 from inferwatch.records.decode import decode
@@ -98,6 +99,13 @@ UNSOUND = [
     changed_column(counts=[1, 2, 3]),
     changed_column(edges=[1.0, 1.0]),
     changed_column(sd=math.nan),
+    *(
+        replace(PROFILED, reference=replace(PROFILED.reference, profile=labelled))
+        for labelled in (
+            replace(PROFILED.reference.profile, labelled=counts)
+            for counts in ([[1] * BINS], [[1] * BINS, [1]], [[1] * BINS, [-1] * BINS])
+        )
+    ),
 ]
 
 

@@ -20,7 +20,7 @@ from inferwatch.core.intervals import logit, normal
 BINS = 256
 EPSILON = 1e-7
 _REACH = float(np.log((1 - EPSILON) / EPSILON))
-_MIDDLES = 1 / (1 + np.exp(_REACH - (np.arange(BINS) + 0.5) * (2 * _REACH / BINS)))
+MIDDLES = 1 / (1 + np.exp(_REACH - (np.arange(BINS) + 0.5) * (2 * _REACH / BINS)))
 
 
 class ScoreLabels(msgspec.Struct):
@@ -111,28 +111,34 @@ def mean_of(
 
 def log_loss(state: ScoreLabels) -> Figure:
     """−mean ln p(y), p the middle of the bin."""
-    losses = -np.concatenate([np.log1p(-_MIDDLES), np.log(_MIDDLES)])
+    losses = -np.concatenate([np.log1p(-MIDDLES), np.log(MIDDLES)])
     return mean_of(losses, state.counts.ravel(), least=0.0)
 
 
 def brier(state: ScoreLabels) -> Figure:
     """Mean (p − y)², p the middle of the bin."""
-    losses = np.concatenate([_MIDDLES**2, (1 - _MIDDLES) ** 2])
+    losses = np.concatenate([MIDDLES**2, (1 - MIDDLES) ** 2])
     return mean_of(losses, state.counts.ravel(), least=0.0)
 
 
 def calibration_bias(state: ScoreLabels) -> Figure:
     """Mean p − y, p the middle of the bin: above 0 the model promises too much."""
-    return mean_of(np.concatenate([_MIDDLES, _MIDDLES - 1]), state.counts.ravel())
+    return mean_of(np.concatenate([MIDDLES, MIDDLES - 1]), state.counts.ravel())
 
 
 def calibration_error(state: ScoreLabels, bins: int = 10) -> Figure:
     """Expected calibration error over `bins` groups of about equal mass; biased up for small n."""
-    n, p = int(state.counts.sum()), _MIDDLES
-    if not n:
-        return Figure(None, unknown="no labels")
-    mass = state.counts.sum(axis=0)
+    n = int(state.counts.sum())
+    return Figure(gap(state.counts, MIDDLES, bins), n) if n else Figure(None, unknown="no labels")
+
+
+def gap(counts: NDArray[np.int64], p: NDArray[np.float64], bins: int = 10) -> float:
+    """Calibration error of at least one row by class and bin, where those of a bin were promised
+    the probability `p` float64[BINS], which rises.
+    """
+    n = int(counts.sum())
+    mass = counts.sum(axis=0)
     group = np.minimum((np.cumsum(mass) - mass / 2) * bins / n, bins - 1).astype(np.int64)
-    truth = np.bincount(group, state.counts[1], bins)
+    truth = np.bincount(group, counts[1], bins)
     promised = np.bincount(group, mass * p, bins)
-    return Figure(float(np.abs(promised - truth).sum() / n), n)
+    return float(np.abs(promised - truth).sum() / n)

@@ -87,7 +87,7 @@ def test_figures_are_those_of_rows_in_the_middle_of_their_bins(drawn):
     intervals to 1e-7, for they hold the root of a variance that rounding may leave at 1e-17.
     """
     score, truth = columns(drawn)
-    middles = score_labels._MIDDLES[score_labels.bin_of(score)]
+    middles = score_labels.MIDDLES[score_labels.bin_of(score)]
     for name in ("auc", "average_precision", "log_loss", "brier", "calibration_bias"):
         expected = getattr(ranked, name)(middles, truth)
         found = getattr(score_labels, name)(table(drawn))
@@ -101,7 +101,7 @@ def test_a_higher_score_has_no_lower_bin(one, other):
     """Bins keep the order, reach from 0 to the last, and hold their own middle."""
     low, high = score_labels.bin_of(np.array(sorted([one, other]))).tolist()
     assert 0 <= low <= high < score_labels.BINS
-    middles = score_labels._MIDDLES
+    middles = score_labels.MIDDLES
     assert np.array_equal(score_labels.bin_of(middles), np.arange(score_labels.BINS))
 
 
