@@ -16,6 +16,7 @@ from inferwatch.connection import Connection
 from inferwatch.core import emitters, engine, fold, placement, publish, snapshot
 from inferwatch.core.fold import Partition
 from inferwatch.core.model import Position
+from inferwatch.core.queries import QueryJoin
 from inferwatch.core.watermark import Watermark
 from inferwatch.notify.channels import webhook
 from inferwatch.notify.deliver import Sent
@@ -32,7 +33,7 @@ from inferwatch.testing.alerts import alert_record
 from inferwatch.testing.receiver import Answer, Receiver
 from inferwatch.testing.simulation import run
 from inferwatch.testing.simulation.process import Process
-from inferwatch.testing.simulation.run import FULL, INSPECTED
+from inferwatch.testing.simulation.run import FULL, INSPECTED, RANKED
 
 SEEDS = 60
 pytestmark = pytest.mark.slow
@@ -205,6 +206,17 @@ def answers_past_the_log(patch):
     patch.setattr(Inspections, "_send", planted)
 
 
+def queries_forgotten(patch):
+    """A restart that begins queries anew, whose earlier items wait in the state."""
+    load = QueryJoin.__init__
+
+    def planted(self, *state):
+        load(self, *state)
+        self._clear()
+
+    patch.setattr(QueryJoin, "__init__", planted)
+
+
 BUGS: dict[Patch, tuple[str, ...]] = {
     commit_in_finally: ("topic_stalls", "one_more", "terminate"),
     gap_of_one: ("delivery_skips",),
@@ -221,6 +233,7 @@ BUGS: dict[Patch, tuple[str, ...]] = {
     a_full_partition_forgotten: (FULL, "kill"),
     outputs_out_of_order: (),
     answers_past_the_log: (INSPECTED,),
+    queries_forgotten: (RANKED, "kill"),
 }
 """Each with the faults under which it shows, so that few seeds find it."""
 

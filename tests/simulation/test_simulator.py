@@ -10,7 +10,7 @@ import pytest
 
 from inferwatch.core import inspections, past
 from inferwatch.testing.simulation import POINTS, run
-from inferwatch.testing.simulation.run import FULL, INSPECTED
+from inferwatch.testing.simulation.run import FULL, INSPECTED, RANKED
 
 SEEDS = range(16)
 
@@ -78,6 +78,16 @@ def test_inspections_of_figures_leave_no_trace(seed, monkeypatch):
     )
     assert run(seed, (INSPECTED,)).failures == []
     assert "figures" in asked
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_faults_leave_no_trace_in_queries(seed):
+    """Items over several batches, labels late and corrected, owners that die while queries are
+    open: workers and replay count the same queries in the same windows.
+    """
+    result = run(seed, (RANKED,))
+    assert result.failures == []
+    assert sum(result.faults.values()) >= 5
 
 
 @pytest.mark.parametrize("seed", range(6))

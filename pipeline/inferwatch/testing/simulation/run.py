@@ -34,6 +34,7 @@ SETTLE_S = 120.0
 RESTART_S = 0.5
 FULL = "more models than are taken"
 INSPECTED = "windows that inspectors read"
+RANKED = "queries of rankings"
 EXPECTED = {137, Exit.DONE, Exit.STALLED, Exit.BUG}
 
 
@@ -57,7 +58,7 @@ def run(seed: int, aim: tuple[str, ...] = ()) -> Result:
 
     :param aim: names of faults, to meet no others, and of crash points, to meet them all the time;
         `FULL` for partitions that never take all models, `INSPECTED` for windows that inspectors
-        read.
+        read, `RANKED` for models that rank.
     """
     logger = logging.getLogger("inferwatch")
     level = logger.level
@@ -100,6 +101,8 @@ class Simulation:
         self.models_max = Random(f"{seed}/cap").choice([0, 0, 0, 1, 2])
         if INSPECTED in aim or Random(f"{seed}/inspector").random() < 0.1:
             self.flavour = "inspected"
+        if RANKED in aim or (not aim and Random(f"{seed}/ranking").random() < 0.1):
+            self.flavour = "ranked"
         if FULL in aim:
             self.models, self.models_max = 5, 1
         self.broker = Broker(partitions, Random(f"{seed}/network"), START_MS, SPEED)
@@ -172,7 +175,8 @@ class Simulation:
         loop = asyncio.get_running_loop()
         span_ms = int(SPAN_S * SPEED * 1000)
         poison_at = self.saboteur.randrange(RECORDS) if self.poisoned else -1
-        for at_ms, raw in traffic(self.chance, self.models, RECORDS, span_ms, self.sent):
+        sent, ranked = self.sent, self.flavour == "ranked"
+        for at_ms, raw in traffic(self.chance, self.models, RECORDS, span_ms, sent, ranked=ranked):
             await asyncio.sleep(max(0.0, at_ms / 1000 / SPEED - loop.time()))
             partition = None
             if self.misplaced and self.saboteur.random() < 0.2:

@@ -28,7 +28,7 @@ class SimRules:
     """Monitor files of one release; a later one moves a limit.
 
     `flavour` picks windows and checks: together the flavours hold every kind, each alone is cheap;
-    "inspected" is no part of the draw, so that seeds keep theirs.
+    "inspected" and "ranked" are no part of the draw, so that seeds keep theirs.
     """
 
     def __init__(self, flavour: str, release: int = 0) -> None:
@@ -93,16 +93,20 @@ def _definition(flavour: str, release: int) -> Definition:
     strange = msgspec.structs.replace(
         odd, alert="Strange", metric="figures", fail=Limit(direction="above", value=0.9, clear=0.9)
     )
+    low = Limit(direction="below", value=0.93 + moved, clear=0.93 + moved)
+    first = msgspec.structs.replace(accuracy, alert="FirstHit", metric="mrr", fail=low)
+    order = msgspec.structs.replace(first, alert="OrderLost", metric="ndcg@5", window="fast")
     windows, checks = {
         "time": ([fast, hopping], [errors, silent]),
         "rows": ([batch], [drift, silent]),
         "labels": ([batch], [accuracy, shift]),
         "segments": ([batch], [accuracy, shift, silent]),
         "inspected": ([batch], [odd, strange, drift]),
+        "ranked": ([fast, batch], [order, first, silent]),
     }[flavour]
     return Definition(
         model=ModelFacts(
-            task="binary",
+            task="ranking" if flavour == "ranked" else "binary",
             label_delay_ms=2 * MINUTE_MS,
             label_wait_ms=2 * MINUTE_MS,
             label_horizon_ms=4 * MINUTE_MS,
@@ -123,9 +127,12 @@ class Sent(msgspec.Struct):
 
 
 def traffic(
-    chance: Random, models: int, records: int, span_ms: int, sent: Sent
+    chance: Random, models: int, records: int, span_ms: int, sent: Sent, *, ranked: bool = False
 ) -> Iterator[tuple[int, RawRecord]]:
-    """Records with their times after the start: batches and labels, repeats, singles, rubbish."""
+    """Records with their times after the start: batches and labels, repeats, singles, rubbish.
+
+    Of a ranking the rows are items of queries, and some labels are corrected later.
+    """
     numbers = np.random.default_rng(chance.getrandbits(32))
     names = [f"team/m{number}" for number in range(models)]
     seqs = dict.fromkeys(names, 0)
@@ -151,15 +158,29 @@ def traffic(
             continue
         else:
             trouble = 0.4 < position / records < 0.7
-            last, labels = _rows(numbers, name, seqs[name], START_MS + at_ms, trouble)
+            queries = _queries(numbers, seqs[name]) if ranked else None
+            last, labels = _rows(numbers, name, seqs[name], START_MS + at_ms, trouble, queries)
             seqs[name] += 1
             owed[name] += labels
+            if ranked:
+                owed[name] += [(id_, 2 - worth) for id_, worth in labels[::9]]
             sent.rows[name] = sent.rows.get(name, 0) + ROWS
         yield at_ms, last
 
 
+def _queries(numbers: np.random.Generator, seq: int) -> list[str]:
+    """The query of each row: of three items, some of them a batch or two late; names come again."""
+    batch = np.maximum(0, seq - numbers.choice([0, 0, 0, 0, 1, 2], ROWS))
+    return [f"q{number}" for number in ((30 * batch + np.arange(ROWS) // 3) % 300).tolist()]
+
+
 def _rows(
-    numbers: np.random.Generator, name: str, seq: int, now_ms: int, trouble: bool
+    numbers: np.random.Generator,
+    name: str,
+    seq: int,
+    now_ms: int,
+    trouble: bool,
+    queries: list[str] | None = None,
 ) -> tuple[RawRecord, list[tuple[str, int]]]:
     amount = numbers.normal(2.0 if trouble else 0.0, 1.0, ROWS)
     answer = (amount > 0).astype(int)
@@ -181,6 +202,7 @@ def _rows(
         score=(1 / (1 + np.exp(-amount))).tolist(),
         error=["Timeout" if flag else None for flag in failed.tolist()],
         segments={"country": numbers.choice(["DE", "FR", "IT", "PL"], ROWS).tolist()},
+        entity=queries,
     )
     return raw, list(zip(ids, truth, strict=True))
 
