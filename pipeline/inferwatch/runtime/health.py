@@ -1,5 +1,7 @@
 """`/livez`, `/readyz`, `/startupz` and `/metrics`, on loopback unless told otherwise.
 
+`/metrics?name[]=A&name[]=B` gives the samples of those names only, as Prometheus' own clients do.
+
 Served by a thread of its own, so that a blocked event loop is seen and not waited for.
 """
 
@@ -7,6 +9,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
+from urllib.parse import parse_qs
 
 from inferwatch import __version__
 from inferwatch.errors import ConfigError
@@ -61,8 +64,10 @@ def _handler(status: Shown) -> type[BaseHTTPRequestHandler]:
                 "/readyz": status.ready,
                 "/startupz": lambda: status.assigned,
             }
-            if self.path == "/metrics":
-                self._answer(200, *expose(status.metrics.registry, self.headers.get("Accept", "")))
+            path, _, query = self.path.partition("?")
+            if path == "/metrics":
+                accept, names = self.headers.get("Accept", ""), parse_qs(query).get("name[]", ())
+                self._answer(200, *expose(status.metrics.registry, accept, names))
             elif self.path in checks:
                 good = checks[self.path]()
                 body = json.dumps(status.health()).encode()

@@ -37,6 +37,26 @@ def test_metrics_are_given_in_the_format_that_is_asked_for():
     assert "inferwatch_in_total 0.0" in plain and "inferwatch_in_total 0.0" in open_metrics
 
 
+def test_single_metrics_can_be_asked_for():
+    """By the names of their samples, in both formats; a name that there is not gives none."""
+    metrics = Metrics()
+    metrics.series.replace(0, "team/model", "model_rows", {(): 7.0})
+    address = health.serve("127.0.0.1:0", Status(metrics))
+
+    def ask(*names: str, accept: str = "") -> list[str]:
+        query = "&".join(f"name[]=inferwatch_{name}" for name in names)
+        request = Request(f"http://{address}/metrics?{query}", headers={"Accept": accept})
+        with urlopen(request, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return sorted(line for line in lines if not line.startswith("#"))
+
+    two = ["inferwatch_in_total 0.0", 'inferwatch_model_rows{model="team/model"} 7.0']
+    assert ask("in_total", "model_rows") == two
+    assert ask("in_total", "model_rows", accept="application/openmetrics-text") == two
+    assert ask("nothing") == []
+    assert len(ask("event_delay_seconds_bucket")) > 10
+
+
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/livez?x=1", "/../etc/passwd"])
 def test_nothing_else_is_there(path):
     """404 for every other path."""
