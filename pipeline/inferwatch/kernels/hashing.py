@@ -19,13 +19,42 @@ SECOND = np.uint64(0x94D049BB133111EB)
 def hashes(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.uint64]:
     """One hash a text; the texts lie end to end in `data`, `sizes` are their bytes."""
     found = np.empty(len(sizes), np.uint64)
-    at = 0
-    for text in range(len(sizes)):
-        value = BASIS
-        for _ in range(sizes[text]):
-            value = (value ^ np.uint64(data[at])) * PRIME
-            at += 1
-        value = (value ^ (value >> np.uint64(30))) * FIRST
-        value = (value ^ (value >> np.uint64(27))) * SECOND
-        found[text] = value ^ (value >> np.uint64(31))
+    first, text = 0, 0
+    while text < len(sizes):
+        if text + 4 > len(sizes):
+            end = first + sizes[text]
+            found[text] = _mixed(_fed(BASIS, data[first:end]))
+            first, text = end, text + 1
+            continue
+        # each byte waits for the one before: four texts at a time wait together
+        second = first + sizes[text]
+        third = second + sizes[text + 1]
+        fourth = third + sizes[text + 2]
+        end = fourth + sizes[text + 3]
+        one, two = data[first:second], data[second:third]
+        three, four = data[third:fourth], data[fourth:end]
+        same = min(len(one), len(two), len(three), len(four))
+        a, b, c, d = BASIS, BASIS, BASIS, BASIS
+        for at in range(same):
+            a = (a ^ np.uint64(one[at])) * PRIME
+            b = (b ^ np.uint64(two[at])) * PRIME
+            c = (c ^ np.uint64(three[at])) * PRIME
+            d = (d ^ np.uint64(four[at])) * PRIME
+        found[text], found[text + 1] = _mixed(_fed(a, one[same:])), _mixed(_fed(b, two[same:]))
+        found[text + 2], found[text + 3] = _mixed(_fed(c, three[same:])), _mixed(_fed(d, four[same:]))
+        first, text = end, text + 4
     return found
+
+
+@jit
+def _fed(value: np.uint64, data: NDArray[np.uint8]) -> np.uint64:
+    for at in range(len(data)):
+        value = (value ^ np.uint64(data[at])) * PRIME
+    return value
+
+
+@jit
+def _mixed(value: np.uint64) -> np.uint64:
+    value = (value ^ (value >> np.uint64(30))) * FIRST
+    value = (value ^ (value >> np.uint64(27))) * SECOND
+    return value ^ (value >> np.uint64(31))

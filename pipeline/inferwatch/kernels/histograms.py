@@ -124,7 +124,6 @@ def count_logs(
     `keys` ascend in the order of the values; the arrays given are changed in place, unless there
     are new keys.
     """
-    table = np.zeros(2 * _KEYS, np.int64)
     narrow = np.empty(len(values), np.float32)
     missing, most = 0, np.float32(3.4028234663852886e38)
     for at in range(len(values)):
@@ -133,19 +132,33 @@ def count_logs(
             narrow[at - missing] = min(max(np.float32(value), -most), most)
         else:
             missing += 1
-    bits = narrow[: len(values) - missing].view(np.int32)
-    for at in range(len(bits)):
-        size = (bits[at] & 0x7FFFFFFF) >> SHIFT
-        table[_KEYS + (-size - 1 if bits[at] < 0 else size)] += 1
+    found = narrow[: len(values) - missing].view(np.int32)
+    first, last = _to_keys(found)
+    if len(keys):
+        first, last = min(first, keys[0]), max(last, keys[-1])
+    table = np.zeros(max(last - first + 1, 0), np.int64)
+    for at in range(len(found)):
+        table[found[at] - first] += 1
     known = 0
     for at in range(len(keys)):
-        place = _KEYS + keys[at]
-        counts[at] += table[place]
-        known += table[place]
-        table[place] = 0
-    if known == len(bits):
+        known += table[keys[at] - first]
+        counts[at] += table[keys[at] - first]
+        table[keys[at] - first] = 0
+    if known == len(found):
         return keys, counts, missing
     for at in range(len(keys)):
-        table[_KEYS + keys[at]] = counts[at]
+        table[keys[at] - first] = counts[at]
     used = np.flatnonzero(table)
-    return (used - _KEYS).astype(np.int32), table[used], missing
+    return (used + first).astype(np.int32), table[used], missing
+
+
+@jit
+def _to_keys(bits: NDArray[np.int32]) -> tuple[int, int]:
+    """Turn the bits of float32 values into their bins' keys, in place: least and most of them."""
+    least, most = _KEYS, -_KEYS
+    for at in range(len(bits)):
+        size = (bits[at] & 0x7FFFFFFF) >> SHIFT
+        key = -size - 1 if bits[at] < 0 else size
+        bits[at] = key
+        least, most = min(least, key), max(most, key)
+    return least, most

@@ -15,9 +15,11 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _TOTAL, _TOTAL_LOW, _SQUARE, _SQUARE_LOW, _LEAST, _MOST, _ORIGIN, _KINDS = range(8)
-_LANES = 32
+_LANES, _SIDE_BY_SIDE = 32, 8
 _ROWS = 128
-"""Columns and rows that are worked on together, at most: 32 KB of values."""
+"""Columns and rows that are worked on together, at most: 32 KB of values. Columns come in eights;
+those that lack are nobody's.
+"""
 
 
 @jit
@@ -35,9 +37,10 @@ def update(
     `counts` int64[3, F]: finite, NaN, ±Inf.
     """
     columns, n = block.shape
-    values, state = np.empty(_ROWS * _LANES), np.empty(_KINDS * _LANES)
+    values, state = np.zeros(_ROWS * _LANES), np.zeros(_KINDS * _LANES)
     for first in range(0, columns, _LANES):
         lanes = min(_LANES, columns - first)
+        side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
         for lane in range(lanes):
             _count(block[first + lane], first + lane, origins, counts)
             state[_ORIGIN * _LANES + lane] = origins[first + lane]
@@ -50,8 +53,8 @@ def update(
             for lane in range(lanes):
                 column = block[first + lane]
                 for row in range(rows):
-                    values[row * lanes + lane] = float(column[start + row])
-            _add(values, rows, lanes, state)
+                    values[row * side + lane] = float(column[start + row])
+            _add(values, rows, side, state)
         for lane in range(lanes):
             for kind in range(4):
                 sums[kind, first + lane] = state[kind * _LANES + lane]
