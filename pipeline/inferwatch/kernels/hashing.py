@@ -41,7 +41,10 @@ def hashes(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.uint
             c = (c ^ np.uint64(three[at])) * PRIME
             d = (d ^ np.uint64(four[at])) * PRIME
         found[text], found[text + 1] = _mixed(_fed(a, one[same:])), _mixed(_fed(b, two[same:]))
-        found[text + 2], found[text + 3] = _mixed(_fed(c, three[same:])), _mixed(_fed(d, four[same:]))
+        found[text + 2], found[text + 3] = (
+            _mixed(_fed(c, three[same:])),
+            _mixed(_fed(d, four[same:])),
+        )
         first, text = end, text + 4
     return found
 
