@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import quality, queries, stability
+from inferwatch.core import quality, queries, stability, vocabulary
 from inferwatch.core.columns import (
     Columns,
     answers,
@@ -128,11 +128,10 @@ def _words(columns: list[Words]) -> CategoryProfile:
     counts: dict[str, int] = {}
     missing = 0
     for column in columns:
-        found = np.bincount(column.codes + 1, minlength=len(column.words) + 1).tolist()
-        missing += found[0]
-        for word, count in zip(column.words, found[1:], strict=True):
-            if count:
-                counts[word] = counts.get(word, 0) + count
+        wordless, seen = vocabulary.counted(column)
+        missing += wordless
+        for word, rows in seen:
+            counts[word] = counts.get(word, 0) + rows
     return category_profile(counts, missing)
 
 
@@ -235,8 +234,7 @@ def _heaviest(columns: list[Words | None], most: int) -> list[str]:
     counted: Counter[str] = Counter()
     for column in columns:
         if column is not None:
-            rows = np.bincount(column.codes + 1, minlength=len(column.words) + 1)[1:]
-            counted.update({column.words[code]: int(rows[code]) for code in np.flatnonzero(rows)})
+            counted.update(dict(vocabulary.counted(column)[1]))
     return [value for value, _ in counted.most_common(most)] if len(counted) > most else []
 
 

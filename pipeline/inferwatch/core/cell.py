@@ -4,13 +4,12 @@ Rows are kept only by exact windows (`Kept`) and, some of them, for inspectors (
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import llm, resources, stability
+from inferwatch.core import llm, resources, stability, vocabulary
 from inferwatch.core.columns import OTHER, Block
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
@@ -28,10 +27,7 @@ from inferwatch.core.sketches.moments import Moments
 from inferwatch.core.sketches.row_sample import RowSample
 from inferwatch.core.sketches.score_labels import ScoreLabels
 from inferwatch.core.stability import StabilityCell
-from inferwatch.records.rows import Words
 
-T = TypeVar("T")
-WORDS_MAX = 1_000
 LATENCY, SCORE, VALUE = 0, 1, 2
 
 
@@ -104,7 +100,7 @@ class Tally(msgspec.Struct):
     classes: list[tuple[int, int]]
     score_bins: NDArray[np.int64] | None
     bins: NDArray[np.int64] | None
-    words: list[tuple[str, int, list[tuple[str, int]]]]
+    words: list[tuple[str, int, vocabulary.Seen]]
 
 
 def tally(block: Block, reference: VersionReference, *, features: bool) -> Tally:
@@ -123,20 +119,15 @@ def tally(block: Block, reference: VersionReference, *, features: bool) -> Tally
         failed=int(np.count_nonzero(block.failed)),
         timed_out=0 if block.timed_out is None else int(np.count_nonzero(block.timed_out)),
         answers=np.stack([block.latency_ms, block.score, block.value]),
-        classes=_seen(range(len(classes)), classes),
+        classes=[(code, int(classes[code])) for code in np.flatnonzero(classes).tolist()],
         score_bins=score_bins,
         bins=bins,
-        words=[_words_of(name, column) for name, column in block.categories.items() if features],
+        words=[
+            (name, *vocabulary.counted(column))
+            for name, column in block.categories.items()
+            if features
+        ],
     )
-
-
-def _words_of(name: str, column: Words) -> tuple[str, int, list[tuple[str, int]]]:
-    counts = np.bincount(column.codes + 1, minlength=len(column.words) + 1)
-    return name, int(counts[0]), _seen(column.words, counts[1:])
-
-
-def _seen(names: Sequence[T], counts: NDArray[np.int64]) -> list[tuple[T, int]]:
-    return [(names[place], int(counts[place])) for place in np.flatnonzero(counts).tolist()]
 
 
 def add(cell: Cell, block: Block, counted: Tally) -> None:
@@ -180,32 +171,14 @@ def _add_features(cell: Cell, block: Block, counted: Tally) -> None:
     for name, wordless, seen in counted.words:
         words = cell.words.setdefault(name, {})
         cell.wordless[name] = cell.wordless.get(name, 0) + wordless
-        if len(words) + len(seen) > WORDS_MAX:  # which find room must not depend on the batch
-            seen = _by_appearance(block.categories[name], seen)
-        for word, count in seen:
-            count_word(words, word, count)
+        vocabulary.add(words, block.categories[name], seen)
         _note_beyond(cell, name, [word for word, _ in seen])
-
-
-def _by_appearance(column: Words, seen: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """What was seen of a column, in the order of its rows."""
-    codes, first = np.unique(column.codes, return_index=True)
-    found = zip(codes.tolist(), first.tolist(), strict=True)
-    rows = {column.words[code]: row for code, row in found if code >= 0}
-    return sorted(seen, key=lambda one: rows[one[0]])
-
-
-def count_word(words: dict[str, int], word: str, count: int) -> None:
-    """Add to a bounded dictionary; beyond the bound a new word counts as `__other__`."""
-    if word not in words and len(words) >= WORDS_MAX:
-        word = OTHER
-    words[word] = words.get(word, 0) + count
 
 
 def _note_beyond(cell: Cell, name: str, seen: Sequence[str]) -> None:
     """Sketch those of the words just counted that the full dictionary could not take."""
     words = cell.words[name]
-    if len(words) < WORDS_MAX:
+    if len(words) < vocabulary.WORDS_MAX:
         return
     lost = [word for word in seen if word not in words]
     if lost:
@@ -213,7 +186,7 @@ def _note_beyond(cell: Cell, name: str, seen: Sequence[str]) -> None:
 
 
 def distinct(cell: Cell, name: str) -> int:
-    """How many words a category had: exact up to `WORDS_MAX`, an estimate above."""
+    """How many words a category had: exact up to 1,000, an estimate above."""
     words = cell.words.get(name, {})
     if name not in cell.beyond:
         return len(words)
@@ -260,7 +233,7 @@ def _merge_features(into: Cell, other: Cell) -> None:
     for name, words in other.words.items():
         mine = into.words.setdefault(name, {})
         for word, count in words.items():
-            count_word(mine, word, count)
+            vocabulary.count(mine, word, count)
         _note_beyond(into, name, [word for word in words if word != OTHER])
     for name, registers in other.beyond.items():
         hyperloglog.merge(into.beyond.setdefault(name, hyperloglog.empty()), registers)

@@ -21,7 +21,6 @@ FEATURES_MAX = 5_000
 CLASSES_MAX = 1_000
 SCORES_MAX = 100
 OTHER = "__other__"
-NO_VALUES: Floats = np.empty(0)
 
 
 class Columns(msgspec.Struct):

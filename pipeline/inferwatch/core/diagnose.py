@@ -1,6 +1,6 @@
 """Words that travel in an alert: what else happened, and which feature moved most.
 
-Plain rankings by PSI for now; every phrase is complete, so that a channel need not know anything.
+Features are ranked by PSI; every phrase is complete, so that a channel need not know anything.
 """
 
 from collections.abc import Mapping, Sequence

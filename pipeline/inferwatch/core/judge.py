@@ -28,7 +28,7 @@ from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import of_every_class, on_labels
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
-from inferwatch.core.plan import WindowPlan, coverage_needed
+from inferwatch.core.plan import WindowPlan, applies, coverage_needed
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
 from inferwatch.core.sketches import log_histogram
@@ -131,12 +131,6 @@ def _close_first(model: Model, version: str, track: Track, at: Position) -> None
     del track.panes[0]
 
 
-def _applies(check: Check, segment: str) -> bool:
-    if not check.segment_by:
-        return not segment
-    return bool(segment) and segment.split("=", 1)[0] in check.segment_by
-
-
 def _judge_now(
     model: Model,
     plan: WindowPlan,
@@ -147,7 +141,7 @@ def _judge_now(
 ) -> list[Output]:
     outputs = []
     for check in plan.checks:
-        mine = {name: view for name, view in views.items() if _applies(check, name)}
+        mine = {name: view for name, view in views.items() if applies(check, name)}
         if not on_labels(check.metric) and check.method not in INSPECTORS:
             outputs += judge(model, check, mine, closed, at)
         if check.segment_by:
@@ -312,7 +306,7 @@ def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -
         if not on_labels(check.metric):
             continue
         for segment in views:
-            if _applies(check, segment):
+            if applies(check, segment):
                 track.queue.setdefault(f"{check.alert}\x1f{segment}", []).append(start)
 
 
@@ -335,7 +329,7 @@ def _kept(plan: WindowPlan, segment: str, *, by_hour: bool) -> dict[str, int]:
     found: dict[str, int] = {}
     for check in plan.checks:
         reads = check.method in SERIES_METHODS and anomaly.by_hour(check.method) == by_hour
-        if reads and _applies(check, segment):
+        if reads and applies(check, segment):
             found[check.metric] = max(found.get(check.metric, 0), anomaly.kept(check))
     return found
 
@@ -346,7 +340,7 @@ def _label_views(
     return {
         segment: closed_view(model, plan, version, track, closed, segment)
         for segment in closed.base
-        if _applies(check, segment)
+        if applies(check, segment)
     }
 
 

@@ -12,15 +12,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import sample
+from inferwatch.core import early, sample
 from inferwatch.core.columns import Block
+from inferwatch.core.early import Early
 from inferwatch.core.id_index import IdIndex, Slots
 from inferwatch.core.pending import (
     ANSWER_BYTES,
     NONE_MS,
     SLAB_ROWS,
     Answers,
-    Early,
     Known,
     Pending,
     Slab,
@@ -166,18 +166,17 @@ class Join:
         return key, base
 
     def _meet(self, rows: Slab, hashes: Hashes, first: int) -> list[Joined]:
-        early = self.state.early
-        if not early:
+        held = self.state.early
+        if not held:
             return []
         met: dict[int, int] = {}
         newest = self.index[rows.version].get(hashes) - first
         for row, id_ in enumerate(rows.ids):
-            label = early.get(id_)
-            if label is None or label.version not in (None, rows.version):
+            if id_ not in held or newest[row] != row:
                 continue
-            if newest[row] != row:
+            label = early.claim(held, id_, rows.version)
+            if label is None:
                 continue
-            del early[id_]
             self._write(first + row, label.label, label.truth, label.time_ms)
             met[first + row] = label.time_ms
         return [_delayed(self.gather(rows.version, [*met], 1), [*met], met)] if met else []
@@ -295,10 +294,7 @@ class Join:
             known.truth[row] = value
 
     def _hold(self, id_: str, label: Early) -> None:
-        held = self.state.early.get(id_)
-        if held is not None and held.time_ms > label.time_ms:
-            return
-        self.state.early[id_] = label
+        early.hold(self.state.early, id_, label)
 
     def _taken_back(self, version: str, old: list[tuple[int, int, float]]) -> Joined:
         joined = self.gather(version, [slot for slot, _, _ in old], -1)
@@ -357,6 +353,9 @@ class Join:
     def expire(self, oldest_ms: int) -> None:
         """Forget predictions and early labels that are past the horizon, oldest slabs first."""
         state = self.state
+        for version, key in [*state.open.items()]:
+            if state.slabs[key].time_ms[0] < oldest_ms:
+                del state.open[version]  # or a version of few rows would keep all that came behind
         while state.slabs:
             key = next(iter(state.slabs))
             if state.slabs[key].newest_ms >= oldest_ms:
@@ -368,12 +367,7 @@ class Join:
             if int(state.answers[number].slot.max()) >= first:
                 break
             state.bytes -= ANSWER_BYTES * len(state.answers.pop(number).slot)
-        while state.early:
-            id_ = next(iter(state.early))
-            if state.early[id_].at_ms >= oldest_ms:
-                break
-            del state.early[id_]
-            state.orphans += 1
+        state.orphans += early.expire(state.early, oldest_ms)
 
     def _forget(self, key: int) -> None:
         slab = self.state.slabs.pop(key)
@@ -382,7 +376,10 @@ class Join:
             del self.state.open[slab.version]
         first = key << ROW_BITS
         slots = np.arange(first, first + len(slab.ids), dtype=np.int64)
-        self.index[slab.version].remove(sample.hashes(slab.ids), slots)
+        index = self.index[slab.version]
+        index.remove(sample.hashes(slab.ids), slots)
+        if not len(index):
+            del self.index[slab.version]
         self.state.bytes -= slab_bytes(slab)
 
     def shrink(self, most_bytes: int) -> list[tuple[Joined, Joined]]:
@@ -393,9 +390,9 @@ class Join:
         while self.state.bytes + 100 * len(self.state.early) > most_bytes and self.state.shift < 32:
             self.state.shift += 1
             shift = self.state.shift
-            early = list(self.state.early)
-            for place in np.flatnonzero(~sample.kept(sample.hashes(pack(early)), shift)).tolist():
-                del self.state.early[early[place]]
+            held = list(self.state.early)
+            for place in np.flatnonzero(~sample.kept(sample.hashes(pack(held)), shift)).tolist():
+                del self.state.early[held[place]]
             for version in sorted(self.index):
                 left += self._leaving(version)
             self._compact()

@@ -168,17 +168,16 @@ class Model:
         self.banks.clear()
 
     def _forget_unread(self) -> None:
-        """Windows that wait for the labels of a check that is gone wait no more; figures that
-        nothing reads any more are forgotten.
+        """Windows that wait for the labels of a check that is gone, or judges other segments now,
+        wait no more; figures that nothing reads any more are forgotten.
         """
         for plan in self.plan.windows:
-            alerts = [check.alert for check in plan.checks if on_labels(check.metric)]
+            checks = {check.alert: check for check in plan.checks if on_labels(check.metric)}
             for track in self.state.tracks.get(plan.window.name, {}).values():
-                track.queue = {
-                    key: waiting
-                    for key, waiting in track.queue.items()
-                    if key.split("\x1f")[0] in alerts
-                }
+                for key in list(track.queue):
+                    alert, segment = key.split("\x1f", 1)
+                    if alert not in checks or not plans.applies(checks[alert], segment):
+                        del track.queue[key]
                 track.past = track.past if plan.keeps_figures else None
 
     def _give_bits(self) -> None:

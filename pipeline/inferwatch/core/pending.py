@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import sample
+from inferwatch.core.early import Early
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.ids import Ids, concat
 from inferwatch.records.rows import Codes, Floats
@@ -57,19 +58,6 @@ class Answers(msgspec.Struct):
     label: Codes
     at_ms: NDArray[np.int64]
     truth: Floats
-
-
-class Early(msgspec.Struct):
-    """A label whose prediction has not come yet.
-
-    `at_ms` is the watermark when it came; before the first row, when there is none, its own time.
-    """
-
-    version: str | None
-    label: int
-    truth: float
-    time_ms: int
-    at_ms: int
 
 
 class Pending(msgspec.Struct):

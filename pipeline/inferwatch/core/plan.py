@@ -1,7 +1,6 @@
 """What a definition implies for the fold, worked out once when it takes effect."""
 
 import math
-from collections.abc import Iterable
 
 import msgspec
 
@@ -146,6 +145,8 @@ def coverage_needed(check: Check) -> float:
     return check.need.coverage or (0.0 if check.need.labels else COVERAGE_DEFAULT)
 
 
-def expand(target: str, names: Iterable[str]) -> list[str]:
-    """Names that a metric's `feature.*` or `feature.<name>` stands for."""
-    return list(names) if target == "*" else [target]
+def applies(check: Check, segment: str) -> bool:
+    """Whether the check judges a segment by its name ("country=DE", "" for all rows)."""
+    if not check.segment_by:
+        return not segment
+    return bool(segment) and segment.split("=", 1)[0] in check.segment_by

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from inferwatch.core import sample
 from inferwatch.core.columns import Block
+from inferwatch.core.early import Early
 from inferwatch.core.id_index import Slots
 from inferwatch.core.labels import ROW_BITS, ROW_MASK, Join, Joined
 from inferwatch.core.metrics import ranking
-from inferwatch.core.pending import Early, Pending, Slab
+from inferwatch.core.pending import Pending, Slab
 from inferwatch.core.sample import Hashes
 from inferwatch.records.ids import Ids
 from inferwatch.records.rows import Codes, Floats

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core.columns import OTHER, Block, Columns
+from inferwatch.core import vocabulary
+from inferwatch.core.columns import Block, Columns
 from inferwatch.core.drift import together
 from inferwatch.core.drift.together import Numbers, Words
 from inferwatch.core.sketches import binned, row_sample
@@ -24,7 +25,6 @@ from inferwatch.records.outputs import ComparedWith
 
 FINE_BINS = 128
 PSI_BINS = 10
-WORDS_MAX = 1_000
 ACCEPTED_ROWS_MIN = 50
 SCALE_QUANTILES = (0.001, 0.999)
 Kind = Literal["learnt", "rolling", "accepted", "profile"]
@@ -177,13 +177,9 @@ def _halve(state: Learning) -> None:
 
 def _count_words(state: Learning, block: Block) -> None:
     for name, column in block.categories.items():
-        counts = np.bincount(column.codes + 1, minlength=len(column.words) + 1).tolist()
-        state.wordless[name] = state.wordless.get(name, 0) + counts[0]
-        words = state.words.setdefault(name, {})
-        for word, count in zip(column.words, counts[1:], strict=True):
-            if count:
-                word = word if word in words or len(words) < WORDS_MAX else OTHER
-                words[word] = words.get(word, 0) + count
+        wordless, seen = vocabulary.counted(column)
+        state.wordless[name] = state.wordless.get(name, 0) + wordless
+        vocabulary.add(state.words.setdefault(name, {}), column, seen)
 
 
 def accepted(learnt: Learnt) -> bool:

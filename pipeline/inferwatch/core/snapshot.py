@@ -14,10 +14,11 @@ import numpy as np
 
 from inferwatch.core.alerts import Instance
 from inferwatch.core.drift import DetectorState
+from inferwatch.core.early import Early
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.model import FORMAT, Model, ModelState
 from inferwatch.core.past import Past
-from inferwatch.core.pending import Answers, Early, Slab
+from inferwatch.core.pending import Answers, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
 from inferwatch.core.stability import Entities

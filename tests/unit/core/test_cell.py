@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from inferwatch.core import cell as cells
-from inferwatch.core import columns, figures, reference
-from inferwatch.core.cell import WORDS_MAX
+from inferwatch.core import columns, figures, reference, vocabulary
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.core.resources import Gauge
+from inferwatch.core.vocabulary import WORDS_MAX
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import ModelFacts, Profile
 from inferwatch.records.rows import Words
@@ -131,19 +131,10 @@ def test_figures_of_a_cell_are_those_of_its_rows():
     assert words.unseen == (codes == unseen).sum()
 
 
-def test_words_have_a_bound_and_the_rest_is_other():
-    """A column of ids cannot grow a pane, and no row of it is lost."""
-    words = {f"w{number}": 1 for number in range(WORDS_MAX)}
-    cells.count_word(words, "new", 3)
-    cells.count_word(words, "w0", 2)
-    cells.count_word(words, "newer", 4)
-    assert (words[OTHER], words["w0"], len(words)) == (7, 3, WORDS_MAX + 1)
-
-
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_which_words_find_room_does_not_depend_on_the_batch(monkeypatch, size):
     """Beyond the bound the first to come have kept it, whatever the order of a dictionary."""
-    monkeypatch.setattr(cells, "WORDS_MAX", 2)
+    monkeypatch.setattr(vocabulary, "WORDS_MAX", 2)
     state, given = Columns(), ["d", "b", "a", "d", "c"]
     rows = decode(raw_inference(n=5, categories={"k": sorted(given)})).record
     order = [sorted(given).index(word) for word in given]

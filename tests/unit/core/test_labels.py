@@ -77,6 +77,15 @@ def test_a_label_before_its_prediction_waits_for_it():
     assert join.state.early == {}
 
 
+def test_early_labels_of_two_versions_wait_for_each_its_own_answer():
+    """As when shadow traffic is labelled at once: neither replaces the other."""
+    join = Join(Pending())
+    label(join, ["a"], 1, version="1")
+    label(join, ["a"], 0, version="2")
+    assert told(predict(join, ["a"], version="1")) == [("1", 1, 0, 1)]
+    assert told(predict(join, ["a"], version="2")) == [("2", 1, 0, 0)]
+
+
 def test_a_repeat_changes_nothing():
     """The same label twice is counted, and contributes once."""
     join = Join(Pending())
@@ -336,3 +345,24 @@ def test_a_sampled_window_says_so_and_keeps_its_coverage_right():
     accuracy = sum(row % 4 > 0 for row in mine) / len(mine)
     assert record.metrics["accuracy"] == pytest.approx(accuracy)
     assert record.metrics["sampled"] == 0.25
+
+
+def test_a_version_of_few_rows_keeps_no_other_from_expiring():
+    """Its open slab never fills; what came behind it goes at its own time all the same."""
+    join = Join(Pending())
+    for hour in range(10):
+        now_ms = TIME_MS + hour * HOUR
+        predict(join, [f"slow{hour}"], version="slow", time_ms=now_ms)
+        predict(join, [f"{hour}-{row}" for row in range(SLAB_ROWS)], version="1", time_ms=now_ms)
+        join.expire(now_ms - 2 * HOUR)
+    oldest_ms = min(int(slab.time_ms.min()) for slab in join.state.slabs.values())
+    assert oldest_ms >= now_ms - 5 * HOUR
+
+
+def test_a_version_whose_rows_are_all_gone_is_looked_up_no_more():
+    """Each batch of labels asks every version that has an index."""
+    join = Join(Pending())
+    predict(join, ["a"], version="1")
+    predict(join, ["b"], version="2", time_ms=TIME_MS + HOUR)
+    join.expire(TIME_MS + 1)
+    assert list(join.index) == ["2"]

@@ -3,7 +3,15 @@
 import msgspec
 import pytest
 
-from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    Limit,
+    ModelFacts,
+    Need,
+    Reference,
+    Window,
+)
 from inferwatch.records.events import Deploy, MonitorChange, Verdict
 from inferwatch.records.outputs import alert_fingerprint
 from inferwatch.testing.folding import Log, alert_records
@@ -291,3 +299,20 @@ def test_windows_of_rows_that_are_defined_anew_end_at_their_own_rows():
     log.rows(8, 0)
     found = [(one.window.start, one.rows) for one in log.windows("batch")]
     assert found == [(0, 4), (4, 4), (6, 2), (12, 6)]
+
+
+def test_a_check_that_leaves_its_segments_waits_for_their_labels_no_more():
+    """It says nothing of a segment's windows that were closed before, once their labels come."""
+    below = Limit(direction="below", value=0.5, clear=0.5)
+    need = Need(labels=1, coverage=0.9)
+    check = msgspec.structs.replace(LOW, window="fast", segment_by=["country"], need=need)
+    check = msgspec.structs.replace(check, fail=below)
+    facts = ModelFacts(task="binary", segments=["country"], label_horizon_ms=20 * MINUTE)
+    base = msgspec.structs.replace(BASE, model=facts, checks=[check])
+    log = Log(base)
+    for at_ms in (0, MINUTE):
+        log.rows(4, at_ms, segments={"country": ["DE"] * 4}, prediction=[1.0] * 4)
+    whole = msgspec.structs.replace(check, segment_by=[])
+    change(log, msgspec.structs.replace(base, checks=[whole]))
+    log.labels(["0", "1", "2", "3"], [0.0] * 4, 2 * MINUTE)
+    assert [alert for alert in log.alerts() if alert.segment] == []

@@ -1,13 +1,15 @@
 """What a version is compared with: a profile, or its own first rows, learnt once and frozen."""
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from inferwatch.core import reference
-from inferwatch.core.columns import Columns
-from inferwatch.core.reference import FINE_BINS, category_profile, numeric_profile
+from inferwatch.core import columns, reference, vocabulary
+from inferwatch.core.columns import OTHER, Columns
+from inferwatch.core.reference import FINE_BINS, Learning, category_profile, numeric_profile
 from inferwatch.core.sketches import binned
+from inferwatch.records.decode import decode
 from inferwatch.records.definition import (
     Check,
     Definition,
@@ -17,6 +19,8 @@ from inferwatch.records.definition import (
     Reference,
     Window,
 )
+from inferwatch.records.rows import Words
+from inferwatch.testing.builders import raw_inference
 from inferwatch.testing.folding import Log
 
 MINUTE = 60_000
@@ -193,3 +197,17 @@ def test_columns_that_a_version_never_sends_are_missing():
     counts = binned.empty(bound.grid)
     binned.update(counts, bound.grid, np.ones((1, 3), np.float32), bound.columns())
     assert counts.tolist() == [0] * (len(counts) - 1) + [3]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_words_that_are_learnt_do_not_depend_on_the_batch(monkeypatch, size):
+    """Beyond the bound the first to come are kept, whatever the order of a dictionary."""
+    monkeypatch.setattr(vocabulary, "WORDS_MAX", 2)
+    rows = decode(raw_inference(n=5, categories={"k": ["d", "b", "a", "d", "c"]})).record
+    column = Words(("a", "b", "c", "d"), np.array([3, 1, 0, 3, 2], np.int32))
+    rows = msgspec.structs.replace(rows, categories={"k": column})
+    block = columns.align(Columns(), ModelFacts(), rows, rows.time_ms, rows.time_ms, 0, 0)
+    learning = Learning()
+    for at in range(0, 5, size):
+        reference.learn(learning, block.take(slice(at, at + size)), 100)
+    assert learning.words == {"k": {"d": 2, "b": 1, OTHER: 2}}

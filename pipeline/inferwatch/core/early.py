@@ -1,0 +1,69 @@
+"""Labels that came before their predictions: held by id, for each version by itself.
+
+A label without a version waits for the first answer that comes. Of one version's labels the last by
+their own time rules; so it does of those with and without a version that meet the same answer.
+"""
+
+import msgspec
+
+
+class Early(msgspec.Struct, omit_defaults=True):
+    """A label whose prediction has not come yet.
+
+    `at_ms` is the watermark when it came; before the first row, when there is none, its own time.
+    `others` are the labels of other versions that wait for the same id, and came before it.
+    """
+
+    version: str | None
+    label: int
+    truth: float
+    time_ms: int
+    at_ms: int
+    others: list["Early"] = []
+
+
+def hold(held: dict[str, Early], id_: str, label: Early) -> None:
+    """Let a label wait, behind all that came before it."""
+    waiting = _waiting(held.get(id_))
+    mine = [one for one in waiting if one.version == label.version]
+    if mine and mine[0].time_ms > label.time_ms:
+        return
+    held.pop(id_, None)
+    held[id_] = _together([label, *(one for one in waiting if one not in mine)])
+
+
+def claim(held: dict[str, Early], id_: str, version: str) -> Early | None:
+    """The label of an answer of `version`, which waits no more; None where there is none."""
+    waiting = _waiting(held.get(id_))
+    mine = [one for one in waiting if one.version in (None, version)]
+    if not mine:
+        return None
+    rest = [one for one in waiting if one not in mine]
+    if rest:
+        held[id_] = _together(rest)
+    else:
+        del held[id_]
+    return max(mine, key=lambda one: one.time_ms)
+
+
+def expire(held: dict[str, Early], oldest_ms: int) -> int:
+    """Forget what came before `oldest_ms`; how many labels that were."""
+    gone = 0
+    while held:
+        id_ = next(iter(held))
+        if held[id_].at_ms >= oldest_ms:
+            break
+        gone += len(_waiting(held.pop(id_)))
+    return gone
+
+
+def _waiting(newest: Early | None) -> list[Early]:
+    """Every label of an id, the newest first."""
+    return [] if newest is None else [newest, *newest.others]
+
+
+def _together(labels: list[Early]) -> Early:
+    """The newest first, as it keeps the others."""
+    newest, *others = (msgspec.structs.replace(one, others=[]) for one in labels)
+    newest.others = others
+    return newest
