@@ -32,6 +32,7 @@ def script(name: str):
     return module
 
 
+script("panels")
 dashboards = script("dashboards")
 generator = script("telemetry")
 read_yaml = YAML(typ="safe", pure=True).load
