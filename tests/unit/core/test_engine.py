@@ -68,19 +68,20 @@ def test_resources_go_to_the_windows_that_are_open():
     assert "memory" not in window.metrics
 
 
-def test_samples_that_are_no_shares_are_unknown_and_end_nothing():
-    """Samples that do not add up to a number are unknown in the window, the rest is published."""
+def test_samples_that_are_no_shares_are_dead_letters_and_end_nothing():
+    """None of them is in the window, which is published with its rows."""
     log = log_of()
     log.rows(1, 10_000)
     for at_ms in (20_000, 30_000):
         sample = Resource(
             model=MODEL, version="1", instance="a", time_ms=log.start_ms + at_ms, cpu=1e308
         )
-        log.event(sample, at_ms)
+        (letter,) = log.event(sample, at_ms)
+        assert letter.kind == "dead"
     log.tick(5 * MINUTE)
     (window,) = log.windows()
-    assert "cpu" not in window.metrics
-    assert window.unknown["cpu"] == "too large to add up"
+    assert "cpu" not in window.metrics | window.unknown
+    assert window.rows == 1
 
 
 def test_labels_count_in_every_window_that_holds_their_prediction():
