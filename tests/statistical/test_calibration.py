@@ -34,7 +34,7 @@ def alarms_a_week(rows, together, windows, limit=None, method="psi"):
             if edge is None:
                 one = Calibration(past=figures[:windows])
                 calibration.calibrate(
-                    one, (windows - 1) * HOUR_MS, FEATURES, 1, seed * 100 + feature
+                    one, method, (windows - 1) * HOUR_MS, FEATURES, 1, seed * 100 + feature
                 )
                 edge = calibration.number(method, one)
             found += sum(figure > edge for figure in figures[windows:])
@@ -92,7 +92,7 @@ def test_a_change_is_found_all_the_same():
 
     reference = counts(0.0, REFERENCE_ROWS)
     one = Calibration(past=[psi(reference, counts(0.0, 1_000)).value for _ in range(48)])
-    calibration.calibrate(one, 47 * HOUR_MS, FEATURES, 1, 1)
+    calibration.calibrate(one, "psi", 47 * HOUR_MS, FEATURES, 1, 1)
     limit = calibration.number("psi", one)
     assert limit >= EFFECTS["psi"]
     assert all(psi(reference, counts(0.5, 1_000)).value > limit for _ in range(50))

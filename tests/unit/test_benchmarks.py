@@ -284,6 +284,15 @@ def test_peers_are_pinned(bench, name):
     assert (peers.LISTS / peers.PEERS[name][0]).is_file()
 
 
+def test_every_drift_method_is_told_for_some_traffic(bench, capsys):
+    """A line a method, each with its alarms and as many changes as there are."""
+    drift = bench("drift")
+    drift.main(["--models", "1", "--weeks", "1", "--traffic", "2,000 rows an hour"])
+    lines = capsys.readouterr().out.splitlines()[-len(drift.METHODS) :]
+    assert [line[:16].strip() for line in lines] == list(drift.METHODS)
+    assert all(len(line.split(" · ")) == len(drift.CHANGES) for line in lines)
+
+
 def test_every_benchmark_is_run_and_explained(bench):
     """`make bench` leaves none out, and the README says how to repeat each alone."""
     run = bench("run")

@@ -2,15 +2,18 @@
 
 A drift figure of a window without a change is not zero: it depends on the window's rows, and rows
 of one user or hour come together, which no p-value knows. So the figure's own past tells what is
-usual. Figures are taken as lognormal, whose tail is heavier than that of χ², their centre and
-spread by median and MAD, so that a past with a drift in it still tells the usual. The limit is the
-quantile that is passed once a week by chance in all that the window's calibrated checks look at; of
-200 moving-block bootstraps, which keep neighbouring windows together, the upper decile of that.
-Below an effect of three tenths of a deviation nothing is told, however sure.
+usual. The squares of some distances are near multiples of χ², whose cube root is normal; the other
+figures are taken as lognormal, whose tail is heavier. Centre and spread are median and MAD, so that
+a past with a drift in it still tells the usual. The limit is the quantile that is passed once a
+week by chance in all that the window's calibrated checks look at; of 200 moving-block bootstraps,
+which keep neighbouring windows together, the 95th percentile of that, of the heavier tail the 90th.
+Before the first limit only what is large is told (`STARTS`), later nothing below three tenths of a
+deviation.
 
-Sources: H. Künsch, Ann. Statist. 17 (1989), the block bootstrap; block length n^⅓, P. Hall, J.
-Horowitz, B.-Y. Jing, Biometrika 82 (1995). Cost: a millisecond an alert, at its 24th, 48th and 96th
-window, after which the past is forgotten. State until then: 9 bytes a window and alert.
+Sources: E. Wilson, M. Hilferty, PNAS 17 (1931), the cube root; H. Künsch, Ann. Statist. 17 (1989),
+the block bootstrap; block length n^⅓, P. Hall, J. Horowitz, B.-Y. Jing, Biometrika 82 (1995). Cost:
+a millisecond an alert, at its 24th, 48th and 96th window, after which the past is forgotten. State
+until then: 9 bytes a window and alert.
 """
 
 import math
@@ -18,6 +21,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from inferwatch.core.drift import WINDOW_METHODS
@@ -25,13 +29,25 @@ from inferwatch.records.definition import Check, Limit
 
 AT_WINDOWS = (24, 48, 96)
 BOOTSTRAPS = 200
-UPPER = 0.9
+UPPER, UPPER_HEAVY = 0.95, 0.9
 MAD_TO_SD = 1.4826
 ALARMS_A_WEEK = 1.0
 WEEK_MS = 604_800_000
 CHANCES = (1e-7, 0.01)
 EFFECTS = {name: round(0.6 * limit, 6) for name, limit in WINDOW_METHODS.items()} | {"psi": 0.09}
 """The least change worth telling, by method: about what three tenths of a deviation give."""
+STARTS = {name: 2.5 * limit for name, limit in WINDOW_METHODS.items()} | {"psi": 1.5}
+"""The limit before there is a past, by method: about what one and a quarter deviations give.
+
+Where fifty users send all rows of a window, most windows pass the number of the method itself.
+"""
+LIKE_CHI = frozenset({"jensenshannon", "hellinger", "total_variation"})
+"""Methods whose figure to the power of ⅔, the cube root of its square, is taken as normal."""
+REACH = 2.5
+"""So many times what nine in ten past windows stay under is the most that such a limit may be.
+
+A figure that follows the hour has a spread but no tail, and its limit would be beyond reach.
+"""
 
 
 class Calibration(msgspec.Struct):
@@ -55,8 +71,10 @@ def add(found: Calibration, value: float, end_ms: int) -> bool:
     return len(found.past) in AT_WINDOWS
 
 
-def calibrate(found: Calibration, end_ms: int, alerts: int, overlap: int, seed: int) -> None:
-    """Make the limit of the figures so far.
+def calibrate(
+    found: Calibration, method: str, end_ms: int, alerts: int, overlap: int, seed: int
+) -> None:
+    """Make the limit of the figures so far, those of `method`.
 
     :param end_ms: end of the newest window.
     :param alerts: how many share the budget of alarms.
@@ -65,29 +83,40 @@ def calibrate(found: Calibration, end_ms: int, alerts: int, overlap: int, seed: 
     windows = len(found.past)
     apart_ms = max(1, (end_ms - found.first_ms) // (windows - 1))
     chance = ALARMS_A_WEEK * apart_ms / WEEK_MS / max(1, alerts)
-    found.limit = unusual(found.past, min(max(chance, CHANCES[0]), CHANCES[1]), overlap, seed)
+    chance = min(max(chance, CHANCES[0]), CHANCES[1])
+    found.limit = unusual(found.past, method, chance, overlap, seed)
     found.windows = windows
     if windows == AT_WINDOWS[-1]:
         found.past = []
 
 
-def unusual(past: Sequence[float], chance: float, overlap: int, seed: int) -> float:
+def unusual(past: Sequence[float], method: str, chance: float, overlap: int, seed: int) -> float:
     """The figure that a window like the `past` ones passes with this chance, or seldomer.
 
-    :param past: figures ≥ 0 in the order of their windows.
+    :param past: figures ≥ 0 of `method`, in the order of their windows.
     """
+    if method in LIKE_CHI:
+        found = _bound(np.power(past, 2 / 3), chance, UPPER, overlap, seed) ** 1.5
+        return float(min(found, REACH * np.quantile(past, 0.9)))
     values = np.array(past)
     usual = max(float(np.median(values)), 1e-9)
     logs = np.log(np.maximum(values, usual * 1e-6))
-    n = len(logs)
+    return float(np.exp(_bound(logs, chance, UPPER_HEAVY, overlap, seed)))
+
+
+def _bound(
+    values: NDArray[np.float64], chance: float, upper: float, overlap: int, seed: int
+) -> float:
+    """The same of values that are normal: the quantile `upper` of what bootstraps say of it."""
+    n = len(values)
     length = min(n, max(overlap, math.ceil(n ** (1 / 3))))
     generator = np.random.default_rng(seed)
     starts = generator.integers(0, n, (BOOTSTRAPS, math.ceil(n / length)))
     places = (starts[:, :, None] + np.arange(length)).reshape(BOOTSTRAPS, -1)[:, :n] % n
-    drawn = logs[places]
+    drawn = values[places]
     centre = np.median(drawn, axis=1)
     spread = MAD_TO_SD * np.median(np.abs(drawn - centre[:, None]), axis=1)
-    return float(np.exp(np.quantile(centre - ndtri(chance) * spread, UPPER)))
+    return float(np.quantile(centre - ndtri(chance) * spread, upper))
 
 
 def is_calibrated(check: Check) -> bool:
@@ -96,9 +125,9 @@ def is_calibrated(check: Check) -> bool:
 
 
 def number(method: str, found: Calibration | None) -> float:
-    """The limit in force: the method's own one until it is calibrated, never below its effect."""
+    """The limit in force: the start of the method, once calibrated never below its effect."""
     if found is None or found.limit is None:
-        return WINDOW_METHODS[method]
+        return STARTS[method]
     return max(EFFECTS[method], found.limit)
 
 
@@ -119,4 +148,4 @@ def said(found: Calibration | None) -> str:
     if found is not None and found.limit is not None:
         return f"limit calibrated on {found.windows} past windows"
     so_far = 0 if found is None else len(found.past)
-    return f"limit of the method, {so_far} of {AT_WINDOWS[0]} windows to calibrate on"
+    return f"limit before calibration, {so_far} of {AT_WINDOWS[0]} windows to calibrate on"

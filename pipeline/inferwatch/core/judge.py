@@ -216,7 +216,7 @@ def _calibrate(model: Model, check: Check, feature: str, view: View, reading: Re
     if calibration.add(found, reading.value, view.end_ms):
         overlap = -(-window.size_ms // window.step_ms) if window.step_ms else 1
         seed = int(identity(model.name, key, len(found.past)), 16)
-        calibration.calibrate(found, view.end_ms, len(calibrations), overlap, seed)
+        calibration.calibrate(found, check.method, view.end_ms, len(calibrations), overlap, seed)
 
 
 def _levels(model: Model, check: Check, feature: str, views: dict[str, View]) -> dict[str, str]:
