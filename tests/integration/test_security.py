@@ -23,10 +23,11 @@ from inferwatch.runtime import topics
 from inferwatch.runtime.processes import Child, wait_for
 from inferwatch.runtime.rights import Right, rights
 from inferwatch.sdk import notice
+from inferwatch.testing.alerts import alert_record
 from inferwatch.testing.receiver import Answer, Receiver
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(170)]
-PREFIX, SOURCE, LETTER = "inferwatch.", "orders", "by-hand"
+PREFIX, SOURCE, LETTER, ALERT = "inferwatch.", "orders", "by-hand", "f00d1111"
 ROWS = 60
 PROCESSES = {
     "worker": ["--tick-every", "1", "--checkpoint-every", "0.5", "--session-timeout", "6"],
@@ -57,13 +58,15 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def broker(secure_broker):
-    """With our topics, one that `ingest` reads, and a dead letter that is only a pointer."""
+    """With our topics, one that `ingest` reads, a window and an alert."""
     topics.apply(secure_broker.super, topics.wanted(PREFIX, 1), 1)
     topics.apply(secure_broker.super, [topics.Topic(SOURCE, 1, {})], 1)
     span = Span(name="batch", start=0, end=50, rows=50)
     learning = ComparedWith(kind="learning")
     window = WindowRecord(id="1", model=MODEL, version="1", window=span, reference=learning)
     write(secure_broker, f"{PREFIX}windows.v1", canonical(window))
+    alert = alert_record(model=MODEL, fingerprint=ALERT)
+    write(secure_broker, f"{PREFIX}alerts.v1", canonical(alert))
     return secure_broker
 
 
@@ -92,6 +95,7 @@ def command(component, connection, folder) -> list[str]:
         "reference show": [MODEL],
         "reference accept": [MODEL],
         "reference reset": [MODEL],
+        "alerts ack": [ALERT],
         "dlq show": [LETTER],
         "dlq requeue": [LETTER, "--yes"],
         "topics plan": ["--partitions", "1"],

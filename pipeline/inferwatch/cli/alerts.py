@@ -1,33 +1,50 @@
 """`inferwatch alerts`"""
 
 import argparse
+import getpass
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from inferwatch import alerts
+from inferwatch.cli.amounts import duration_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit, UsageError
 from inferwatch.notify import text
+from inferwatch.records.events import Verdict
 from inferwatch.records.outputs import AlertRecord, canonical
+from inferwatch.replay import append
 
 SHORT = 8
+VERDICTS = {
+    "ack": "somebody is at it",
+    "silence": "tell nobody of it, --for so long or until unsilence",
+    "unsilence": "tell of it again",
+    "useful": "it was right to tell",
+    "noise": "it was not",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of list, show and --follow."""
+    """Options of list, show, --follow, and of an operator's words."""
     parser.add_argument(
         "action",
         nargs="?",
-        choices=["list", "show"],
+        choices=["list", "show", *VERDICTS],
         default="list",
-        help="list: what is open; show: one alert and its history",
+        help="list: what is open; show: one alert and its history; "
+        + "; ".join(f"{word}: {what}" for word, what in VERDICTS.items()),
     )
     parser.add_argument(
-        "id", nargs="?", metavar="ID", help="of show: the beginning of an id that list prints"
+        "id", nargs="?", metavar="ID", help="the beginning of an id that list prints"
     )
+    parser.add_argument(
+        "--for", dest="for_ms", type=duration_ms, metavar="2h", help="silence: how long"
+    )
+    parser.add_argument("--author", help="who says so; the name you are logged in by")
+    parser.add_argument("--comment", default="", metavar="TEXT", help="and why")
     parser.add_argument(
         "--follow", action="store_true", help="what is open, and then every transition until Ctrl-C"
     )
@@ -41,19 +58,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read the topic and print."""
+    """Read the topic and print, or put the operator's word into the model's log."""
     there, as_json = connection(arguments), arguments.format == "json"
-    if arguments.action == "show":
+    if arguments.for_ms and arguments.action != "silence":
+        raise UsageError("--for is of silence only")
+    if arguments.action != "list":
         if not arguments.id or arguments.follow:
-            raise UsageError("write `inferwatch alerts show ID`")
-        _show(_history(there, arguments.id), as_json)
+            raise UsageError(f"write `inferwatch alerts {arguments.action} ID`")
+        history = _history(there, arguments.id)
+        if arguments.action == "show":
+            _show(history, as_json)
+        else:
+            _say(there, history[-1], arguments)
     elif arguments.id:
-        raise UsageError("only show takes an id")
+        raise UsageError("list takes no id; write `inferwatch alerts show ID`")
     elif arguments.follow:
         _follow(there, as_json)
     else:
         _list(alerts.current(there), as_json)
     return Exit.DONE
+
+
+def _say(there: Connection, alert: AlertRecord, arguments: argparse.Namespace) -> None:
+    now_ms = append.now_ms()
+    verdict = Verdict(
+        model=alert.model,
+        fingerprint=alert.fingerprint,
+        verdict=arguments.action,
+        time_ms=now_ms,
+        until_ms=now_ms + arguments.for_ms if arguments.for_ms else None,
+        author=arguments.author or getpass.getuser(),
+        comment=arguments.comment,
+    )
+    append.say(there, verdict)
+    about = text.header(alert).partition("] ")[2]
+    print(f"{arguments.action} is in the log of {alert.model}: {text.printable(about)}")
 
 
 def _list(found: Sequence[AlertRecord], as_json: bool) -> None:

@@ -4,6 +4,8 @@ import argparse
 import math
 from datetime import UTC, datetime
 
+from inferwatch.config import units
+
 
 def count(text: str) -> int:
     """A whole number from 1 on."""
@@ -28,6 +30,14 @@ def time_ms(text: str) -> int:
         raise argparse.ArgumentTypeError(f"'{text}' is no time; write 2026-01-31T12:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
+
+
+def duration_ms(text: str) -> int:
+    """A positive duration as monitor files have it, in milliseconds."""
+    found = units.duration_ms(text)
+    if not found or found > units.DURATION_MAX_MS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration; {units.DURATION_FIX}")
+    return found
 
 
 def seconds(text: str) -> float:

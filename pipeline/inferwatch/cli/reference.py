@@ -2,8 +2,6 @@
 
 import argparse
 import getpass
-import time
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +15,6 @@ from inferwatch.connection import Connection
 from inferwatch.errors import Exit, UsageError
 from inferwatch.records.events import ReferenceChange
 from inferwatch.records.outputs import ComparedWith, WindowRecord
-from inferwatch.records.raw import JSON, RawRecord, headers
 from inferwatch.replay import append
 
 Found = dict[str, ComparedWith]
@@ -49,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     there = connection(arguments)
     found, limits = _found(there, arguments.model, arguments.version)
     if arguments.action != "show":
-        _say(there, _change(arguments, found))
+        append.say(there, _change(arguments, found))
         print(f"{arguments.action} is in the log of {arguments.model}; its next windows show it")
     elif arguments.format == "json":
         for version, reference in found.items():
@@ -115,23 +112,11 @@ def _change(arguments: argparse.Namespace, found: Found) -> ReferenceChange:
     return ReferenceChange(
         model=arguments.model,
         action=arguments.action,
-        time_ms=round(time.time() * 1000),
+        time_ms=append.now_ms(),
         version=arguments.version,
         author=arguments.author or getpass.getuser(),
         comment=arguments.comment,
     )
-
-
-def _say(there: Connection, change: ReferenceChange) -> None:
-    described = headers(
-        "reference",
-        id=str(uuid.uuid4()),
-        source="inferwatch/cli",
-        time=datetime.fromtimestamp(change.time_ms / 1000, UTC).isoformat(),
-        content_type=JSON,
-    )
-    body, key = msgspec.json.encode(change), change.model.encode()
-    append.send(there, [RawRecord("", -1, -1, change.time_ms, key, body, described)])
 
 
 def _row(version: str, reference: ComparedWith) -> Sequence[str]:

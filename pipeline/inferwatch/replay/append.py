@@ -1,12 +1,17 @@
 """Records put on the events topic by hand: a letter that is sent again, an operator's word."""
 
+import time
+import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from inferwatch.connection import REFUSALS, Connection
 from inferwatch.errors import TransientError
-from inferwatch.records.raw import RawRecord
+from inferwatch.records.events import ReferenceChange, Verdict
+from inferwatch.records.raw import JSON, RawRecord, headers
 
 SEND_S = 30.0
 
@@ -52,3 +57,25 @@ def send(connection: Connection, records: Sequence[RawRecord]) -> None:
     if left or failed:
         why = failed[0].str() if failed else "no answer"
         raise TransientError(f"not all was acknowledged: {why}")
+
+
+def now_ms() -> int:
+    """When an operator says a word."""
+    return round(time.time() * 1000)
+
+
+def say(connection: Connection, change: ReferenceChange | Verdict) -> None:
+    """Put an operator's word into the log of its model.
+
+    :raises DeniedError: the brokers refuse it.
+    :raises TransientError: they do not answer; said again it changes nothing more.
+    """
+    described = headers(
+        "verdict" if isinstance(change, Verdict) else "reference",
+        id=str(uuid.uuid4()),
+        source="inferwatch/cli",
+        time=datetime.fromtimestamp(change.time_ms / 1000, UTC).isoformat(),
+        content_type=JSON,
+    )
+    body, key = msgspec.json.encode(change), change.model.encode()
+    send(connection, [RawRecord("", -1, -1, change.time_ms, key, body, described)])

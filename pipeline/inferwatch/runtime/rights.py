@@ -70,6 +70,7 @@ def rights(prefix: str, source: str = SOURCE) -> dict[str, list[Right]]:
         "reference accept": [topic("windows.v1", READ), topic("events.v1", WRITE)],
         "reference reset": [topic("windows.v1", READ), topic("events.v1", WRITE)],
         "alerts": [topic("alerts.v1", READ)],
+        "alerts ack": [topic("alerts.v1", READ), topic("events.v1", WRITE)],
         "dlq list": [topic("dlq.v1", READ)],
         "dlq show": [topic("dlq.v1", READ), topic("events.v1", READ)],
         "dlq requeue": [topic("dlq.v1", READ), topic("events.v1", READ, WRITE)],

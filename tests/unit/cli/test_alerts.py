@@ -7,7 +7,10 @@ import pytest
 from inferwatch import alerts as reader
 from inferwatch.cli.main import main
 from inferwatch.errors import Exit
+from inferwatch.records.decode import decode
+from inferwatch.records.events import Verdict
 from inferwatch.records.outputs import canonical
+from inferwatch.replay import append
 from inferwatch.testing.alerts import alert_record
 
 SERVER = ["--bootstrap-server", "kafka:9092"]
@@ -75,7 +78,10 @@ def test_one_alert_is_shown_with_its_history(told, capsys, id_):
     [
         (["show"], "write `inferwatch alerts show ID`"),
         (["show", "aa", "--follow"], "write `inferwatch alerts show ID`"),
-        (["list", "aa"], "only show takes an id"),
+        (["list", "aa"], "list takes no id; write `inferwatch alerts show ID`"),
+        (["ack"], "write `inferwatch alerts ack ID`"),
+        (["ack", "aa", "--for", "2h"], "--for is of silence only"),
+        (["noise", "f00"], "2 alerts have ids that begin with 'f00'; write more"),
         (["show", "f00"], "2 alerts have ids that begin with 'f00'; write more"),
         (["show", "zz"], "no alert has an id that begins with 'zz'; see `inferwatch alerts`"),
     ],
@@ -85,6 +91,33 @@ def test_what_names_no_alert_is_one_sentence(told, capsys, arguments, says):
     told(EARLIER, OPEN, OTHER)
     said = run(capsys, *arguments, code=Exit.USAGE)
     assert (said.out, said.err) == ("", f"inferwatch: {says}\n")
+
+
+@pytest.mark.parametrize("word", ["ack", "silence", "unsilence", "useful", "noise"])
+def test_a_word_on_an_alert_is_a_record_that_the_fold_reads(told, capsys, monkeypatch, word):
+    """By the model's key, with who, why and when; the fold finds the alert by its fingerprint."""
+    told(EARLIER, OPEN, OTHER)
+    sent = []
+    monkeypatch.setattr(append, "send", lambda there, records: sent.extend(records))
+    said = run(capsys, word, "f00d", "--author", "ada", "--comment", "a release").out
+    assert said.startswith(f"{word} is in the log of {OPEN.model}: {OPEN.alert}  {OPEN.model}")
+    (raw,) = sent
+    decoded = decode(raw)
+    assert decoded.rejects == () and raw.key == OPEN.model.encode()
+    verdict = decoded.record
+    assert isinstance(verdict, Verdict) and verdict.until_ms is None
+    assert (verdict.verdict, verdict.fingerprint) == (word, OPEN.fingerprint)
+    assert (verdict.author, verdict.comment) == ("ada", "a release")
+
+
+def test_a_silence_may_have_an_end(told, capsys, monkeypatch):
+    """So long from now on."""
+    told(OPEN)
+    sent = []
+    monkeypatch.setattr(append, "send", lambda there, records: sent.extend(records))
+    run(capsys, "silence", "f00d", "--for", "2h")
+    verdict = decode(sent[0]).record
+    assert verdict.until_ms == verdict.time_ms + 7_200_000 and verdict.author
 
 
 def test_following_tells_what_is_open_and_then_what_comes(told, capsys):

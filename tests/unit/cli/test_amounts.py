@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from inferwatch.cli.amounts import count, offset, seconds
+from inferwatch.cli.amounts import count, duration_ms, offset, seconds
 from inferwatch.cli.main import main
 
 
@@ -26,6 +26,14 @@ def test_an_offset_is_a_whole_number_from_zero_on():
     for text in ("-1", "1.5", "", "²", "9" * 19, "events.v1/7@88213"):
         with pytest.raises(argparse.ArgumentTypeError, match="is no offset"):
             offset(text)
+
+
+def test_a_duration_is_one_of_monitor_files():
+    """With its unit, above nothing, within ten years."""
+    assert (duration_ms("2h"), duration_ms("1h30m")) == (7_200_000, 5_400_000)
+    for text in ("", "0s", "2", "soon", "9000w"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is no duration"):
+            duration_ms(text)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon", ""])
