@@ -13,11 +13,11 @@ from inferwatch.cli.table import table
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit, UsageError
 from inferwatch.notify import text
+from inferwatch.notify.next_step import ID_DIGITS
 from inferwatch.records.events import Verdict
 from inferwatch.records.outputs import AlertRecord, canonical
 from inferwatch.replay import append
 
-SHORT = 8
 VERDICTS = {
     "ack": "somebody is at it",
     "silence": "tell nobody of it, --for so long or until unsilence",
@@ -109,7 +109,7 @@ def _list(found: Sequence[AlertRecord], as_json: bool) -> None:
 def _row(alert: AlertRecord) -> list[str]:
     where = "  ".join(part for part in (alert.feature, alert.segment) if part)
     return [
-        alert.fingerprint[:SHORT],
+        alert.fingerprint[:ID_DIGITS],
         " ".join([alert.condition, *alert.flags]),
         alert.severity,
         alert.alert,

@@ -10,6 +10,7 @@ from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import PSI_DRIFTED
 from inferwatch.core.metrics.estimated import ESTIMATES
+from inferwatch.records.definition import CategoryProfile, NumericProfile
 from inferwatch.records.events import Deploy, Inspection
 from inferwatch.records.outputs import percent
 
@@ -84,21 +85,63 @@ def ranked(drifts: Mapping[str, Drift]) -> list[tuple[str, float]]:
 
 
 def causes(drifted: Sequence[tuple[str, float]], judged: int) -> list[str]:
-    """ "amount (PSI 4.1)", …, "19 of 20 features quiet"; nothing where no reference is known."""
+    """ "amount (PSI 4.10)", …, "19 of 20 features quiet"; nothing where no reference is known."""
     if not judged:
         return []
     moved = [pair for pair in drifted if pair[1] > PSI_DRIFTED]
-    words = [f"{name} (PSI {value:.2g})" for name, value in moved[:CAUSES_MAX]]
+    words = [f"{name} (PSI {value:.2f})" for name, value in moved[:CAUSES_MAX]]
     return [*words, f"{judged - len(moved)} of {judged} features quiet"]
 
 
-def after_deploy(deploys: Sequence[Deploy], began_ms: int) -> list[str]:
-    """ "two minutes after deploy v12" for the last deploy within an hour before the beginning."""
+def after_deploy(deploys: Sequence[Deploy], began_ms: int, version: str) -> list[str]:
+    """ "two minutes after deploy v12" for the last deploy within an hour before the beginning, and,
+    where it is `version` that is worse since, to which version one could go back.
+    """
     near = [deploy for deploy in deploys if 0 <= began_ms - deploy.time_ms <= DEPLOY_NEAR_MS]
     if not near:
         return []
     last = max(near, key=lambda deploy: deploy.time_ms)
-    return [f"{_minutes(began_ms - last.time_ms)} after {last.kind} v{last.version}"]
+    words = [f"{_minutes(began_ms - last.time_ms)} after {last.kind} v{last.version}"]
+    earlier = [one for one in deploys if one.time_ms < last.time_ms and one.version != version]
+    if earlier and (last.kind, last.version) == ("deploy", version):
+        before = max(earlier, key=lambda deploy: deploy.time_ms)
+        words.append(f"v{before.version} was live before: roll back to it if it was well")
+    return words
+
+
+def usual(metric: str, past: Sequence[float] | anomaly.Floats, now: float | None) -> list[str]:
+    """ "rows usually 1,200, now 300": what a distance from windows before is the distance of."""
+    if now is None or not len(past):
+        return []
+    unit = " ms" if metric.startswith("latency.") else ""
+    median = sorted(past)[len(past) // 2]
+    return [f"{metric} usually {_number(median)}{unit}, now {_number(now)}{unit}"]
+
+
+def moved_mean(name: str, before: NumericProfile | None, now: float | None) -> list[str]:
+    """ "mean of amount 50.2 → 80.1": which way a column of numbers drifted."""
+    if before is None or now is None:
+        return []
+    return [f"mean of {name} {_number(before.mean)} → {_number(now)}"]
+
+
+def moved_word(before: CategoryProfile, now: Mapping[str, int]) -> list[str]:
+    """ "'web' 50 % → 12 % of rows": the word whose share changed most; ties by the word."""
+    was = dict(zip(before.words, before.counts, strict=True))
+    sums = max(sum(was.values()), 1), max(sum(now.values()), 1)
+    shares = {
+        word: (was.get(word, 0) / sums[0], now.get(word, 0) / sums[1]) for word in [*was, *now]
+    }
+    if not shares or not sum(now.values()):
+        return []
+    word = min(shares, key=lambda word: (-abs(shares[word][1] - shares[word][0]), word))
+    first, then = shares[word]
+    return [f"'{word}' {percent(first)} → {percent(then)} of rows"]
+
+
+def _number(value: float) -> str:
+    """Three digits that count, without an exponent where people would not write one."""
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1e15 else f"{value:.3g}"
 
 
 def _minutes(span_ms: int) -> str:

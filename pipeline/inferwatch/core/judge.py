@@ -24,6 +24,7 @@ from inferwatch.core import (
 from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import Calibration
+from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import of_every_class, on_labels
 from inferwatch.core.model import Model, Position
@@ -272,7 +273,9 @@ def _alert(
     how: list[str],
 ) -> AlertRecord:
     drifted = diagnose.ranked(view.drifts) or closed.drifted
-    context = diagnose.after_deploy(model.state.deploys, instance.began_ms or view.began_ms)
+    began_ms = instance.began_ms or view.began_ms
+    context = diagnose.after_deploy(model.state.deploys, began_ms, view.version)
+    context += _what_moved(check, instance.feature, view)
     context += diagnose.other_segments(instance.segment, levels)
     context += schema.told(view.schema, diagnose.CAUSES_MAX)
     context += diagnose.serving(check.metric, view.metrics, view.instances)
@@ -299,6 +302,23 @@ def _alert(
         causes=diagnose.causes(drifted, len(drifted)),
         context=context,
     )
+
+
+def _what_moved(check: Check, feature: str, view: View) -> list[str]:
+    """In plain numbers what the figure of a distance is the distance of."""
+    if check.method in SERIES_METHODS and check.metric not in (P99, "score"):
+        now = view.metrics.get(check.metric)
+        return diagnose.usual(check.metric, rules.past(check, view), now.value if now else None)
+    profile = view.profile
+    if check.method not in WINDOW_METHODS or profile is None:
+        return []
+    if check.metric == "score":
+        now = view.metrics.get("score.mean")
+        return diagnose.moved_mean("score", profile.score, now.value if now else None)
+    if feature in profile.categories:
+        return diagnose.moved_word(profile.categories[feature], view.words.get(feature, {}))
+    seen = view.features.get(feature)
+    return diagnose.moved_mean(feature, profile.numeric.get(feature), seen.mean if seen else None)
 
 
 def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -> None:

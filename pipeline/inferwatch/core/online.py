@@ -232,7 +232,7 @@ def _fire(
         value=finding.after,
         reference=finding.before,
         reference_span=SPANS.get(check.method, "the level before the change"),
-        context=diagnose.after_deploy(model.state.deploys, event_ms),
+        context=diagnose.after_deploy(model.state.deploys, event_ms, instance.version),
         causes=causes,
     )
     return [alert_output(record)]

@@ -33,7 +33,8 @@ class View(msgspec.Struct):
     of the window's rows and not published with them. `inspection` is what the checks of
     an inspector read. `lost` is what the window may lack, `instances` the serving processes that
     figures of resources are of, as its record says it. `calibrated` says whether estimates stand
-    on scores that the reference's labels calibrated, None without estimates.
+    on scores that the reference's labels calibrated, None without estimates. `words` are the rows
+    of each word, by category, while the window closes.
     """
 
     plan: WindowPlan
@@ -61,6 +62,7 @@ class View(msgspec.Struct):
     lost: Mapping[str, int] = {}
     instances: Mapping[str, str] = {}
     calibrated: bool | None = None
+    words: Mapping[str, Mapping[str, int]] = {}
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -183,12 +185,16 @@ def _anomaly(check: Check, view: View) -> Reading:
     figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
     if figure.value is None:
         return Reading(None, unknown=figure.unknown)
-    past: Sequence[float] | anomaly.Floats = view.series.get(check.metric, [])
-    if anomaly.by_hour(check.method):
-        hours = view.hours.get(check.metric, {})
-        past = anomaly.hourly(hours, view.began_ms, view.utc_offsets, anomaly.kept(check))
-    score = anomaly.score(check.method, check.params, past, figure.value)
+    score = anomaly.score(check.method, check.params, past(check, view), figure.value)
     return Reading(score.value, unknown=score.unknown, peak=score.peak)
+
+
+def past(check: Check, view: View) -> Sequence[float] | anomaly.Floats:
+    """The figures of earlier windows that the check holds this one against."""
+    if not anomaly.by_hour(check.method):
+        return view.series.get(check.metric, [])
+    hours = view.hours.get(check.metric, {})
+    return anomaly.hourly(hours, view.began_ms, view.utc_offsets, anomaly.kept(check))
 
 
 def _inspection(view: View) -> Reading:

@@ -92,6 +92,7 @@ def opened_view(
         lost=_lost(pane),
         instances=resources.instances(cell.gauges, cell.lives),
         calibrated=(curve is not None) if plan.estimates else None,
+        words=cell.words,
     )
 
 

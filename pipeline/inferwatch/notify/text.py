@@ -3,15 +3,19 @@
     [FIRING·critical] RecallDrop  risk/fraud-scorer v12  country=DE
     recall 0.61, limit 0.76 (reference 0.80, −24 %) · 14:00–15:00 UTC · 412 labels, coverage 83 %
     Began 14:07, two minutes after deploy v12 · other country values unchanged · latency normal
-    Most of it: amount (PSI 4.1), 19 of 20 features quiet · first bad offset events.v1/7@88213
+    Most of it: amount (PSI 4.10), 19 of 20 features quiet · first bad offset events.v1/7@88213
+    Next: see whether a deploy or the drifted features … · inferwatch alerts show 1f2e3d4c
 
 Times are UTC; a date stands where it is not the day of the message. Names come from data, so
 whatever is not printable is escaped.
 """
 
 import math
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+from inferwatch.notify.next_step import next_step
 from inferwatch.records.outputs import AlertRecord, Span, percent
 
 DELAYED_MS = 3_600_000
@@ -34,17 +38,24 @@ STATISTICS = {
     "adwin": "ADWIN",
     "page_hinkley": "Page–Hinkley",
 }
+LONG_TIMES = ("freshness", "uptime", "label_delay.")
+UNITS = dict.fromkeys((*LONG_TIMES, "latency.", "time_to_first_token."), " ms") | {
+    "throughput": " rows/s",
+    "tokens_per_second.": " tokens/s",
+}
 RECOVERED = ("recovered", "quiet")
+DEPLOYED = re.compile(r" after (deploy|rollback) v")
 ENDS = {"ended": "its check, version or segment is gone"}
 
 
 def render(alert: AlertRecord, told_ms: int, now_ms: int) -> str:
-    """Up to four lines. `told_ms` is the record time of the alert, `now_ms` when it is sent."""
+    """Up to five lines. `told_ms` is the record time of the alert, `now_ms` when it is sent."""
     parts = [
         header(alert, delayed=now_ms - told_ms > DELAYED_MS),
         _figure_line(alert, told_ms),
         _began_line(alert, told_ms),
         _cause_line(alert),
+        next_step(alert),
     ]
     return "\n".join(printable(part) for part in parts if part)
 
@@ -119,12 +130,12 @@ def _shift(alert: AlertRecord, value: float) -> str:
 
 
 def _compared(alert: AlertRecord, value: float) -> str:
-    digits, unit = _decimals(value, alert.limit), _unit(alert)
-    words = f"{_subject(alert)} {_number(value, digits)}{unit}"
+    shown = _written(alert, value)
+    words = f"{_subject(alert)} {shown(value)}"
     if alert.limit is not None:
-        words += f", limit {_number(alert.limit, digits)}{unit}"
+        words += f", limit {shown(alert.limit)}"
     if alert.reference is not None:
-        reference = f"reference {_number(alert.reference, digits)}{unit}"
+        reference = f"reference {shown(alert.reference)}"
         words += f" ({', '.join([reference, *_change(value, alert.reference)])})"
     elif alert.reference_span:
         words += f" (against {alert.reference_span})"
@@ -147,9 +158,15 @@ def _subject(alert: AlertRecord) -> str:
     return f"{name} by {statistic}" if name == "drift_share" else f"{statistic} of {name}"
 
 
-def _unit(alert: AlertRecord) -> str:
-    timed = alert.metric.startswith("latency.") or alert.metric == "freshness"
-    return " ms" if timed and alert.method == "value" else ""
+def _written(alert: AlertRecord, value: float) -> Callable[[float], str]:
+    """How the alert's figures are written: with their unit, long times as "2 h 5 min"."""
+    digits, of_value = _decimals(value, alert.limit), alert.method == "value"
+    if of_value and alert.metric.startswith(LONG_TIMES):
+        told = _duration(value / 1000)
+        if alert.limit is None or told != _duration(alert.limit / 1000):
+            return lambda number_ms: _duration(number_ms / 1000)
+    unit = next((unit for of, unit in UNITS.items() if alert.metric.startswith(of)), "")
+    return lambda number: _number(number, digits) + unit * of_value
 
 
 def _began_line(alert: AlertRecord, told_ms: int) -> str:
@@ -160,7 +177,7 @@ def _began_line(alert: AlertRecord, told_ms: int) -> str:
         parts.append(f"not recovered: {ENDS.get(alert.reason, alert.reason.replace('_', ' '))}")
     for phrase in alert.context:
         # "two minutes after deploy v12" belongs to the beginning, the rest stands beside it
-        if parts and " after " in phrase and alert.condition == "firing":
+        if parts and DEPLOYED.search(phrase) and alert.condition == "firing":
             parts[0] += f", {phrase}"
         else:
             parts.append(phrase)

@@ -1,10 +1,12 @@
 """The words in an alert: whole phrases, ranked, and none where nothing is known."""
 
+import numpy as np
 import pytest
 
 from inferwatch.core import diagnose
 from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
+from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.records.events import Deploy
 
 MINUTE = 60_000
@@ -31,9 +33,9 @@ def test_causes_name_three_features_and_count_the_quiet_ones():
     """A reference that is not known gives no words at all."""
     drifted = [("a", 4.123), ("b", 1.0), ("c", 0.3), ("d", 0.26), ("e", 0.1)]
     assert diagnose.causes(drifted, 5) == [
-        "a (PSI 4.1)",
-        "b (PSI 1)",
-        "c (PSI 0.3)",
+        "a (PSI 4.12)",
+        "b (PSI 1.00)",
+        "c (PSI 0.30)",
         "1 of 5 features quiet",
     ]
     assert diagnose.causes([], 0) == []
@@ -55,7 +57,7 @@ def test_causes_name_three_features_and_count_the_quiet_ones():
 def test_a_deploy_within_an_hour_before_is_named(ago_ms, phrase):
     """The last one before the beginning; one after it explains nothing."""
     deploys = [Deploy(model="m", version="2", time_ms=1_000_000)]
-    assert diagnose.after_deploy(deploys, 1_000_000 + ago_ms) == phrase
+    assert diagnose.after_deploy(deploys, 1_000_000 + ago_ms, "2") == phrase
 
 
 def test_the_last_deploy_rules_and_a_rollback_says_so():
@@ -65,7 +67,46 @@ def test_the_last_deploy_rules_and_a_rollback_says_so():
         Deploy(model="m", version="2", time_ms=5 * MINUTE),
         Deploy(model="m", version="3", time_ms=11 * MINUTE),
     ]
-    assert diagnose.after_deploy(deploys, 10 * MINUTE) == ["one minute after rollback v1"]
+    assert diagnose.after_deploy(deploys, 10 * MINUTE, "1") == ["one minute after rollback v1"]
+
+
+def test_a_version_that_is_worse_since_its_deploy_names_the_one_before():
+    """Only what went live can be taken back: not after a rollback, not for an older version."""
+    deploys = [
+        Deploy(model="m", version=version, time_ms=at * MINUTE)
+        for version, at in (("1", 1), ("2", 5), ("3", 8), ("3", 9))
+    ]
+    assert diagnose.after_deploy(deploys, 10 * MINUTE, "3") == [
+        "one minute after deploy v3",
+        "v2 was live before: roll back to it if it was well",
+    ]
+    assert diagnose.after_deploy(deploys, 10 * MINUTE, "2") == ["one minute after deploy v3"]
+    back = [*deploys, Deploy(model="m", version="2", time_ms=10 * MINUTE, kind="rollback")]
+    assert diagnose.after_deploy(back, 11 * MINUTE, "2") == ["one minute after rollback v2"]
+
+
+def test_a_distance_from_windows_before_is_told_in_the_figure_itself():
+    """What was usual and what is now, in numbers as people write them."""
+    past = [1_180.0, 1_200.0, 90_000.0]
+    assert diagnose.usual("rows", past, 300.0) == ["rows usually 1,200, now 300"]
+    assert diagnose.usual("latency.p50", [80.04], 1234.5) == [
+        "latency.p50 usually 80 ms, now 1,234 ms"
+    ]
+    assert diagnose.usual("rows", [], 300.0) == diagnose.usual("rows", past, None) == []
+
+
+def test_a_drift_says_which_way():
+    """The mean of numbers, the word whose share changed most; nothing where nothing is known."""
+    amounts = numeric_profile(np.array([30_000.0, 30_200.0]))
+    assert diagnose.moved_mean("amount", amounts, 42_345.6) == ["mean of amount 30,100 → 42,346"]
+    assert diagnose.moved_mean("amount", None, 1.0) == []
+    assert diagnose.moved_mean("amount", amounts, None) == []
+    kinds = category_profile({"web": 50, "app": 50}, 0)
+    assert diagnose.moved_word(kinds, {"web": 12, "app": 60, "shop": 28}) == [
+        "'web' 50 % → 12 % of rows"
+    ]
+    assert diagnose.moved_word(kinds, {"web": 0, "shop": 7}) == ["'shop' 0 % → 100 % of rows"]
+    assert diagnose.moved_word(kinds, {}) == []
 
 
 def test_other_segments_are_those_of_the_same_column():

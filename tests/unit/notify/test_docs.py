@@ -52,10 +52,11 @@ def test_the_message_shown_is_one_that_is_sent():
         first_bad="events.v1/7@88213",
         context=[
             "two minutes after deploy v12",
+            "v11 was live before: roll back to it if it was well",
             "other country values unchanged",
             "latency normal",
         ],
-        causes=["amount (PSI 4.1)", "19 of 20 features quiet"],
+        causes=["amount (PSI 4.10)", "19 of 20 features quiet"],
     )
     assert f"```\n{render(alert, TOLD_MS, TOLD_MS)}\n```" in DOCS
 

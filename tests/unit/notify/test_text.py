@@ -1,4 +1,4 @@
-"""An alert as text: the four lines that people read, kept by a golden file."""
+"""An alert as text: the five lines that people read, kept by a golden file."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ RECALL = {
     "began_ms": TOLD_MS - 53 * MINUTE,
     "first_bad": "events.v1/7@88213",
     "context": ["two minutes after deploy v12", "other country values unchanged", "latency normal"],
-    "causes": ["amount (PSI 4.1)", "19 of 20 features quiet"],
+    "causes": ["amount (PSI 4.10)", "19 of 20 features quiet"],
 }
 DRIFT = {
     "alert": "FeatureDrift",
@@ -44,7 +44,7 @@ DRIFT = {
     "rows": 5_000,
     "began_ms": TOLD_MS - 20 * DAY,
     "first_bad": "events.v1/0@94",
-    "causes": ["car_value (PSI 1.8)", "loan_length (PSI 0.31)", "5 of 7 features quiet"],
+    "causes": ["car_value (PSI 1.85)", "loan_length (PSI 0.31)", "5 of 7 features quiet"],
 }
 SHIFT = {
     "alert": "ErrorShift",
@@ -137,15 +137,17 @@ def test_no_transition_says_that_nothing_is_known_where_a_reason_is():
 
 
 def test_the_first_form_is_the_documented_one():
-    """A firing quality alert has exactly four lines: state, figure, beginning, cause."""
+    """A firing quality alert has five lines: state, figure, beginning, cause, and what to do."""
     assert render(FORMS[0], TOLD_MS, TOLD_MS).splitlines() == [
         "[FIRING·critical] RecallDrop  risk/fraud-scorer v12  country=DE",
         "recall 0.61, limit 0.76 (reference 0.80, −24 %) · 14:00–15:00 UTC"
         " · 412 labels, coverage 83 %",
         "Began 14:07, two minutes after deploy v12 · other country values unchanged"
         " · latency normal",
-        "Most of it: amount (PSI 4.1), 19 of 20 features quiet"
+        "Most of it: amount (PSI 4.10), 19 of 20 features quiet"
         " · first bad offset events.v1/7@88213",
+        "Next: see whether a deploy or the drifted features explain it; else go back to the"
+        f" version before · inferwatch alerts show {FORMS[0].fingerprint[:8]}",
     ]
 
 
@@ -157,6 +159,31 @@ def test_the_figure_of_a_class_is_named_with_its_class():
         )
         found = render(alert, TOLD_MS, TOLD_MS).splitlines()
         assert found[1].startswith(f"class.{name}.recall 0.61, limit 0.76")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "limit", "words"),
+    [
+        ("label_delay.p90", 3.5 * DAY, 2.0 * DAY, "label_delay.p90 3 d 12 h, limit 2 d"),
+        ("freshness", 7_200_000.0, 600_000.0, "freshness 2 h, limit 10 min"),
+        ("freshness", 600_100.0, 600_000.0, "freshness 600,100 ms, limit 600,000 ms"),
+        ("uptime", 90_000.0, 600_000.0, "uptime 1 min 30 s, limit 10 min"),
+        ("time_to_first_token.p99", 812.0, 500.0, "time_to_first_token.p99 812 ms, limit 500 ms"),
+        ("throughput", 1.25, 20.0, "throughput 1.2 rows/s, limit 20.0 rows/s"),
+        ("error_rate", 0.31, 0.2, "error_rate 0.31, limit 0.20"),
+    ],
+)
+def test_figures_have_their_units(metric, value, limit, words):
+    """Long times as people say them, others in the unit that their limit was written in."""
+    alert = alert_record(metric=metric, value=value, limit=limit)
+    assert render(alert, TOLD_MS, TOLD_MS).splitlines()[1] == words
+
+
+def test_a_distance_has_no_unit():
+    """A z-score of a latency is none."""
+    alert = alert_record(metric="latency.mean", method="zscore", value=9.1, limit=7.5, window=SLOW)
+    found = render(alert, TOLD_MS, TOLD_MS).splitlines()[1]
+    assert found.startswith("z-score of latency.mean 9.10, limit 7.50 · ")
 
 
 def test_a_message_an_hour_late_says_so():
@@ -186,8 +213,8 @@ def test_names_from_data_cannot_forge_a_line(hidden):
     """Control, invisible and direction-changing characters in a name are escaped."""
     alert = alert_record(segment=f"country=DE{hidden}[RESOLVED]", causes=[f"a{hidden}b"])
     text = render(alert, TOLD_MS, TOLD_MS)
-    assert hidden not in text.replace("\n", "") and len(text.splitlines()) == 3
-    assert len(text.split("\n")) == 3
+    assert hidden not in text.replace("\n", "") and len(text.splitlines()) == 4
+    assert len(text.split("\n")) == 4
 
 
 def test_the_header_alone_names_the_alert():

@@ -1,0 +1,85 @@
+"""What a distance is the distance of stands in its alert, in plain numbers, through the fold."""
+
+import pytest
+
+from inferwatch.records.definition import Check, Definition, Limit, Reference, Window
+from inferwatch.records.events import Deploy
+from inferwatch.testing.folding import Log
+
+ROWS = 300
+
+
+def log_of(metric: str, method: str, limit: float, **options: float) -> Log:
+    """A model that learns from its first 300 rows, with one check on windows of as many."""
+    above = Limit(direction="above", value=limit, clear=limit)
+    check = Check(
+        alert="A", metric=metric, method=method, window="w", fail=above, params=dict(options)
+    )
+    return Log(
+        Definition(
+            reference=Reference(min_rows=ROWS),
+            windows=[Window(name="w", rows=ROWS)],
+            checks=[check],
+        )
+    )
+
+
+def window(log: Log, number: int, level: float = 0.0, word: str = "web") -> None:
+    """300 rows whose numbers lie around a level and whose words are one word and "app"."""
+    spread = [level + row % 100 for row in range(ROWS)]
+    log.rows(
+        ROWS,
+        number * 60_000,
+        numeric={"amount": spread},
+        categories={"kind": ["app", word] * (ROWS // 2)},
+        score=[0.25 + level / 1_000] * ROWS,
+        prediction=[1.0] * ROWS,
+        latency_ms=[20.0 + level] * ROWS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("feature.amount", "mean of amount 49.5 → 150"),
+        ("feature.kind", "'shop' 0 % → 50 % of rows"),
+    ],
+)
+def test_a_drift_of_a_feature_says_which_way(metric, said):
+    """The mean of numbers, the share of the word that changed most."""
+    log = log_of(metric, "psi", 0.2)
+    window(log, 0)
+    window(log, 1, level=100.0, word="shop")
+    (alert,) = log.alerts()
+    assert alert.condition == "firing" and said in alert.context
+
+
+def test_a_drift_of_the_score_says_which_way():
+    """The mean of the score."""
+    log = log_of("score", "psi", 0.2)
+    window(log, 0)
+    window(log, 1, level=500.0)
+    assert "mean of score 0.25 → 0.75" in log.alerts()[0].context
+
+
+def test_what_is_odd_says_what_was_usual():
+    """The middle of the past windows, and this one's figure."""
+    log = log_of("latency.mean", "zscore", 3.0, past_min=5.0)
+    for number in range(12):
+        window(log, number, level=number % 2)
+    window(log, 12, level=400.0)
+    assert "latency.mean usually 21 ms, now 420 ms" in log.alerts()[0].context
+
+
+def test_a_version_that_is_worse_since_its_deploy_can_be_taken_back():
+    """The alert names the version that was live before."""
+    log = log_of("feature.amount", "psi", 0.2)
+    window(log, 0)
+    for version, at_ms in (("0", 1_000), ("1", 59_000)):
+        log.event(Deploy(model=log.model, version=version, time_ms=log.start_ms + at_ms), at_ms)
+    window(log, 1, level=100.0)
+    (alert,) = log.alerts()
+    assert alert.context[:2] == [
+        "less than a minute after deploy v1",
+        "v0 was live before: roll back to it if it was well",
+    ]
