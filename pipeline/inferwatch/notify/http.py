@@ -74,9 +74,16 @@ def http_url(node: Node) -> URL:
 
     :raises ConfigError: it is none, not of http, or holds a password; no message quotes it.
     """
-    fix = "write https://host/path"
+    return url_of(node, node.text(), "write https://host/path")
+
+
+def url_of(node: Node, text: str, fix: str) -> URL:
+    """The URL that `text` is; `node` says where it stands.
+
+    :raises ConfigError: as of `http_url`.
+    """
     try:
-        url = URL(node.text())
+        url = URL(text)
     except ValueError:
         raise node.error("is no URL", fix) from None
     if url.scheme not in ("http", "https") or not url.host:

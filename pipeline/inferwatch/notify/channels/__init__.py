@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from inferwatch.config.document import Node
-from inferwatch.notify.channels import alertmanager, console, webhook
+from inferwatch.notify.channels import alertmanager, console, pagerduty, slack, webhook
 from inferwatch.notify.deliver import Channel
 
 
@@ -19,5 +19,7 @@ class Kind(NamedTuple):
 KINDS = {
     "alertmanager": Kind(alertmanager.KEYS, alertmanager.REQUIRED, alertmanager.read),
     "console": Kind(console.KEYS, console.REQUIRED, console.read),
+    "pagerduty": Kind(pagerduty.KEYS, pagerduty.REQUIRED, pagerduty.read),
+    "slack": Kind(slack.KEYS, slack.REQUIRED, slack.read),
     "webhook": Kind(webhook.KEYS, webhook.REQUIRED, webhook.read),
 }

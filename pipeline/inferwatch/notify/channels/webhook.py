@@ -12,11 +12,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -24,13 +22,14 @@ import msgspec
 from yarl import URL
 
 from inferwatch.config.document import Node
+from inferwatch.notify import secret
 from inferwatch.notify.deliver import Outcome, Rejected
 from inferwatch.notify.http import http_url, post, session
 from inferwatch.notify.message import annotations_of, labels_of, rfc3339
 from inferwatch.records.notified import Plan
 from inferwatch.records.outputs import AlertRecord
 
-KEYS = ("url", "secret_file", "secret_env")
+KEYS = ("url", *secret.KEYS)
 REQUIRED = ("url",)
 TIMEOUT_S = 15.0
 BODY_MAX_BYTES = 20_000
@@ -75,7 +74,7 @@ def signature(
 ) -> dict[str, str]:
     """The three headers by which a receiver knows the sender, and a repeat by its id."""
     signed = f"{id_}.{timestamp_s}.".encode() + payload
-    found = [hmac.new(secret, signed, hashlib.sha256).digest() for secret in secrets]
+    found = [hmac.new(key, signed, hashlib.sha256).digest() for key in secrets]
     return {
         "webhook-id": id_,
         "webhook-timestamp": str(timestamp_s),
@@ -133,39 +132,15 @@ def read(fields: Mapping[str, Node], name: str) -> Webhook:
 
 
 def _secrets(fields: Mapping[str, Node]) -> tuple[bytes, ...]:
-    given = [name for name in ("secret_file", "secret_env") if name in fields]
-    if len(given) != 1:
-        fix = "add `secret_file:` or `secret_env:`, and only one of them"
-        raise fields["url"].error("the secret is not given once", fix)
-    node = fields[given[0]]
-    words = (_from_file if given[0] == "secret_file" else _from_environment)(node).split()
-    if not words:
-        raise node.error("holds no secret", SECRET_FIX)
-    return tuple(_decoded(node, word) for word in words)
-
-
-def _from_file(node: Node) -> str:
-    path = Path(node.file).parent / node.text()
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise node.error(f"{path} cannot be read: {error.strerror}", "check the path") from None
-    except UnicodeDecodeError:
-        raise node.error(f"{path} is not UTF-8", SECRET_FIX) from None
-
-
-def _from_environment(node: Node) -> str:
-    name = node.text()
-    if name not in os.environ:
-        raise node.error(f"the variable {name} is not set", "set it to the secret")
-    return os.environ[name]
+    node, words = secret.read(fields, fields["url"], SECRET_FIX)
+    return tuple(_decoded(node, word) for word in words.split())
 
 
 def _decoded(node: Node, word: str) -> bytes:
     try:
-        secret = base64.b64decode(word.removeprefix(SECRET_PREFIX), validate=True)
+        key = base64.b64decode(word.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error:
-        secret = b""
-    if not word.startswith(SECRET_PREFIX) or not 24 <= len(secret) <= 64:
+        key = b""
+    if not word.startswith(SECRET_PREFIX) or not 24 <= len(key) <= 64:
         raise node.error("a secret cannot be used", SECRET_FIX)
-    return secret
+    return key
