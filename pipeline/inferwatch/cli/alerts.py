@@ -6,7 +6,10 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from inferwatch import alerts
+from inferwatch.cli import tally
 from inferwatch.cli.amounts import duration_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
@@ -32,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         nargs="?",
-        choices=["list", "show", *VERDICTS],
+        choices=["list", "show", "tally", *VERDICTS],
         default="list",
-        help="list: what is open; show: one alert and its history; "
+        help="list: what is open; show: one alert and its history; tally: which tell how often, "
+        "and what people said of them; "
         + "; ".join(f"{word}: {what}" for word, what in VERDICTS.items()),
     )
     parser.add_argument(
@@ -62,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     there, as_json = connection(arguments), arguments.format == "json"
     if arguments.for_ms and arguments.action != "silence":
         raise UsageError("--for is of silence only")
-    if arguments.action != "list":
+    if arguments.action == "tally" and not arguments.id:
+        _tally(tally.tally(alerts.read(there)), as_json)
+    elif arguments.action not in ("list", "tally"):
         if not arguments.id or arguments.follow:
             raise UsageError(f"write `inferwatch alerts {arguments.action} ID`")
         history = _history(there, arguments.id)
@@ -71,12 +77,20 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _say(there, history[-1], arguments)
     elif arguments.id:
-        raise UsageError("list takes no id; write `inferwatch alerts show ID`")
+        raise UsageError(f"{arguments.action} takes no id; write `inferwatch alerts show ID`")
     elif arguments.follow:
         _follow(there, as_json)
     else:
         _list(alerts.current(there), as_json)
     return Exit.DONE
+
+
+def _tally(found: Sequence[tally.Tally], as_json: bool) -> None:
+    if as_json:
+        for one in found:
+            print(msgspec.json.encode(one, order="sorted").decode())
+    else:
+        print(tally.lines(found) if found else "no alert was ever told")
 
 
 def _say(there: Connection, alert: AlertRecord, arguments: argparse.Namespace) -> None:

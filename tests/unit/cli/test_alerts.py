@@ -120,6 +120,19 @@ def test_a_silence_may_have_an_end(told, capsys, monkeypatch):
     assert verdict.until_ms == verdict.time_ms + 7_200_000 and verdict.author
 
 
+def test_a_tally_says_which_checks_to_mend(told, capsys):
+    """Beginnings and what people said, the noisiest first; programs get a line an alert."""
+    told(EARLIER, OPEN, OTHER)
+    assert run(capsys, "tally").out.splitlines()[1].split()[:4] == [
+        *("RecallDrop", OPEN.model, "1", "1")
+    ]
+    found = [json.loads(line) for line in run(capsys, "tally", "--format", "json").out.splitlines()]
+    assert [(one["alert"], one["fired"]) for one in found] == [("RecallDrop", 1), ("Silent", 0)]
+    told()
+    assert run(capsys, "tally").out == "no alert was ever told\n"
+    assert "tally takes no id" in run(capsys, "tally", "aa", code=Exit.USAGE).err
+
+
 def test_following_tells_what_is_open_and_then_what_comes(told, capsys):
     """Each transition once, though the topic is read from its head for the first and again."""
     calls = told(EARLIER, OPEN, OTHER)
