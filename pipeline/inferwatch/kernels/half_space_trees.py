@@ -82,7 +82,7 @@ def _score(
     learnt, windows = int(counts[0]), int(counts[1])
     nodes, at = np.empty(SIDE_BY_SIDE, np.uint64), 0
     while at < len(rows):
-        n = min(SIDE_BY_SIDE, len(rows) - at, window - learnt)
+        n = max(min(SIDE_BY_SIDE, len(rows) - at, window - learnt), 1)  # a state may be anything
         totals, leaves = scores[at : at + n], nodes[:n]
         totals[:] = 0.0
         for tree in range(trees):
@@ -93,7 +93,7 @@ def _score(
         for row in range(n):
             totals[row] = 1.0 - totals[row] / most if windows > 0 else math.nan
         at, learnt = at + n, learnt + n
-        if learnt == window:
+        if learnt >= window:
             _turn(masses)
             add_up(masses, window, paths)
             learnt, windows = 0, windows + 1

@@ -117,3 +117,12 @@ def test_a_state_that_counted_every_node_goes_on():
     older.restore(detector.snapshot())
     older._masses[1, :, :255] = 77
     assert np.array_equal(older.score_many(rows[600:]), detector.score_many(rows[600:]))
+
+
+def test_a_state_with_more_rows_than_a_window_has_goes_on():
+    """The window turns at the next row, and rows score again."""
+    detector = make("hst")
+    detector.update_many(np.random.default_rng(2).random((600, 4)))
+    detector._counts[0] = 1_000
+    assert np.isfinite(detector.score_many(np.full((3, 4), 0.5))).all()
+    assert detector._counts.tolist() == [2, 3]
