@@ -60,7 +60,7 @@ def _finite(rows: Floats) -> NDArray[np.int64]:
     for at in range(len(rows)):
         odd = 0
         for value in rows[at]:
-            odd += int(value - value != 0.0)
+            odd += int(float(value) - float(value) != 0.0)
         places[found] = at
         found += int(odd == 0)
     return places[:found]

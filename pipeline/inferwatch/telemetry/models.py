@@ -151,7 +151,7 @@ class ModelSeries:
     def observe(
         self, partition: int, model: str, version: str, latency_ms: NDArray[np.float64]
     ) -> None:
-        """Latencies of rows, NaN where missing. Cost: about 2 µs, and 6 ns a row."""
+        """Latencies of rows, NaN where missing. Cost: about 2 µs, and 3 ns a row."""
         with self._lock:
             mine = self._model(partition, model).latencies
             if version not in mine and len(mine) >= VERSIONS_MAX:
