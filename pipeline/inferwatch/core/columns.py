@@ -265,24 +265,46 @@ def score_of(facts: ModelFacts, names: tuple[str, ...], scores: Floats, n: int) 
 
 
 def class_scores(columns: Columns, rows: Rows) -> NDArray[np.float32] | None:
-    """The probabilities of a multiclass model's classes; none of a batch with too many.
+    """The probabilities of a multiclass model's classes.
 
-    A row with fewer than two scores has none by class, whatever the other rows of its batch have.
+    A row with fewer than two scores has none by class, nor has one with a score of a class without
+    a place, whatever the other rows of its batch have.
     """
     if columns.task != "multiclass" or len(rows.score_names) < 2:
         return None
-    known = {name: place for place, name in enumerate(columns.scores)}
-    new = [name for name in rows.score_names if name not in known]
-    if len(known) + len(new) > SCORES_MAX:
-        count_capped(columns, "scores", rows.n)
-        return None
-    columns.scores += new
-    known |= {name: len(known) + place for place, name in enumerate(new)}
-    found = np.full((len(known), rows.n), np.nan, np.float32)
     finite = np.isfinite(rows.scores)
-    given = np.where(finite & (finite.sum(axis=0) > 1), np.clip(rows.scores, 0.0, 1.0), np.nan)
-    found[[known[name] for name in rows.score_names]] = given
-    return found
+    given = finite & (np.count_nonzero(finite, axis=0) > 1)
+    given &= _fit(columns, rows.score_names, given)
+    known = {name: place for place, name in enumerate(columns.scores)}
+    here = [place for place, name in enumerate(rows.score_names) if name in known]
+    found = np.full((len(known), rows.n), np.nan, np.float32)
+    scores = np.where(given[here], np.clip(rows.scores[here], 0.0, 1.0), np.nan)
+    found[[known[rows.score_names[place]] for place in here]] = scores
+    return found if known else None
+
+
+def _fit(columns: Columns, names: tuple[str, ...], given: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows whose scores all have a place, by `given` bool[k, n]; new classes take theirs row by row
+    as long as there are enough for all of a row.
+    """
+    known = set(columns.scores)
+    new = [place for place, name in enumerate(names) if name not in known]
+    if not new:
+        return np.ones(given.shape[1], bool)
+    fit = np.asarray(given.sum(axis=0) <= SCORES_MAX)
+    rows = np.flatnonzero(fit)
+    sets, first, of_row = np.unique(
+        given[new][:, rows].T, axis=0, return_index=True, return_inverse=True
+    )
+    taken = np.ones(len(sets), bool)
+    for at in np.argsort(first).tolist():
+        named = [names[new[place]] for place in np.flatnonzero(sets[at])]
+        missing = [name for name in named if name not in columns.scores]
+        taken[at] = len(columns.scores) + len(missing) <= SCORES_MAX
+        columns.scores += missing if taken[at] else []
+    fit[rows] = taken[of_row.reshape(-1)]
+    count_capped(columns, "scores", int(np.count_nonzero(~fit)))
+    return fit
 
 
 def segment_words(columns: Columns, rows: Rows, name: str) -> Words | None:
