@@ -306,8 +306,7 @@ def _counted(
     """The column's values on the bins of `before`; what is missing as `now` has it."""
     grid = binned.make_grid([np.array(before.edges, np.float32)])
     counts = binned.empty(grid)
-    limit = np.finfo(np.float32).max
-    binned.update(counts, grid, np.clip(values, -limit, limit).astype(np.float32)[np.newaxis])
+    binned.update(counts, grid, binned.narrow(values)[np.newaxis])
     counts[-1] = now.counts[-1]
     return counts
 

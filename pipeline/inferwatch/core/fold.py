@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from inferwatch.core import emitters, engine, inspections, placement, snapshot, soundness
 from inferwatch.core.model import Model, ModelState, Position
@@ -26,6 +27,8 @@ from inferwatch.records.raw import SKIPPED, Decoded, RawRecord, Reject
 
 __all__ = ["MODELS_MAX", "Counts", "Output", "Partition"]
 MODELS_MAX = 500
+_silent = np.errstate(all="ignore")
+"""What overflows is unknown in its figures; that numpy tells the terminal besides is no output."""
 
 
 class Counts(msgspec.Struct):
@@ -149,6 +152,7 @@ class Partition:
         """Whether nobody may even read the record at `offset`."""
         return offset in self._skipped
 
+    @_silent
     def fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
         """Outputs of one record. A record that its model has folded before gives none."""
         self.offset = max(self.offset, raw.offset)
@@ -209,6 +213,7 @@ class Partition:
             return "inspection" if isinstance(record, Inspection) else "id"
         return outputs
 
+    @_silent
     def answer(self, found: Inspection, at: Position) -> list[Output]:
         """Fold an answer that no log holds, behind the record at `at` that asked for it."""
         model = self.models[found.model]

@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core.sketches import binned
+
 KEPT_MAX = 500
 APART = 20
 WINDOWS_MIN = 100
@@ -18,7 +20,10 @@ KNOWN_MIN = 0.9
 
 
 class Past(msgspec.Struct):
-    """`figures` of past windows, the oldest first: float32[n, F] of `names`, NaN where unknown."""
+    """`figures` of past windows, the oldest first: float32[n, F] of `names`, NaN where unknown.
+
+    What float32 does not hold counts as its largest, 3.4e38.
+    """
 
     names: list[str] = []
     figures: NDArray[np.float32] = msgspec.field(
@@ -31,7 +36,7 @@ def add(past: Past, figures: Mapping[str, float]) -> None:
     new = sorted(name for name in figures if name not in past.names)
     past.names += new
     blank = np.full((len(past.figures), len(new)), np.nan, np.float32)
-    row = np.array([[figures.get(name, np.nan) for name in past.names]], np.float32)
+    row = binned.narrow(np.array([[figures.get(name, np.nan) for name in past.names]]))
     kept = np.concatenate([np.concatenate([past.figures, blank], axis=1), row])
     past.figures = kept[-(KEPT_MAX + APART) :]
 
@@ -54,5 +59,5 @@ def beside(past: Past, figures: Mapping[str, float]) -> tuple[list[str], NDArray
     names = [name for name in names if name in figures]
     places = [past.names.index(name) for name in names]
     whole = before[known[:, places].all(axis=1)][:, places]
-    own = np.array([[figures[name] for name in names]], np.float32)
+    own = binned.narrow(np.array([[figures[name] for name in names]], np.float64))
     return names, np.ascontiguousarray(np.concatenate([own, whole]).T)

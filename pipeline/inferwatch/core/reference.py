@@ -318,8 +318,8 @@ def numeric_profile(values: NDArray[np.floating]) -> NumericProfile:
     edges = np.union1d(edges, _ends(finite)).astype(np.float32)
     grid = binned.make_grid([edges])
     counts = binned.empty(grid)
-    binned.update(counts, grid, _narrow(values)[np.newaxis])
-    low, high = np.quantile(finite, SCALE_QUANTILES)
+    binned.update(counts, grid, binned.narrow(values)[np.newaxis])
+    low, high = binned.quantiles(finite, np.array(SCALE_QUANTILES))
     with np.errstate(over="ignore", invalid="ignore"):
         mean, sd = float(finite.mean()), float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
     return NumericProfile(
@@ -335,15 +335,9 @@ def numeric_profile(values: NDArray[np.floating]) -> NumericProfile:
     )
 
 
-def _narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """As float32; finite values beyond it count as its ends, as they do in a window's bins."""
-    limit = np.finfo(np.float32).max
-    return np.where(np.isfinite(values), np.clip(values, -limit, limit), values).astype(np.float32)
-
-
 def _ends(finite: NDArray[np.float64]) -> NDArray[np.float32]:
     """Edges just below the least value and at the most, where float32 has room beyond them."""
-    least, most = _narrow(np.array([finite.min(), finite.max()]))
+    least, most = binned.narrow(np.array([finite.min(), finite.max()]))
     with np.errstate(over="ignore", under="ignore"):
         ends = np.array([np.nextafter(least, np.float32(-np.inf)), most])
     return np.asarray(ends[np.abs(ends) < np.finfo(np.float32).max])

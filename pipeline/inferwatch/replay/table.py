@@ -115,9 +115,7 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
         time_ms=time_ms,
         ids=pack(ids),
         numeric_names=tuple(numeric),
-        numeric=np.stack([_floats(path, block, name) for name in numeric]).astype(np.float32)
-        if numeric
-        else np.empty((0, len(ids)), np.float32),
+        numeric=_matrix([_floats(path, block, name) for name in numeric], len(ids)),
         categories={name: _words(block, name) for name in categories},
         prediction=_answer(block, mapping.prediction),
         score_names=("score",) if mapping.proba else (),
@@ -193,6 +191,12 @@ def _floats(path: Path, block: Any, name: str) -> NDArray[np.float64]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise UsageError(f"{path}: column '{name}' is not numeric") from None
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _matrix(columns: Sequence[NDArray[np.float64]], n: int) -> NDArray[np.float32]:
+    """float32[F, n], as features travel; what that does not hold is infinite there."""
+    with np.errstate(over="ignore"):
+        return np.array(columns, np.float64).reshape(-1, n).astype(np.float32)
 
 
 def _words(block: Any, name: str) -> Words:

@@ -64,3 +64,11 @@ def test_the_past_is_bounded():
     found = kept([{"rows": float(at)} for at in range(600)])
     assert found.figures.shape == (past.KEPT_MAX + past.APART, 1)
     assert found.figures[-1, 0] == 599.0 and past.settled(found) == past.KEPT_MAX
+
+
+def test_figures_beyond_float32_are_its_largest():
+    """A squared error of 1e300 is kept, and compared, as a number."""
+    found = kept([{"mse": 1e300, "low": -1e300}] * 130)
+    _, columns = past.beside(found, {"mse": 1.7e308, "low": -3.5e38})
+    most = np.finfo(np.float32).max
+    assert np.unique(columns).tolist() == [-most, most]

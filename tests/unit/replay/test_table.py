@@ -1,6 +1,8 @@
 """Tables: what pandas reads is what is folded, in whatever format, and refusals are sentences."""
 
 import json
+import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +241,16 @@ def test_times_are_read_as_they_are_written(tmp_path, at):
     """ISO 8601, with a zone or as UTC, and whole milliseconds are the same moment."""
     [batch] = read(tmp_path, {"at": at})
     assert batch.rows.time_ms.tolist() == [1_700_000_000_000, 1_700_000_001_500]
+
+
+def test_a_feature_beyond_float32_is_infinite_and_the_terminal_hears_nothing(tmp_path):
+    """As one that a live row sends."""
+    found = {"id": ["1", "2"], "at": [START_MS] * 2, "x": [1e300, 1.5], "y": [-1e39, 3.4e38]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (batch,) = read(tmp_path, found, numeric=["x", "y"])
+    expected = [[math.inf, 1.5], [-math.inf, 3.4e38]]
+    np.testing.assert_array_equal(batch.rows.numeric, np.float32(expected))
 
 
 def test_columns_that_are_named_nowhere_are_features(tmp_path):

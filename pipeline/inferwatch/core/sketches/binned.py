@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from inferwatch.kernels import histograms as kernel
 
 Counts = NDArray[np.int64]
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class Grid(msgspec.Struct, frozen=True):
@@ -89,6 +90,15 @@ def feature_counts(counts: Counts, grid: Grid, column: int) -> Counts:
 
 def quantile_edges(values: NDArray[np.floating], bins: int) -> NDArray[np.float32]:
     """The bins−1 inner quantiles of `values` as float32, equal ones merged."""
-    shares = np.arange(1, bins) / bins
-    limit = np.finfo(np.float32).max
-    return np.unique(np.clip(np.quantile(values, shares), -limit, limit).astype(np.float32))
+    return np.unique(narrow(quantiles(values, np.arange(1, bins) / bins)))
+
+
+def quantiles(values: NDArray[np.floating], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of finite values, within the range of float32, where no step between two overflows."""
+    return np.asarray(np.quantile(np.clip(values, -FLOAT32_MAX, FLOAT32_MAX), shares))
+
+
+def narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """As float32; finite values beyond it count as its ends, as they do in a window's bins."""
+    within = np.clip(values, -FLOAT32_MAX, FLOAT32_MAX)
+    return np.where(np.isfinite(values), within, values).astype(np.float32)
