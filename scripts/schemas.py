@@ -19,7 +19,7 @@ import msgspec
 from ruamel.yaml import YAML
 
 from inferwatch import __version__, connection
-from inferwatch.config import checks, monitors
+from inferwatch.config import checks, limits, monitors
 from inferwatch.core import soundness
 from inferwatch.core.output import ERROR_HEADERS
 from inferwatch.records import bounds, decode
@@ -261,7 +261,7 @@ def _check() -> Schema:
     families = (checks.ROW_PARAMS, checks.SERIES_PARAMS, checks.SHARE_PARAMS)
     params = sorted({name for one in families for params in one.values() for name in params})
     positive = {"type": "number", "exclusiveMinimum": 0}
-    limit = {"anyOf": [{"const": checks.CALIBRATED}, _ref("limit")]}
+    limit = {"anyOf": [{"const": limits.CALIBRATED}, _ref("limit")]}
     whole = ["traffic", "error", "score", "prediction", "latency", "features"]
     return _object(
         {
@@ -301,8 +301,8 @@ def _check() -> Schema:
 
 def _limit_of_a_check() -> Schema:
     return _object(
-        dict.fromkeys((*checks.DIRECTIONS, "clear"), AMOUNT),
-        oneOf=[{"required": [name]} for name in checks.DIRECTIONS],
+        dict.fromkeys((*limits.DIRECTIONS, "clear"), AMOUNT),
+        oneOf=[{"required": [name]} for name in limits.DIRECTIONS],
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from inferwatch.cli.main import COMMANDS, parser
-from inferwatch.config import checks, document, mapping, monitors
+from inferwatch.config import checks, document, limits, mapping, monitors
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
@@ -275,10 +275,10 @@ def test_shares_are_those_listed():
     """The sentence that names what is no share names all of it."""
     _, _, after = PAGES["monitors.md"].partition("all of these but ")
     excluded = words(after.split(".\n")[0])
-    plain = {name for name in checks.PLAIN if name not in checks.RATIOS}
+    plain = {name for name in checks.PLAIN if name not in limits.RATIOS}
     for name in plain:
         assert name in excluded or f"{name.split('.')[0]}.*" in excluded
-    assert not any(name in checks.RATIOS for name in excluded)
+    assert not any(name in limits.RATIOS for name in excluded)
 
 
 def needs(check: Check) -> str:

@@ -123,6 +123,10 @@ def _facts(arguments: argparse.Namespace) -> ModelFacts:
         raise UsageError(
             "say the task: --task binary|multiclass|regression|ranking, or --monitors FILE"
         )
+    for name in arguments.segments:
+        wrong = monitors.segment_problem(name)
+        if wrong:
+            raise UsageError(f"--segments: {wrong}")
     return ModelFacts(task=arguments.task, positive=arguments.positive, segments=arguments.segments)
 
 

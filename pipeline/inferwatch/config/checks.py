@@ -1,13 +1,13 @@
-"""The `checks:` of a monitor file: which metric goes with which method, what a limit may say."""
+"""The `checks:` of a monitor file: which metric goes with which method, what else they may say."""
 
 import re
 from collections.abc import Callable, Mapping
 
-from inferwatch.config import metric_names
+from inferwatch.config import document, limits, metric_names
 from inferwatch.config.document import Node
+from inferwatch.config.limits import DURATIONS, RATIOS
 from inferwatch.core import anomaly, llm, resources, stability
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.drift import (
     NUMBERS_ONLY,
     ROW_METHODS,
@@ -21,7 +21,6 @@ from inferwatch.core.drift import (
 from inferwatch.core.inspectors import (
     FEATURES,
     FIGURES,
-    FIGURES_LIMIT,
     INSPECTORS,
     OF_FIGURES,
     PANES_MAX,
@@ -29,17 +28,15 @@ from inferwatch.core.inspectors import (
     panes_of,
 )
 from inferwatch.core.metrics import (
-    CLASS_FIGURES,
     LABEL_METRICS,
     LATENESS,
     class_of,
     of_every_class,
     on_labels,
 )
-from inferwatch.core.metrics.estimated import ESTIMATES, PREFIX
+from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.parts import PARTS
-from inferwatch.core.quality import DELAYS
-from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
+from inferwatch.records.definition import Check, ModelFacts, Need, Profile, Window
 
 ROW_FEATURES = tuple(name for name, streams in STREAMS.items() if "feature" in streams)
 READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_FEATURES)
@@ -52,24 +49,6 @@ METHODS = (
     *INSPECTORS,
     "absent",
 )
-RATIOS = frozenset(
-    [
-        "error_rate",
-        "availability",
-        "timeout_rate",
-        "captured",
-        "duplicate_rate",
-        *stability.SHARES,
-        "positive_rate",
-        *resources.SHARES,
-        "drift_share",
-        *llm.SHARES,
-        *ESTIMATES,
-        *(name for name, metric in LABEL_METRICS.items() if metric.share),
-    ]
-)
-LATENCIES = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
-DURATIONS = (*LATENCIES, *llm.DURATIONS, "freshness", *resources.DURATIONS, *DELAYS)
 AMOUNTS = (
     "rows",
     "throughput",
@@ -101,7 +80,6 @@ METRICS = {
     },
 }
 MODES = ("exact", "weighted")
-CALIBRATED = "calibrated"
 Problem = Callable[[str, Mapping[str, float]], str]
 HINTS = {
     "value": ("feature.<name>.missing", "class.<name>.recall"),
@@ -117,9 +95,6 @@ TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "prediction.sd": ("regression",),
     "error": ("binary", "multiclass"),
 }
-SHARES = frozenset(name for name, part in PARTS.items() if part.share) | frozenset(
-    name for name, share in CLASS_FIGURES.items() if share
-)
 ROW_PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()}
 SERIES_PARAMS = {name: method.PARAMS for name, method in SERIES_METHODS.items()}
 SHARE_PARAMS = {
@@ -144,7 +119,6 @@ KEYS = [
     "annotations",
     "params",
 ]
-DIRECTIONS = ("above", "below", "drop", "rise")
 
 
 def parse(
@@ -164,13 +138,13 @@ def parse(
     _without_effect(fields, method, by_rows)
     _against(fields.get("against"))
     warn, fail = (
-        _limit(fields[name], metric, method, profile) if name in fields else None
+        limits.read(fields[name], metric, method, profile) if name in fields else None
         for name in ("warn", "fail")
     )
     if method in INSPECTORS:
         _inspected(fields, windows, profile, metric)
-        warn, fail = _or_own_limit(warn, fail, metric, method)
-    _levels(node, by_rows, warn, fail)
+        warn, fail = limits.or_own(warn, fail, metric, method)
+    limits.in_order(node, by_rows, warn, fail)
     check = Check(
         alert=fields["alert"].text(),
         metric=metric,
@@ -208,15 +182,19 @@ def _without_effect(fields: Mapping[str, Node], method: str, by_rows: bool) -> N
 def _metric(node: Node, method: str, facts: ModelFacts) -> str:
     metric, allowed = node.text(), sorted(METRICS[method])
     _readable(node, metric, method)
+    _by_inspectors(node, metric, method)
     if metric.startswith("feature.") and len(metric) > len("feature.") and method != "absent":
         return _feature(node, metric, method)
     of_class = method == "value" and bool(class_of(metric))
-    if metric not in allowed and not of_class:
-        fix = metric_names.fix(metric, [*allowed, *HINTS.get(method, ())])
-        raise node.error(f"'{metric}' is no metric for method {method}", fix)
-    task = facts.task
+    task, of_classes = facts.task, facts.task in ("unknown", "multiclass")
     fitting = [name for name in allowed if task in ("unknown", *TASKS.get(name, (task,)))]
-    if metric not in fitting and not (of_class and task in ("unknown", "multiclass")):
+    if metric not in allowed and not of_class:
+        hints = [name for name in HINTS.get(method, ()) if not class_of(name) or of_classes]
+        raise node.error(
+            f"'{metric}' is no metric for method {method}",
+            metric_names.fix(metric, [*fitting, *hints]),
+        )
+    if metric not in fitting and not (of_class and of_classes):
         fix = metric_names.fix(metric, fitting)
         raise node.error(f"'{metric}' means nothing for a {task} model", fix)
     return metric
@@ -233,6 +211,14 @@ def _readable(node: Node, metric: str, method: str) -> None:
         f"method {method} does not read '{metric}' but {', '.join(reads)}",
         f"'{metric}' is read by {', '.join(others)}",
     )
+
+
+def _by_inspectors(node: Node, metric: str, method: str) -> None:
+    """All features or figures together have no value of their own: a method looks at them."""
+    methods = [name for name, metrics in METRICS.items() if metric in metrics]
+    if metric in (FEATURES, FIGURES) and method not in methods:
+        what = "has no value of its own" if method == "value" else f"is not read by {method}"
+        raise node.error(f"'{metric}' {what}", f"name a method: {', '.join(methods)}")
 
 
 def _feature(node: Node, metric: str, method: str) -> str:
@@ -252,46 +238,6 @@ def _feature(node: Node, metric: str, method: str) -> str:
 def _against(node: Node | None) -> None:
     if node is not None:
         node.choice(["reference"])
-
-
-def _limit(node: Node, metric: str, method: str, profile: Profile | None) -> Limit:
-    if node.value == CALIBRATED:
-        return _calibrated(node, metric, method)
-    fields = node.fields((*DIRECTIONS, "clear"))
-    given = [name for name in DIRECTIONS if name in fields]
-    if len(given) != 1:
-        raise node.error("one limit is needed", f"write exactly one of {', '.join(DIRECTIONS)}")
-    direction = given[0]
-    if direction in ("drop", "rise") and method != "value":
-        raise fields[direction].error(
-            f"method {method} already compares with the reference", "use above or below"
-        )
-    if direction in ("drop", "rise") and profile is not None:
-        _known(fields[direction], metric, profile)
-    value, relative = _measure(fields[direction], metric, direction)
-    if method == "value" and metric in RATIOS and direction == "above" and value > 1:
-        raise fields[direction].error(f"'{metric}' is a share, never above 1", "write 20% or 0.2")
-    clear = value
-    if "clear" in fields:
-        clear, clear_relative = _measure(fields["clear"], metric, direction)
-        if clear_relative != relative:
-            raise fields["clear"].error("has another unit than the limit", "use the same unit")
-        if (clear < value) if direction == "below" else (clear > value):
-            raise fields["clear"].error(
-                "lies beyond the limit, so it would never end",
-                "put it on the good side of the limit",
-            )
-    return Limit(direction=direction, value=value, relative=relative, clear=clear)  # type: ignore[arg-type]
-
-
-def _calibrated(node: Node, metric: str, method: str) -> Limit:
-    if method not in EFFECTS or metric == "drift_share":
-        raise node.error(
-            f"'{metric}' by method {method} has no limit of its own to find",
-            f"write a number; {CALIBRATED} are features, score and prediction by a drift method",
-        )
-    effect = EFFECTS[method]
-    return Limit(direction="above", value=effect, clear=effect, calibrated=True)
 
 
 def _inspected(
@@ -318,69 +264,6 @@ def _inspected(
         )
 
 
-def _or_own_limit(
-    warn: Limit | None, fail: Limit | None, metric: str, method: str
-) -> tuple[Limit | None, Limit | None]:
-    """The limits of an inspector's check, its method's own where it names none."""
-    if warn is None and fail is None:
-        limit = FIGURES_LIMIT if metric == FIGURES else INSPECTORS[method]
-        fail = Limit(direction="above", value=limit, clear=limit)
-    return warn, fail
-
-
-def _known(node: Node, metric: str, profile: Profile) -> None:
-    """A profile has figures of labels and features; of traffic and latency it knows nothing."""
-    known, name = profile.quality.get("", {}), metric.removeprefix(PREFIX)
-    if metric.startswith("feature.") or name in known:
-        return
-    if of_every_class(metric) and any(class_of(one) for one in known):
-        return
-    fix = "use above or below"
-    if on_labels(name):
-        fix += ", or build the profile from rows with scores and labels"
-    raise node.error(f"the profile '{profile.name}' has no {name} to compare with", fix)
-
-
-def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
-    amount = node.amount()
-    ratio = metric in (FEATURES, FIGURES, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
-    if direction in ("drop", "rise"):
-        if amount.value <= 0:
-            raise node.error("a change is a positive amount", "write 5% or 5pp")
-        if amount.unit == "%":
-            return amount.value, True
-        if amount.unit == "pp" and not ratio:
-            raise node.error(f"'{metric}' is no share, so it has no points", "write 5% or a number")
-    elif amount.unit in ("%", "pp") and not ratio:
-        raise node.error(f"'{metric}' is no share", "write a number")
-    elif amount.unit == "pp":
-        share = f"{amount.value * 100:g}%"
-        raise node.error(
-            "points are a distance from the reference", f"write {share}, or drop, rise"
-        )
-    if amount.unit == "ms" and metric not in DURATIONS:
-        raise node.error(f"'{metric}' is no duration", "write a number")
-    return amount.value, False
-
-
-def _levels(node: Node, by_rows: bool, warn: Limit | None, fail: Limit | None) -> None:
-    if warn is None and fail is None:
-        if by_rows:
-            return
-        raise node.error("has no limit", "add `warn:` or `fail:`")
-    if warn is None or fail is None:
-        return
-    if warn.calibrated and fail.calibrated:
-        raise node.error("`warn` and `fail` would be the same limit", "calibrate one of the two")
-    if warn.calibrated or fail.calibrated:
-        return
-    if warn.direction != fail.direction or warn.relative != fail.relative:
-        return
-    wrong = warn.value < fail.value if fail.direction == "below" else warn.value > fail.value
-    if wrong:
-        raise node.error("`warn` lies beyond `fail`", "swap the two")
-
-
 def _window(node: Node, given: Node | None, by_rows: bool, windows: Mapping[str, Window]) -> str:
     if given is not None:
         return given.choice(windows)
@@ -401,8 +284,20 @@ def _segments(node: Node | None, facts: ModelFacts, metric: str) -> list[str]:
             f"'{metric}' is of the whole model", "leave `segment_by` out, or name one class"
         )
     if not facts.segments:
-        raise node.error("the model has no segments", "name the columns in `model.segments`")
-    return [item.choice(facts.segments) for item in node.items()]
+        named = ", ".join(item.text() for item in node.items())
+        raise node.error("the model has no segments", f"add `segments: [{named}]` to `model`")
+    return [_segment(item, facts.segments) for item in node.items()]
+
+
+def _segment(node: Node, known: list[str]) -> str:
+    name = node.text()
+    if name not in known:
+        wanted = f"[{', '.join([*known, name])}]"
+        raise node.error(
+            f"'{name}' is no segment of the model",
+            f"{document.meant(name, known)}add it to `model.segments`: {wanted}",
+        )
+    return name
 
 
 def _need(node: Node | None, metric: str, rows: int) -> Need:
@@ -418,7 +313,8 @@ def _need(node: Node | None, metric: str, rows: int) -> Need:
         amount = fields["coverage"].amount()
         coverage = amount.value
         if not 0 < coverage <= 1 or amount.unit not in ("", "%"):
-            raise fields["coverage"].error("is no share", "write a share such as 80%")
+            told = document.kind(fields["coverage"].value)
+            raise fields["coverage"].error(f"{told} is no share", "write a share such as 80%")
     return Need(
         rows=fields["rows"].integer(1, 10**9) if "rows" in fields else rows,
         labels=fields["labels"].integer(1, 10**9) if "labels" in fields else 0,

@@ -15,6 +15,7 @@ from inferwatch.config import checks, document, estimate, profiles, timezones
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.document import Node
 from inferwatch.core import soundness
+from inferwatch.core.columns import OTHER
 from inferwatch.core.inspectors import FEATURES, INSPECTORS
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError
@@ -124,6 +125,7 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
     facts = _facts(fields.get("model"))
     reference, values = _reference(fields.get("reference"))
     windows = _windows(fields.get("windows"))
+    _moves(fields.get("reference"), reference, windows)
     found = _checks(fields.get("checks"), facts, windows, reference.profile)
     definition = Definition(
         model=facts, reference=reference, windows=list(windows.values()), checks=found
@@ -230,7 +232,7 @@ def _facts(node: Node | None) -> ModelFacts:
     if "positive" in fields:
         given["positive"] = fields["positive"].text()
     if "segments" in fields:
-        given["segments"] = fields["segments"].texts()
+        given["segments"] = [_segment(item) for item in fields["segments"].items()]
     if "segments_max" in fields:
         given["segments_max"] = fields["segments_max"].integer(1, 10_000)
     if "segments_min_rows" in fields:
@@ -242,6 +244,22 @@ def _facts(node: Node | None) -> ModelFacts:
     if "timezone" in fields:
         given["clock"] = timezones.read(fields["timezone"])
     return ModelFacts(**given, **_label_times(fields))
+
+
+def _segment(node: Node) -> str:
+    """A column: windows and profiles name its segments `column=value`."""
+    name = node.text()
+    wrong = segment_problem(name)
+    if wrong:
+        raise node.error(wrong, "rename the column where rows are sent")
+    return name
+
+
+def segment_problem(name: str) -> str:
+    """Why the rows cannot be cut by a column of this name, "" where they can."""
+    if "=" in name:
+        return f"'{name}' has a `=`, which parts a segment's column from its value"
+    return f"'{name}' stands for values without a place" if name == OTHER else ""
 
 
 def _label_times(fields: Mapping[str, Node]) -> dict[str, int]:
@@ -289,6 +307,17 @@ def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
     if "min_span" in fields:
         given["min_span_ms"] = fields["min_span"].duration_ms()
     return Reference(**given), {}
+
+
+def _moves(node: Node | None, reference: Reference, windows: Mapping[str, Window]) -> None:
+    """One that moves along is gathered from panes: of a shorter span none is ever before today."""
+    panes_ms = [math.gcd(one.size_ms, one.step_ms) for one in windows.values() if one.size_ms]
+    least_ms = 2 * min(panes_ms, default=1_000)
+    if node is not None and 0 < reference.last_ms < least_ms:
+        raise node.entries()["last"].error(
+            "is shorter than two of the windows' smallest pieces, so it would never move",
+            f"{least_ms / 1_000:g}s or longer",
+        )
 
 
 def _windows(node: Node | None) -> dict[str, Window]:

@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from inferwatch.config import checks, document
+from inferwatch.config import checks, document, limits
 from inferwatch.core import llm, past
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.fold import Partition
@@ -62,7 +62,8 @@ def lines(metric: str, method: str) -> str:
     if reads_rows(method, metric):
         return text
     text += "params: {past_min: 12}\n" if method == "auto" else ""
-    return text + "fail: {above: -1e12}\n"
+    above = "warn: {above: 0.3}\n"
+    return text + (above if method in checks.INSPECTORS else above + "fail: {below: 0.7}\n")
 
 
 def allowed(task: str) -> list[Check]:
@@ -251,7 +252,7 @@ def test_an_inspector_has_limits_of_its_own():
     assert check.fail is None and check.warn.value == 0.2 and check.need.rows == 60
     assert parsed(text.replace("lof", "domain_classifier")).fail.value == 0.7
     assert parsed(text.replace("features", "figures")).fail.value == 0.99
-    with pytest.raises(ConfigError, match="'figures' is no metric for method domain_classifier"):
+    with pytest.raises(ConfigError, match="'figures' is not read by domain_classifier"):
         parsed("alert: A\nmetric: figures\nmethod: domain_classifier\n")
 
 
@@ -265,10 +266,10 @@ def test_an_inspector_needs_a_profile_with_rows():
 
 def test_shares_are_between_zero_and_one():
     """What may be limited in points or percent is a share by its definition."""
-    assert {name for name in checks.RATIOS if name in LABEL_METRICS} == {
+    assert {name for name in limits.RATIOS if name in LABEL_METRICS} == {
         name for name, metric in LABEL_METRICS.items() if metric.share
     }
-    assert checks.RATIOS <= checks.PLAIN
+    assert limits.RATIOS <= checks.PLAIN
 
 
 def test_a_figure_of_a_class_is_known_by_its_name_and_its_figure():

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from inferwatch.config import checks
+from inferwatch.config import checks, limits
 from inferwatch.core import llm
 from inferwatch.core.figure import Figure
 from inferwatch.records.batch import CALL_NUMBERS
@@ -148,7 +148,7 @@ def test_every_published_figure_can_be_checked_and_the_other_way_round():
     found = llm.figures(added(1, 300, [300])[0])
     assert sorted(found) == sorted([*llm.SHARES, *llm.DURATIONS, *llm.AMOUNTS])
     assert set(found) <= checks.METRICS["value"]
-    assert set(llm.SHARES) <= checks.RATIOS and set(llm.DURATIONS) <= set(checks.DURATIONS)
+    assert set(llm.SHARES) <= limits.RATIOS and set(llm.DURATIONS) <= set(limits.DURATIONS)
 
 
 def test_a_window_has_them_and_those_of_its_segments():

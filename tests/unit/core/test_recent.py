@@ -114,6 +114,17 @@ def test_it_is_the_days_before_today():
     assert sum(profile.score.counts) == len(past)
 
 
+@pytest.mark.parametrize("last", [12, 13, 18])
+def test_the_shortest_span_that_a_file_may_ask_for_moves(last):
+    """Two panes of the shortest windows, six hours each here."""
+    log = log_of(Reference(min_rows=50, last_ms=last * HOUR))
+    for day in range(4):
+        feed(log, day, float(day))
+    profile = profile_of(log)
+    assert profile.name.startswith("last ") and profile.numeric["a"].mean > 2.5
+    assert profile.to_ms - profile.from_ms <= (last + 6) * HOUR
+
+
 def test_a_slow_change_is_followed_and_a_fast_one_found():
     """A deviation in twenty days passes; one in a day fires, and is over when a week has it."""
     log, still = log_of(), log_of(Reference(min_rows=200))

@@ -1,0 +1,104 @@
+"""Limits that some figure can pass and another can miss; figures lie where their ranges say."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferwatch.config import checks, document, limits, ranges
+from inferwatch.core.fold import Partition
+from inferwatch.core.rules import Reading, passed
+from inferwatch.errors import ConfigError
+from inferwatch.records.definition import Limit, ModelFacts, Window
+from inferwatch.testing import streams
+from inferwatch.testing.folding import fold, window_records
+
+ENDS = [(0.0, 1.0), (-1.0, 1.0), (0.0, 2.0)]
+WINDOWS = {"w": Window(name="w", rows=200)}
+STEPS = 20
+
+
+@given(
+    direction=st.sampled_from(limits.DIRECTIONS),
+    steps=st.integers(-3 * STEPS, 3 * STEPS),
+    ends=st.sampled_from(ENDS),
+    relative=st.booleans(),
+)
+def test_never_and_always_are_what_the_rules_make_of_every_figure(direction, steps, ends, relative):
+    """Each twentieth between the ends, against each of them as the reference of a change."""
+    change = direction in ("drop", "rise")
+    if change and steps <= 0:
+        return  # a change is a positive amount
+    low, high = ends
+    value, relative = steps / STEPS, relative and change
+    limit = Limit(direction=direction, value=value, relative=relative, clear=value)
+    grid = [low + at / STEPS for at in range(round((high - low) * STEPS) + 1)]
+    fires = {
+        passed(limit, Reading(figure, reference), firing=False)
+        for figure in grid
+        for reference in (grid if change else [None])
+        if not (relative and reference == 0)
+    }
+    found = ranges.effect(direction, value, ends, relative=relative)
+    if relative:  # how far a figure may rise from a small one is not bounded by these ends
+        assert found != "always" and not (found == "never" and True in fires)
+    else:
+        assert found == ("never" if True not in fires else "always" if False not in fires else "")
+
+
+@pytest.mark.parametrize(
+    ("metric", "method", "limit", "why"),
+    [
+        ("features", "lof", "above: 2", "never"),
+        ("features", "lof", "above: 1", "never"),
+        ("figures", "lof", "above: 150%", "never"),
+        ("features", "lof", "above: -0.1", "always"),
+        ("features", "lof", "below: 0.5", "grows"),
+        ("accuracy", "value", "below: 150%", "always"),
+        ("accuracy", "value", "below: 0", "never"),
+        ("accuracy", "value", "drop: 100pp", "never"),
+        ("accuracy", "value", "drop: 100%", "never"),
+        ("feature.x.missing", "value", "above: 100%", "never"),
+        ("class.a.recall", "value", "below: 101%", "always"),
+        ("mcc", "value", "below: -1", "never"),
+        ("score", "ks", "above: 1.5", "never"),
+        ("score", "psi", "below: 0", "never"),
+        ("drift_share", "psi", "above: 120%", "never"),
+        ("accuracy", "value", "below: 1", ""),
+        ("accuracy", "value", "drop: 99%", ""),
+        ("error_rate", "value", "rise: 300%", ""),
+        ("error_rate", "value", "above: 0", ""),
+        ("error_rate", "zscore", "above: 5", ""),
+        ("mcc", "value", "below: 0", ""),
+        ("brier", "value", "above: 1.2", ""),
+        ("score", "psi", "above: 3", ""),
+        ("feature.f1", "psi", "above: 3", ""),
+        ("class.a.support", "value", "below: 10", ""),
+    ],
+)
+def test_a_limit_that_watches_nothing_or_tells_nothing_is_refused(metric, method, limit, why):
+    """Shares, distances with an end, and what inspectors find."""
+    text = f"alert: A\nmetric: {metric}\nmethod: {method}\nwarn: {{{limit}}}\n"
+    root = document.parse(text, "m.yaml")
+    if not why:
+        assert checks.parse(root, ModelFacts(), WINDOWS).warn is not None
+        return
+    with pytest.raises(
+        ConfigError, match=rf"m.yaml:4: warn.{limit.split(':')[0]}: .*{why}"
+    ) as told:
+        checks.parse(root, ModelFacts(), WINDOWS)
+    assert told.value.fix
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_figures_lie_where_limits_expect_them(seed):
+    """Those of every window of streams with all that makes life hard."""
+    outputs = fold(Partition(0), streams.placed(streams.stream(seed)), streams.definition)
+    seen = set()
+    for window in window_records(outputs):
+        for name, value in window.metrics.items():
+            low, high = ranges.of(name, "value", share=limits.is_share(name))
+            assert low <= value <= high, name
+            seen |= {name} if high < math.inf else set()
+    assert len(seen) > 20
