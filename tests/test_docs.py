@@ -199,7 +199,7 @@ def test_the_defaults_of_a_monitor_are_those_named():
     """Buffer bounds and batch sizes in the text are the code's."""
     from inspect import signature
 
-    from inferwatch.sdk import buffer, emitter, transport
+    from inferwatch.sdk import buffer, emitter, sampling, transport
 
     given = signature(Monitor).parameters
     assert given["buffer_rows"].default == 100_000
@@ -208,7 +208,7 @@ def test_the_defaults_of_a_monitor_are_those_named():
     assert transport.SETTINGS["message.timeout.ms"] == 30_000
     assert transport.SETTINGS["queue.buffering.max.kbytes"] == 16 << 10
     assert transport.EXIT_TIMEOUT_S == 2.0
-    assert transport.SAMPLE_EVERY_S == 10.0
+    assert sampling.EVERY_S == 10.0
     for said in ("100,000", "64 MiB", "500 rows", "192 KiB", "30 s", "16 MiB", "two seconds"):
         assert said in PAGES["sdk.md"]
 

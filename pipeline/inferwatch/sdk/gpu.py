@@ -1,7 +1,7 @@
 """The GPUs that this process may use, by NVIDIA's own library (nvidia-ml-py).
 
-NVML makes no CUDA context and takes no memory of a GPU. It is called on the sender's thread alone,
-where forks wait for it (`transport`): a child that began within a call would find its locks taken.
+NVML makes no CUDA context and takes no memory of a GPU. It is called on one thread alone
+(`sampling`), for which forks wait: a child that began within a call would find its locks taken.
 """
 
 import os

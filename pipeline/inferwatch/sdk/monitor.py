@@ -12,20 +12,14 @@ from inferwatch.connection import Connection
 from inferwatch.errors import ConfigError
 from inferwatch.records.events import Deploy
 from inferwatch.records.raw import INSTANCE_MAX, NAME, NAME_MAX
-from inferwatch.sdk import frames
+from inferwatch.sdk import forks, frames
 from inferwatch.sdk.buffer import BATCH_ROWS_MAX, Counters, Drop, Kind
 from inferwatch.sdk.emitter import Emitter
 from inferwatch.sdk.notice import warn_once
 from inferwatch.sdk.privacy import Privacy, key_from_environment
 from inferwatch.sdk.table import ROW_BYTES, SCORE, VALUE_BYTES, Row, Table
 from inferwatch.sdk.timed import Timed
-from inferwatch.sdk.transport import (
-    Transport,
-    after_fork,
-    before_fork,
-    begin_anew,
-    transport,
-)
+from inferwatch.sdk.transport import Transport, begin_anew, transport
 from inferwatch.sdk.values import (
     PLAIN_TYPES,
     Plain,
@@ -397,4 +391,4 @@ def _in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=_in_child)
+    os.register_at_fork(before=forks.before, after_in_parent=forks.after, after_in_child=_in_child)

@@ -1,7 +1,7 @@
 """What this process uses, as a share of what it may use: its cgroups' limits before the host's.
 
 Needs psutil; without it there are no samples. A sample costs about 0.3 ms, and what the driver
-takes where there are GPUs, every ten seconds, on the sender's thread.
+takes where there are GPUs.
 """
 
 import math

@@ -6,6 +6,7 @@ in their buffers, and what then finds a buffer full is dropped there.
 """
 
 import atexit
+import contextlib
 import os
 import socket
 import threading
@@ -14,14 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 from inferwatch.connection import Connection
+from inferwatch.sdk import forks
 from inferwatch.sdk.emitter import Emitter
 from inferwatch.sdk.notice import LOGGER, warn_once
-from inferwatch.sdk.resources import Sample, sampler
+from inferwatch.sdk.resources import Sample
+from inferwatch.sdk.sampling import Sampling
 
 TICK_S = 0.25
 TICK_WATCHED_S = 0.01  # while someone waits in flush()
-SAMPLE_EVERY_S = 10.0
-FORK_WAIT_S = 10.0
 EXIT_TIMEOUT_S = 2.0
 
 SETTINGS = {
@@ -78,17 +79,15 @@ class Transport:
         return sum(emitter.buffer.counters().pending for emitter in self._emitters)
 
     def _run(self) -> None:
-        sample = _prepared()
-        sample_due_s = time.monotonic() + SAMPLE_EVERY_S
+        _prepare()
+        sampling = Sampling()
         while True:
             watched = any(emitter.buffer.waiters for emitter in self._emitters)
             self._wake.wait(TICK_WATCHED_S if watched else TICK_S)
             self._wake.clear()
             try:
                 self._send_due()
-                if sample is not None and time.monotonic() >= sample_due_s:
-                    sample_due_s += SAMPLE_EVERY_S
-                    self._send_sample(sample)
+                self._send_sample(sampling.newest())
             except Exception as problem:
                 warn_once("sender", type(problem).__name__, f"trouble: {type(problem).__name__}")
 
@@ -100,11 +99,9 @@ class Transport:
             with self._lock:
                 self._emitters = [e for e in self._emitters if not e.finished()]
 
-    def _send_sample(self, sample: Callable[[], Any]) -> None:
-        with _forkless:
-            taken = sample()
+    def _send_sample(self, taken: Sample | None) -> None:
         for emitter in self._emitters:
-            if not emitter.buffer.closed:
+            if taken is not None and not emitter.buffer.closed:
                 emitter.send_sample(taken, self._send)
 
     def _send(
@@ -176,38 +173,12 @@ def _producer(connection: Connection) -> Any:
 
 _transports: dict[tuple[object, ...], Transport] = {}
 _lock = threading.Lock()
-_held = False
-_forkless = threading.Lock()
-"""Held by a sender that imports or samples, and around each fork: a child that began with half a
-module would have half of it for good, and locks of the GPU's library that were taken stay taken.
-"""
 
 
-def _prepared() -> Callable[[], Sample] | None:
-    """Import all that a sender needs; a function that takes samples, None where there is none."""
-    try:
-        with _forkless:
-            import confluent_kafka  # noqa: F401 - imported here, so that no fork finds half of it
-
-            return sampler()
-    except Exception as problem:  # of psutil, on a system that it does not know
-        name = type(problem).__name__
-        warn_once("resources", name, f"no samples of CPU and memory: {name}")
-        return None
-
-
-def before_fork() -> None:
-    """In the parent: wait until nothing of ours is half imported, nor a sample half taken; but no
-    longer than ten seconds, for a driver that hangs must not hold up a server.
-    """
-    global _held
-    _held = _forkless.acquire(timeout=FORK_WAIT_S)
-
-
-def after_fork() -> None:
-    """In the parent; `begin_anew` is for the child."""
-    if _held:
-        _forkless.release()
+def _prepare() -> None:
+    """Import all that a sender needs, so that no fork finds half of it."""
+    with forks.importing, contextlib.suppress(Exception):  # told for each record that it stops
+        import confluent_kafka  # noqa: F401
 
 
 def transport(connection: Connection) -> Transport:
@@ -224,8 +195,9 @@ def transport(connection: Connection) -> Transport:
 
 def begin_anew() -> None:
     """After a fork, in the child: whoever holds a lock of the parent's is not in this process."""
-    global _lock, _forkless
-    _lock, _forkless = threading.Lock(), threading.Lock()
+    global _lock
+    _lock = threading.Lock()
+    forks.begin_anew()
     for inherited in _transports.values():
         inherited.forget()
     _transports.clear()

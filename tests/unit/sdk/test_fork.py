@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from inferwatch.sdk import transport
+from inferwatch.sdk import forks
 
 CODE = """
 import os, threading
 from inferwatch import Monitor
-from inferwatch.sdk import transport
+from inferwatch.sdk import sampling
 
 begun, done = threading.Event(), threading.Event()
 
@@ -19,8 +19,8 @@ def wait():
     begun.set()
     done.wait()
 
-transport.SAMPLE_EVERY_S = 0.0
-transport.sampler = SAMPLER
+sampling.EVERY_S = 0.0
+sampling.sampler = SAMPLER
 monitor = Monitor("team/model", "1")
 monitor.log({"a": 1.0}, 1)
 begun.wait()
@@ -50,12 +50,13 @@ def test_a_fork_waits_for_what_is_half_done(sampler):
 
 def test_a_sample_that_hangs_holds_a_fork_up_no_longer_than_the_limit(monkeypatch):
     """A driver of a GPU may never answer: the fork goes on, and the lock stays whose it is."""
-    monkeypatch.setattr(transport, "FORK_WAIT_S", 0.01)
-    with transport._forkless:
-        transport.before_fork()
-        transport.after_fork()
-        assert transport._forkless.locked()
-    transport.before_fork()
-    assert transport._forkless.locked()
-    transport.after_fork()
-    assert not transport._forkless.locked()
+    monkeypatch.setattr(forks, "WAIT_S", 0.01)
+    with forks.sampling:
+        forks.before()
+        assert forks.importing.locked()
+        forks.after()
+        assert forks.sampling.locked() and not forks.importing.locked()
+    forks.before()
+    assert forks.importing.locked() and forks.sampling.locked()
+    forks.after()
+    assert not forks.importing.locked() and not forks.sampling.locked()
