@@ -1,6 +1,7 @@
 """`inferwatch profile build|show|diff`"""
 
 import argparse
+import sys
 from pathlib import Path
 
 from inferwatch.cli.amounts import offset, time_ms
@@ -88,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{arguments.out} cannot be written: {error.strerror}") from None
     _show(profile)
+    for doubt in profiles.doubts(profile, facts, rows, truths):
+        print(f"inferwatch: {doubt}", file=sys.stderr)
     return 0
 
 

@@ -9,7 +9,7 @@ import hashlib
 import math
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,7 @@ from inferwatch.core.columns import (
 from inferwatch.core.drift import together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_words
 from inferwatch.core.labels import Joined
-from inferwatch.core.metrics import ranking
+from inferwatch.core.metrics import CLASSES_SHOWN, ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, numeric_profile
@@ -88,13 +88,39 @@ def build(
             if np.isfinite(column).any()
         },
         categories=words,
-        score=numeric_profile(score) if "score" in values else None,
+        score=numeric_profile(score) if np.isfinite(score).any() else None,
         prediction=_prediction(columns, predicted, value),
         quality=_quality(columns, facts, joined),
         labelled=_labelled(columns, facts, joined),
         values_digest=values_digest(values),
     )
     return profile, values
+
+
+def doubts(
+    profile: Profile, facts: ModelFacts, rows: list[Rows], truths: list[Truths]
+) -> Iterator[str]:
+    """What `facts` speak of and the rows do not have, a sentence each: figures that are not there
+    for it, though nothing is wrong with the rows that are.
+    """
+    columns = Columns(task=facts.task)
+    for batch in rows:
+        answers(columns, batch.prediction, batch.n)
+    for truth in truths:
+        answers(columns, truth.label, truth.n)
+    if facts.task == "binary" and columns.classes and facts.positive not in columns.classes:
+        named = ", ".join(f"'{name}'" for name in sorted(columns.classes)[:CLASSES_SHOWN])
+        yield (
+            f"no answer and no label is of the positive class '{facts.positive}' but {named}: "
+            "precision, recall and the like are left out; name it with --positive or in `model:`"
+        )
+    if truths and not profile.quality:
+        yield "no label is of any of these rows: there are no figures on labels"
+    elif facts.task == "ranking" and "mrr" not in profile.quality.get("", {}):
+        yield (
+            "no query has a score and a label for each of its rows: there are no figures of "
+            "rankings; rows of a query share an entity_id"
+        )
 
 
 def with_sample(profile: Profile, rows: list[Rows]) -> tuple[Profile, Values]:

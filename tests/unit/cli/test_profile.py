@@ -138,3 +138,27 @@ def test_a_profile_does_not_differ_from_itself(folder, capsys):
     profile, values = profiles.read(Path("old.json"))
     for drift in profiles.compare(profile, profile, values).values():
         assert drift.psi.value == 0 and drift.effect.value == pytest.approx(0, abs=1e-12)
+
+
+def told(capsys, task, *options):
+    """What is said of a profile that is built nevertheless."""
+    assert main(["profile", "build", "t.csv", "--task", task, *options, "--out", "p.json"]) == 0
+    return capsys.readouterr().err
+
+
+def test_what_the_rows_do_not_have_is_said(folder, capsys):
+    """A positive class of no row, labels of no row, and a ranking without a query."""
+    assert told(capsys, "binary", "--positive", "yes") == ""
+    said = told(capsys, "binary", "--positive", "Yes")
+    assert "positive class 'Yes' but 'no', 'yes'" in said and said.count("\n") == 1
+    assert "recall" not in profiles.read(Path("p.json"))[0].quality[""]
+    assert told(capsys, "multiclass") == ""
+    # a feature is called `score` here, and the rows have no score: it is a feature like any other
+    rows = "".join(f"r{n},{1_700_000_000_000 + n},{n},{n % 2},q{n // 5},{n}\n" for n in range(50))
+    Path("t.csv").write_text("id,at,answer,truth,query,score\n" + rows)
+    assert "no query has a score and a label" in told(capsys, "ranking")
+    Path("mapping.yaml").write_text(f"{MAPPING}entity_id: query\nproba: score\n")
+    assert told(capsys, "ranking") == ""
+    assert "mrr" in profiles.read(Path("p.json"))[0].quality[""]
+    Path("t.csv").write_text("id,at,answer,truth,query,score\nr1,1700000000000,1,,q,1\n")
+    assert "no label is of any" in told(capsys, "ranking")
