@@ -35,6 +35,7 @@ class KafkaLink:
         self._state = connection.topic("state.v1")
         self._crash_at, self._crash_after = _crash(os.environ.get(CRASH_VARIABLE, ""))
         self._producer: AIOKafkaProducer | None = None
+        self._turn = asyncio.Lock()
         self._prober: AIOKafkaConsumer | None = None
         self._reader: AIOKafkaConsumer | None = None
         self._partitions = 0
@@ -90,17 +91,20 @@ class KafkaLink:
         headers: Mapping[str, bytes],
         partition: int | None = None,
     ) -> Awaitable[None]:
-        """Hand a record to the producer; what it gives ends when the brokers have it, or with
-        TransientError when they have been away for too long.
+        """Hand a record to the producer, in the order of calls; what it gives ends when the brokers
+        have it, or with TransientError when they have been away for too long.
         """
         assert self._producer is not None
-        sent: Awaitable[None] = await self._producer.send(
-            self._connection.topic(topic),
-            value,
-            key=key,
-            headers=list(headers.items()),
-            partition=partition,
-        )
+        # aiokafka asks for a topic that it does not know, and waits for room: a record that came
+        # later went first, and an alert ended before it began
+        async with self._turn:
+            sent: Awaitable[None] = await self._producer.send(
+                self._connection.topic(topic),
+                value,
+                key=key,
+                headers=list(headers.items()),
+                partition=partition,
+            )
         return _acknowledged(sent)
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:

@@ -25,7 +25,9 @@ class Link(Protocol):
         headers: Mapping[str, bytes],
         partition: int | None = None,
     ) -> Awaitable[None]:
-        """Hand a record to the producer; what it gives ends when the brokers have it."""
+        """Hand a record to the producer, in the order of calls; what it gives ends when the brokers
+        have it.
+        """
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:
         """Set group offsets; False where this member no longer owns them."""

@@ -44,6 +44,37 @@ def test_brokers_that_are_away_are_no_bug(error, meaning):
         asyncio.run(write())
 
 
+class Waiting:
+    """A producer that knows no topic yet: the first record waits longest."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.looks = 5
+
+    async def send(self, topic, value, **_):
+        """Look the topic up, each time in fewer steps, and take the record."""
+        for _step in range(self.looks):
+            self.looks -= 1
+            await asyncio.sleep(0)
+        self.taken.append(value)
+        sent = asyncio.get_running_loop().create_future()
+        sent.set_result(None)
+        return sent
+
+
+def test_records_go_in_the_order_of_calls():
+    """An alert never ends before it began, on the first record of a topic as on any other."""
+    link = KafkaLink(None, Connection("127.0.0.1:1"), "group", None)
+    link._producer = producer = Waiting()
+
+    async def write() -> None:
+        calls = [link.send("alerts.v1", b"key", b"%d" % seq, {}) for seq in range(4)]
+        await asyncio.gather(*await asyncio.gather(*calls))
+
+    asyncio.run(write())
+    assert producer.taken == [b"0", b"1", b"2", b"3"]
+
+
 class Known:
     """What a client knows of the cluster; a new look finds `now`, or nobody answers."""
 
