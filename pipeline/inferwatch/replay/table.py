@@ -5,8 +5,8 @@ between rows, which move the watermark themselves, and one at the end that close
 open.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -242,23 +242,23 @@ def _times(path: Path, block: Any, name: str) -> NDArray[np.int64]:
 def records(batches: Iterator[Batch], grace_ms: int) -> Iterator[tuple[RawRecord, Decoded]]:
     """The records that a live topic would hold: batches, labels once known, a last tick."""
     offset, now_ms = 0, 0
-    waiting: deque[Batch] = deque()
-    for batch in batches:
+    waiting: list[tuple[int, int, Truths]] = []  # by the time of the last label, then as they came
+    for number, batch in enumerate(batches):
         now_ms = max(now_ms, int(batch.rows.time_ms.max()))
-        while waiting and int(waiting[0].label_ms.max()) <= now_ms:
-            yield _record(offset, now_ms, waiting.popleft().labels)
+        while waiting and waiting[0][0] <= now_ms:
+            yield _record(offset, now_ms, heappop(waiting)[2])
             offset += 1
         yield _record(offset, now_ms, batch.rows)
         offset += 1
         if batch.labels is not None and batch.labels.n:
-            waiting.append(batch)
-    for batch in waiting:
-        yield _record(offset, now_ms, batch.labels)
+            heappush(waiting, (int(batch.label_ms.max()), number, batch.labels))
+    while waiting:
+        yield _record(offset, now_ms, heappop(waiting)[2])
         offset += 1
     yield _record(offset, now_ms + grace_ms, Tick(closing=True))
 
 
-def _record(offset: int, time_ms: int, record: Rows | Truths | Tick | None) -> Any:
+def _record(offset: int, time_ms: int, record: Rows | Truths | Tick) -> Any:
     rows = getattr(record, "n", 1)
     raw = RawRecord("table", 0, offset, time_ms, None, None)
     return raw, Decoded(record, (), rows)

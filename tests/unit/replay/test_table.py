@@ -184,6 +184,18 @@ def test_records_come_as_a_topic_would_have_them(minutes, delay, grace):
     assert sum(isinstance(one.record, Tick) for _, one in found) == 1
 
 
+def test_a_batch_whose_labels_come_late_holds_up_no_other():
+    """One far label, as a typing error makes it: those of the batches behind come at their time."""
+    late, *others = (made_batch([str(at)], [at], 1) for at in range(5))
+    late.label_ms[0] += 10**9
+    found = [one.record for _, one in table.records(iter([late, *others]), 0)]
+    labelled = [record.ids[0] for record in found if isinstance(record, Truths)]
+    assert labelled == ["1", "2", "3", "4", "0"]
+    assert found.index(late.labels) == len(found) - 2
+    (first,) = (at for at, one in enumerate(found) if isinstance(one, Truths) and one.ids[0] == "1")
+    assert isinstance(found[first + 1], Rows)
+
+
 def made_batch(ids: list[str], minutes: list[int], delay: int) -> table.Batch:
     """Rows of these times, labelled `delay` minutes later."""
     at = START_MS + np.array(minutes, np.int64) * 60_000
