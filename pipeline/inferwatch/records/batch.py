@@ -70,8 +70,8 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Truths by prediction id; a later one of the same id corrects an earlier one.
 
-    With `version` they label that version's predictions only, without one every version's. A batch
-    that carries `prediction` needs no join.
+    With `version` they label that version's predictions only, without one every version's.
+    `prediction` and `scores` are for batches that need no join: read, and not used yet.
     """
 
     schema: str = SCHEMA

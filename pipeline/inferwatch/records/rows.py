@@ -3,8 +3,6 @@
 `decode` makes them; nothing here checks again. Imports numpy, so the SDK stays away from it.
 """
 
-from typing import Any
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +87,3 @@ class Truths(msgspec.Struct, frozen=True, kw_only=True):
     score_names: tuple[str, ...] = ()
     scores: Floats | None = None
     source_offsets: NDArray[np.int64] | None = None
-
-
-Record = Any  # Rows | Truths | any event of `records.events`, or Tick

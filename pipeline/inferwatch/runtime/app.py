@@ -2,6 +2,8 @@
 names.
 """
 
+import asyncio
+import gc
 import logging
 import os
 import tempfile
@@ -9,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 
 from inferwatch.connection import Connection
+from inferwatch.errors import Exit
 from inferwatch.runtime import denied, faust_private
+from inferwatch.runtime.shell import die
 from inferwatch.telemetry.logs import Thinned
 
 FETCH_MAX_BYTES = 4 << 20
@@ -104,3 +109,24 @@ def configure_logging(level: int = logging.INFO) -> None:
             handler.addFilter(Thinned(handler.emit))
     for noisy in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def run(app: faust.App) -> int:
+    """Run a Faust app in this process, without its command line or banner."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(
+        app, loop=loop, loglevel="ERROR", override_logging=False, quiet=True, redirect_stdouts=False
+    )
+    worker.spinner = None  # it would write terminal codes into log files
+    gc.freeze()  # what is here stays: the collector need not walk all modules again and again
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        crash = worker.crash_reason
+        if crash is None:  # 1: a client of Faust's did not start, whose traceback it has told
+            code = int(ended.code or 0)
+            return Exit.UNAVAILABLE if code == 1 else code
+        # one of Faust's own services: it has told the traceback
+        die(Exit.UNAVAILABLE if isinstance(crash, KafkaError) else Exit.BUG, f"Faust: {crash!r}")
+    return 0

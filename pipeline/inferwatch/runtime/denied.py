@@ -115,9 +115,8 @@ def _refused_code(consumer: Consumer, topic: str) -> int:
         code = int(error.args[0].code())
     if code != KafkaError._TIMED_OUT:
         return code
-    message = consumer.poll(
-        0.5
-    )  # librdkafka asks for a group's coordinator for ever, and tells here
+    # librdkafka asks for a group's coordinator for ever, and tells here
+    message = consumer.poll(0.5)
     problem = message.error() if message is not None else None
     return int(problem.code()) if problem is not None else 0
 

@@ -84,8 +84,3 @@ def slow_assignor(seconds: float) -> None:
         return original.__func__(cls, cluster, members)
 
     RoundRobinPartitionAssignor.assign = classmethod(assign)  # type: ignore[method-assign]
-
-
-def loop_of(app: faust.App) -> asyncio.AbstractEventLoop:
-    """The loop that the app runs on."""
-    return app.loop

@@ -17,7 +17,6 @@ from inferwatch.runtime.dispatcher import Dispatcher, attach
 from inferwatch.runtime.settings import NotifierSettings
 from inferwatch.runtime.shell import die
 from inferwatch.runtime.status import Status
-from inferwatch.runtime.worker import apps_main
 from inferwatch.telemetry.metrics import NotifierMetrics
 
 log = logging.getLogger("inferwatch.notifier")
@@ -55,7 +54,7 @@ def make(settings: NotifierSettings) -> faust.App:
 def run(settings: NotifierSettings) -> int:
     """Run one notifier until SIGTERM; the exit code. Raises what `make` raises."""
     apps.configure_logging()
-    return apps_main(make(settings))
+    return apps.run(make(settings))
 
 
 def __getattr__(name: str) -> Any:

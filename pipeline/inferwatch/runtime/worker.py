@@ -4,18 +4,14 @@
 worker --without-web` takes them from the environment.
 """
 
-import asyncio
-import gc
 import logging
 import sys
 from typing import Any
 
 import faust
-from aiokafka.errors import KafkaError
 
 from inferwatch import reach
 from inferwatch.config import monitors as monitor_files
-from inferwatch.errors import Exit
 from inferwatch.kernels.warm import warm
 from inferwatch.runtime import app as apps
 from inferwatch.runtime import denied, health, heap, watchdog
@@ -77,28 +73,7 @@ def make(settings: WorkerSettings) -> faust.App:
 def run(settings: WorkerSettings) -> int:
     """Run one worker until SIGTERM; the exit code. Raises what `make` raises."""
     apps.configure_logging()
-    return apps_main(make(settings))
-
-
-def apps_main(app: faust.App) -> int:
-    """Run a Faust app in this process, without its command line or banner."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    worker = faust.Worker(
-        app, loop=loop, loglevel="ERROR", override_logging=False, quiet=True, redirect_stdouts=False
-    )
-    worker.spinner = None  # it would write terminal codes into log files
-    gc.freeze()  # what is here stays: the collector need not walk all modules again and again
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as ended:
-        crash = worker.crash_reason
-        if crash is None:  # 1: a client of Faust's did not start, whose traceback it has told
-            code = int(ended.code or 0)
-            return Exit.UNAVAILABLE if code == 1 else code
-        # one of Faust's own services: it has told the traceback
-        die(Exit.UNAVAILABLE if isinstance(crash, KafkaError) else Exit.BUG, f"Faust: {crash!r}")
-    return 0
+    return apps.run(make(settings))
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,6 @@ from inferwatch.errors import Reason
 
 Kind = Literal["counter", "gauge", "histogram"]
 Process = Literal["worker", "notifier", "bridge", "sdk"]
-PROCESSES: tuple[Process, ...] = ("worker", "notifier", "bridge", "sdk")
 NAMESPACE = "inferwatch_"
 OTHER = "__other__"
 MODELS_MAX = 200
@@ -96,7 +95,7 @@ CATALOGUE = (
         "Rows that were a repeat",
         _WORKER,
         ("kind",),
-        ("offset", "id", "skipped", "misplaced", "inspection"),
+        ("offset", "id", "misplaced", "inspection"),
     ),
     Metric("late_total", "counter", "rows", "Rows that came after their window", _WORKER),
     Metric(

@@ -91,14 +91,6 @@ def test_the_generation_is_known(app):
     assert "generation_id" in names(Message.__init__)
 
 
-def test_the_app_has_a_loop(app):
-    """And it is the one that it was given."""
-    loop = asyncio.new_event_loop()
-    app.loop = loop
-    assert faust_private.loop_of(app) is loop
-    loop.close()
-
-
 def record(place: TP, offset: int) -> ConsumerRecord:
     """A record as a fetch brings it."""
     body = b"body"
