@@ -235,6 +235,14 @@ def move(instance: Instance, sign: Signal, severity: Severity, reason: str = "")
     return Move(previous, reason or why)
 
 
+def after_silence(instance: Instance, now_ms: int) -> Move | None:
+    """End a silence that is over; a move where the alert fires, of which channels heard nothing."""
+    if instance.silenced_until_ms is None or now_ms < instance.silenced_until_ms:
+        return None
+    instance.silenced_until_ms = None
+    return Move("firing", "silence_over") if instance.condition == "firing" else None
+
+
 def record(
     model: str, check: Check, instance: Instance, moved: Move, at_ms: int, **found: Any
 ) -> AlertRecord:

@@ -255,6 +255,8 @@ def _step(
     severity = SEVERITIES.get(counted, instance.severity)
     fired = instance.condition == "firing"
     moved = alerts.move(instance, sign, severity)
+    over = alerts.after_silence(instance, view.end_ms)
+    moved = moved or over
     flapped = alerts.flap(instance, changed=fired != (instance.condition == "firing"))
     if flapped and (moved is not None or instance.seq > instance.seq_before):
         return alerts.Move(moved.previous if moved else instance.condition, flapped)

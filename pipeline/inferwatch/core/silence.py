@@ -29,6 +29,8 @@ def check(model: Model, at: Position) -> list[Output]:
         severity: Severity = "critical" if rule.fail is not None or rule.warn is None else "warning"
         sign: alerts.Signal = "held" if silent else "ok"
         moved = alerts.move(instance, sign, severity)
+        over = alerts.after_silence(instance, at.time_ms)
+        moved = moved or over
         if moved is None:
             continue
         instance.began_ms = model.state.row_ms if silent else instance.began_ms
@@ -62,11 +64,14 @@ def _others(model: Model, rule: Check, at: Position) -> list[Output]:
 
 
 def deadlines(model: Model) -> list[int]:
-    """Record times at which a check will fire if no row comes."""
+    """Record times at which a check will fire if no row comes, or its silence is over."""
     if model.state.row_ms < 0:
         return []
-    return [
-        model.state.row_ms + rule.for_ms
-        for rule in model.plan.absent_checks
-        if instance_of(model, rule, VERSIONS, "", "").condition != "firing"
-    ]
+    found = []
+    for rule in model.plan.absent_checks:
+        instance = instance_of(model, rule, VERSIONS, "", "")
+        if instance.condition != "firing":
+            found.append(model.state.row_ms + rule.for_ms)
+        elif instance.silenced_until_ms is not None:
+            found.append(instance.silenced_until_ms)
+    return found

@@ -98,6 +98,39 @@ def test_a_silence_ends_by_its_time_or_by_a_word():
     assert alert.flags == []
 
 
+def test_what_fires_when_its_silence_is_over_is_told():
+    """Channels heard nothing of it meanwhile; the next window says so, once."""
+    log = firing_log()
+    verdict(log, "silence", 2 * MINUTE, until_ms=log.start_ms + 4 * MINUTE)
+    for minute in range(2, 7):
+        log.rows(6, minute * MINUTE)
+    told = [(alert.reason, alert.condition, alert.flags) for alert in log.alerts()[2:]]
+    assert told == [("silence_over", "firing", [])]
+
+
+def test_a_silence_that_is_over_is_told_of_no_alert_that_ended():
+    """It is forgotten: there is nothing to hear of."""
+    log = firing_log()
+    verdict(log, "silence", 2 * MINUTE, until_ms=log.start_ms + 4 * MINUTE)
+    for minute in range(2, 7):
+        log.rows(1, minute * MINUTE)
+    assert [alert.reason for alert in log.alerts()[2:]] == ["recovered"]
+
+
+def test_a_silent_model_is_told_when_the_silence_of_its_alert_is_over():
+    """An operator's silence of the check on traffic."""
+    silent = Check(alert="Gone", metric="traffic", method="absent", for_ms=MINUTE)
+    log = Log(msgspec.structs.replace(BASE, checks=[silent]))
+    log.rows(1, 0)
+    log.tick(2 * MINUTE)
+    (firing,) = log.alerts()
+    until_ms = log.start_ms + 4 * MINUTE
+    verdict(log, "silence", 2 * MINUTE, until_ms=until_ms, fingerprint=firing.fingerprint)
+    for minute in range(3, 7):
+        log.tick(minute * MINUTE)
+    assert [alert.reason for alert in log.alerts()[2:]] == ["silence_over"]
+
+
 def test_a_verdict_on_nothing_is_no_error():
     """An unknown fingerprint, or one of another model, moves nothing."""
     log = firing_log()
