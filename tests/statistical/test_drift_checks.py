@@ -1,5 +1,9 @@
 """The default drift checks by window, in the fold: false alarms a week, and what they find."""
 
+import csv
+import gzip
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from inferwatch.testing.folding import Log
 
 pytestmark = pytest.mark.slow
 
+LOANS = Path(__file__).parents[2] / "examples" / "car-loan" / "analysis.csv.gz"
 QUARTER_MS = 900_000
 HOUR, DAY, WEEK = 4, 96, 672
 DRIFT = {"FeatureDrift", "ScoreDrift", "PredictionDrift"}
@@ -120,3 +125,28 @@ def test_a_feature_that_sticks_is_found_among_few_users():
     for seed in range(MODELS):
         found = watch(rows_of_users, seed, 2 * DAY, change=change)
         assert any(feature == "n4" and 0 < hours <= 2 for feature, hours in found)
+
+
+def test_the_drift_of_the_car_loans_is_found_within_1500_rows():
+    """50,000 real rows, 2,000 an hour: from row 25,000 on two features move, and the scores with
+    them. Those three alerts and no other.
+    """
+    log, step_ms = Log(definition()), 4 * QUARTER_MS // 2_000
+    with gzip.open(LOANS, "rt", encoding="utf-8") as file:
+        loans = list(csv.DictReader(file))
+    names = ["car_value", "debt_to_income_ratio", "loan_length", "driver_tenure"]
+    for first in range(0, len(loans), 500):
+        rows = loans[first : first + 500]
+        log.rows(
+            len(rows),
+            [(first + at) * step_ms for at in range(len(rows))],
+            numeric={name: [float(row[name] or "nan") for row in rows] for name in names},
+            score=[float(row["y_pred_proba"]) for row in rows],
+        )
+    found = {
+        one.feature: (one.window.end - log.start_ms) // step_ms
+        for one in log.alerts()
+        if one.condition == "firing"
+    }
+    assert found.keys() == {"car_value", "loan_length", ""}
+    assert all(25_000 < row <= 26_500 for row in found.values())
