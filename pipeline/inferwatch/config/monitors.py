@@ -45,6 +45,7 @@ MODEL_KEYS = [
 ]
 LEARNT_KEYS = ("last", "min_rows", "min_span")
 PANE_BYTES = 25_000
+NAMED_MAX = 3
 
 
 class MonitorFile(msgspec.Struct, frozen=True):
@@ -83,6 +84,22 @@ class Monitors:
     def values(self) -> dict[str, Values]:
         """Reference columns of every profile in use, by digest."""
         return self._values
+
+    def unmatched(self) -> list[str]:
+        """A sentence for each file that matches none of the models asked for so far, and what
+        watches those that no file matches.
+        """
+        by_default = sorted(name for name, one in self._found.items() if one is self._default)
+        told = ""
+        if by_default:
+            more = len(by_default) - NAMED_MAX
+            names = ", ".join(by_default[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+            told = f"; watched by the default set: {names}"
+        return [
+            f"{file.path}: '{file.match}' matches no model of this log{told}"
+            for file in self._files
+            if not any(fnmatch.fnmatchcase(name, file.match) for name in self._found)
+        ]
 
 
 def _specificity(match: str) -> tuple[int, int]:

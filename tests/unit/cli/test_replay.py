@@ -66,6 +66,21 @@ def test_the_same_table_has_the_same_digest(folder, capsys):
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_a_monitor_file_that_watches_nothing_is_named(folder, capsys):
+    """It and its glob, and what watches the models instead; a file that watches is not named."""
+    other = MONITORS.replace("team/*", "other/*")
+    Path("other.yaml").write_text(other)
+    assert main(["replay", "t.csv", "--monitors", "other.yaml", "--out", "report"]) == Exit.DONE
+    assert capsys.readouterr().err == (
+        "inferwatch: other.yaml: 'other/*' matches no model of this log; "
+        "watched by the default set: team/model\n"
+    )
+    assert main(["replay", "t.csv", "--monitors", "other.yaml", "m.yaml", "--out", "report"]) == 0
+    assert capsys.readouterr().err == (
+        "inferwatch: other.yaml: 'other/*' matches no model of this log\n"
+    )
+
+
 REFUSED = {
     "no such table": (["none.csv"], Exit.USAGE, "none.csv: no such file; SOURCE is a table"),
     "unknown format": (["m.yaml"], Exit.USAGE, "m.yaml: unknown format; use one of .csv"),
