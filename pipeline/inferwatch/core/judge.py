@@ -25,7 +25,7 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import Calibration
 from inferwatch.core.drift import WINDOW_METHODS
-from inferwatch.core.inspectors import INSPECTORS
+from inferwatch.core.inspectors import FIGURES, INSPECTORS
 from inferwatch.core.metrics import of_every_class, on_labels
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
@@ -296,7 +296,7 @@ def _alert(
         value=reading.value,
         reference=reading.reference,
         limit=rules.limit_value(check, instance.severity, reading),
-        reference_span=_span_of(view.profile) if view.profile else "",
+        reference_span=_compared_with(check, view),
         window=view.span,
         rows=view.rows,
         labelled=view.labels,
@@ -429,8 +429,18 @@ def deadline_ms(model: Model, plan: WindowPlan, closed: Closed) -> int:
     return end_ms + model.definition.model.label_wait_ms
 
 
+def _compared_with(check: Check, view: View) -> str:
+    """What an alert says it was compared with: windows before it, or the reference."""
+    if check.method in SERIES_METHODS:
+        by_hour = anomaly.by_hour(check.method)
+        return "the same hour before" if by_hour else "the windows before"
+    if check.metric == FIGURES:
+        return "the windows before"
+    return _span_of(view.profile) if view.profile else ""
+
+
 def _span_of(profile: Profile) -> str:
-    """ "50,000 rows of 2018-01-01…2018-10-30": what an alert says it was compared with."""
+    """ "50,000 rows of 2018-01-01…2018-10-30"."""
     first, last = (_day(time_ms) for time_ms in (profile.from_ms, profile.to_ms))
     days = first if first == last else f"{first}…{last}"
     return f"{profile.rows:,} rows of {days}"

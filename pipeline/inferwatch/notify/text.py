@@ -137,7 +137,7 @@ def _compared(alert: AlertRecord, value: float) -> str:
     if alert.reference is not None:
         reference = f"reference {shown(alert.reference)}"
         words += f" ({', '.join([reference, *_change(value, alert.reference)])})"
-    elif alert.reference_span:
+    elif alert.reference_span and alert.method != "value":
         words += f" (against {alert.reference_span})"
     return words
 
@@ -160,13 +160,13 @@ def _subject(alert: AlertRecord) -> str:
 
 def _written(alert: AlertRecord, value: float) -> Callable[[float], str]:
     """How the alert's figures are written: with their unit, long times as "2 h 5 min"."""
-    digits, of_value = _decimals(value, alert.limit), alert.method == "value"
+    least, of_value = _decimals(value, alert.limit), alert.method == "value"
     if of_value and alert.metric.startswith(LONG_TIMES):
         told = _duration(value / 1000)
         if alert.limit is None or told != _duration(alert.limit / 1000):
             return lambda number_ms: _duration(number_ms / 1000)
     unit = next((unit for of, unit in UNITS.items() if alert.metric.startswith(of)), "")
-    return lambda number: _number(number, digits) + unit * of_value
+    return lambda number: _number(number, _faithful(number, least)) + unit * of_value
 
 
 def _began_line(alert: AlertRecord, told_ms: int) -> str:
@@ -239,6 +239,13 @@ def _decimals(value: float, other: float | None = None) -> int:
     if distance:
         digits = max(digits, 1 - math.floor(math.log10(distance)))
     return min(digits, 9)
+
+
+def _faithful(number: float, least: int) -> int:
+    """`least` decimals, or more where these would make 8 of a limit of 7.5."""
+    own = _decimals(number)
+    exact = (digits for digits in range(least, own) if round(number, digits) == number)
+    return next(exact, max(least, own))
 
 
 def _number(value: float, digits: int) -> str:

@@ -71,6 +71,19 @@ def test_what_is_odd_says_what_was_usual():
     assert "latency.mean usually 21 ms, now 420 ms" in log.alerts()[0].context
 
 
+@pytest.mark.parametrize(
+    ("method", "span"), [("zscore", "the windows before"), ("psi", "300 rows of 2023-11-14")]
+)
+def test_an_alert_says_what_it_was_compared_with(method, span):
+    """Windows before it where these are its measure, the reference where that is."""
+    metric, params = ("latency.mean", {"past_min": 5.0}) if method == "zscore" else ("score", {})
+    log = log_of(metric, method, 0.2, **params)
+    for number in range(12):
+        window(log, number, level=number % 2)
+    window(log, 12, level=400.0)
+    assert log.alerts()[-1].reference_span == span
+
+
 def test_a_version_that_is_worse_since_its_deploy_can_be_taken_back():
     """The alert names the version that was live before."""
     log = log_of("feature.amount", "psi", 0.2)

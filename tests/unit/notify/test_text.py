@@ -169,7 +169,7 @@ def test_the_figure_of_a_class_is_named_with_its_class():
         ("freshness", 600_100.0, 600_000.0, "freshness 600,100 ms, limit 600,000 ms"),
         ("uptime", 90_000.0, 600_000.0, "uptime 1 min 30 s, limit 10 min"),
         ("time_to_first_token.p99", 812.0, 500.0, "time_to_first_token.p99 812 ms, limit 500 ms"),
-        ("throughput", 1.25, 20.0, "throughput 1.2 rows/s, limit 20.0 rows/s"),
+        ("throughput", 1.25, 20.0, "throughput 1.25 rows/s, limit 20.0 rows/s"),
         ("error_rate", 0.31, 0.2, "error_rate 0.31, limit 0.20"),
     ],
 )
@@ -184,6 +184,34 @@ def test_a_distance_has_no_unit():
     alert = alert_record(metric="latency.mean", method="zscore", value=9.1, limit=7.5, window=SLOW)
     found = render(alert, TOLD_MS, TOLD_MS).splitlines()[1]
     assert found.startswith("z-score of latency.mean 9.10, limit 7.50 · ")
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "words"),
+    [
+        (231.4, 7.5, "robust z-score of latency.p99 231, limit 7.5"),
+        (312.46, 12.0, "robust z-score of latency.p99 312, limit 12"),
+        (3.2, 7.5, "robust z-score of latency.p99 3.20, limit 7.50"),
+    ],
+)
+def test_a_limit_far_below_its_value_is_not_rounded_to_another(value, limit, words):
+    """7.5 is never written as 8, whole limits stay whole; what it is held against stands behind."""
+    alert = alert_record(
+        metric="latency.p99",
+        method="auto",
+        value=value,
+        limit=limit,
+        reference_span="the windows before",
+        window=SLOW,
+    )
+    found = render(alert, TOLD_MS, TOLD_MS).splitlines()[1]
+    assert found.startswith(f"{words} (against the windows before) · ")
+
+
+def test_a_fixed_limit_is_held_against_nothing():
+    """A figure that its reference lacks and a limit in its own unit are not compared with it."""
+    alert = alert_record(value=0.61, limit=0.76, reference_span="5,000 rows of 2026-11-01")
+    assert render(alert, TOLD_MS, TOLD_MS).splitlines()[1] == "recall 0.61, limit 0.76"
 
 
 def test_a_message_an_hour_late_says_so():
