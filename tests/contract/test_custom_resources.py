@@ -281,6 +281,24 @@ def test_the_command_prints_what_is_committed(capsys, monkeypatch):
     assert "`inferwatch topics render --strimzi`" in comment
 
 
+def test_users_have_passwords_where_that_is_asked_for(capsys, monkeypatch):
+    """`--scram` changes how users prove who they are, and nothing else."""
+    monkeypatch.delenv("INFERWATCH_PREFIX", raising=False)
+    assert main(["topics", "render", "--strimzi", "--scram"]) == Exit.DONE
+    printed = capsys.readouterr().out
+    for document in YAML(typ="safe").load_all(printed):
+        msgspec.convert(document["spec"], KINDS[document["kind"]][1])
+    assert printed.count("type: scram-sha-512") == len(strimzi.COMPONENTS)
+    assert main(["topics", "render", "--strimzi"]) == Exit.DONE
+    assert printed.replace("type: scram-sha-512", "type: tls") == capsys.readouterr().out
+
+
+def test_only_render_has_users(capsys):
+    """A plan asks for no passwords, and apply makes no users."""
+    assert main(["topics", "plan", "--scram"]) == Exit.USAGE
+    assert "only render takes --scram" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["render"], ["plan", "--strimzi"], ["apply", "--strimzi", "x"]])
 def test_only_render_takes_the_option(words, capsys):
     """Whoever plans or applies gets no resources, and render has one format, which is named."""

@@ -27,6 +27,11 @@ class Right:
     pattern: str = "literal"
 
 
+def user(prefix: str, component: str) -> str:
+    """Name of a component's own user, such as `inferwatch-topics-apply` for `topics apply`."""
+    return f"{prefix.rstrip('.')}-{component.replace(' ', '-')}"
+
+
 def rights(prefix: str, source: str = SOURCE) -> dict[str, list[Right]]:
     """What each component needs, by its command (`sdk` for the SDK).
 

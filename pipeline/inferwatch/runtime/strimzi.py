@@ -14,18 +14,25 @@ from ruamel.yaml import YAML
 from inferwatch.runtime import rights, topics
 
 API_VERSION = "kafka.strimzi.io/v1"
+TLS, SCRAM = "tls", "scram-sha-512"
 COMPONENTS = ("sdk", "worker", "notifier")
 Resource = dict[str, Any]
 
 
 def resources(
-    prefix: str, cluster: str, *, partitions: int = topics.PARTITIONS, replicas: int = 3
+    prefix: str,
+    cluster: str,
+    *,
+    partitions: int = topics.PARTITIONS,
+    replicas: int = 3,
+    authentication: str = TLS,
 ) -> list[Resource]:
     """A KafkaTopic for each topic and a KafkaUser for SDK, worker and notifier.
 
-    Users authenticate by certificates, which Strimzi puts into a Secret of the user's name.
+    Strimzi puts the users' certificates or passwords into Secrets of their names.
 
     :param cluster: name of the Kafka resource.
+    :param authentication: of users, `TLS` (a certificate) or `SCRAM` (a password).
     """
     labels = {"strimzi.io/cluster": cluster}
     made = [
@@ -34,7 +41,9 @@ def resources(
     ]
     granted = rights.rights(prefix)
     return made + [
-        _resource("KafkaUser", f"{prefix.rstrip('.')}-{name}", labels, _user(granted[name]))
+        _resource(
+            "KafkaUser", rights.user(prefix, name), labels, _user(granted[name], authentication)
+        )
         for name in COMPONENTS
     ]
 
@@ -70,7 +79,7 @@ def _topic(topic: topics.Topic, replicas: int) -> Resource:
     }
 
 
-def _user(needed: Iterable[rights.Right]) -> Resource:
+def _user(needed: Iterable[rights.Right], authentication: str) -> Resource:
     acls = [
         {
             "resource": {"type": one.resource, "name": one.name, "patternType": one.pattern},
@@ -79,6 +88,6 @@ def _user(needed: Iterable[rights.Right]) -> Resource:
         for one in needed
     ]
     return {
-        "authentication": {"type": "tls"},
+        "authentication": {"type": authentication},
         "authorization": {"type": "simple", "acls": acls},
     }
