@@ -88,6 +88,7 @@ HINTS = {
 TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "positive_rate": ("binary",),
     **dict.fromkeys(ESTIMATES, ("binary",)),
+    "estimated.accuracy": ("binary", "multiclass"),
     "flip_rate": ("binary", "multiclass"),
     "score_change.mean": ("binary", "multiclass", "regression"),
     "prediction": ("binary", "multiclass"),

@@ -33,7 +33,7 @@ from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, numeric_profile
 from inferwatch.core.sample import hashes
-from inferwatch.core.sketches import binned, row_sample, score_labels
+from inferwatch.core.sketches import binned, row_sample
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
 from inferwatch.records.outputs import OUTPUT_MAX_BYTES
@@ -277,11 +277,9 @@ def _quality(columns: Columns, facts: ModelFacts, joined: Joined) -> dict[str, d
 
 def _labelled(columns: Columns, facts: ModelFacts, joined: Joined) -> list[list[int]]:
     """What scores were worth: what estimates without labels are calibrated by."""
-    if columns.task != "binary" or not len(joined.row):
-        return []
-    state = score_labels.empty()
-    score_labels.add(state, *quality.scored_rows(columns, facts.positive, joined))
-    return state.counts.tolist() if state.counts.any() else []
+    cell = LabelCell()
+    quality.add(cell, columns, facts.positive, joined)
+    return cell.scores.counts.tolist() if cell.scores and cell.scores.counts.any() else []
 
 
 def _figures(

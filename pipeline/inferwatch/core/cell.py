@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import llm, resources, stability, vocabulary
-from inferwatch.core.columns import OTHER, Block
+from inferwatch.core.columns import OTHER, Block, Columns, confidence
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.resources import Gauge, Lives
@@ -42,8 +42,9 @@ class Cell(msgspec.Struct):
     """One segment of one pane. `answers` are the moments of latency, score and value.
 
     `beyond` sketches the words that found no place in `words`. `again` are rows whose prediction id
-    had come before; of all segments together only. `decided` are the scores by whether the answer
-    was the positive class, where a window is asked for estimates.
+    had come before; of all segments together only. Where a window is asked for estimates, `decided`
+    are the scores by whether the answer was the positive class; of several classes those of the
+    answer, all as positive.
     """
 
     answers: Moments
@@ -158,11 +159,15 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
         row_sample.update(cell.sample, block.hashes, block.row, block.numeric)
 
 
-def decide(cell: Cell, block: Block, positive: int) -> None:
-    """Count the rows with a score and an answer; `positive` is the code of that class."""
-    both = np.isfinite(block.score) & (block.predicted >= 0)
+def decide(cell: Cell, block: Block, columns: Columns, positive: str) -> None:
+    """Count the rows with a score and an answer, which of several classes counts as positive."""
+    score, answered = block.score, block.predicted == columns.class_code(positive)
+    if columns.task == "multiclass":
+        score = confidence(columns, block.predicted, score, block.scores)
+        answered = block.predicted >= 0
+    both = np.isfinite(score) & (block.predicted >= 0)
     cell.decided = cell.decided or score_labels.empty()
-    score_labels.add(cell.decided, block.score[both], block.predicted[both] == positive)
+    score_labels.add(cell.decided, score[both], answered[both])
 
 
 def _add_features(cell: Cell, block: Block, counted: Tally) -> None:

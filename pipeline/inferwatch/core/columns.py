@@ -307,6 +307,26 @@ def _fit(columns: Columns, names: tuple[str, ...], given: NDArray[np.bool_]) -> 
     return fit
 
 
+def score_places(columns: Columns) -> NDArray[np.intp]:
+    """Where the scores of each class stand, by class code and -1; -1 for a class without."""
+    places = {name: place for place, name in enumerate(columns.scores)}
+    return np.array([*(places.get(name, -1) for name in columns.classes), -1], np.intp)
+
+
+def confidence(
+    columns: Columns, predicted: Codes, score: Floats, scores: NDArray[np.float32] | None
+) -> Floats:
+    """The score of the class that each row names, NaN without; that of a row with one score.
+
+    :param scores: float32[k, n] in the order of `Columns.scores`, None without them.
+    """
+    if scores is None:
+        return score
+    named = score_places(columns)[predicted]
+    own = np.where(named >= 0, scores[named, np.arange(len(named))], np.nan)
+    return np.where(np.isfinite(scores).any(axis=0), own, score)
+
+
 def segment_words(columns: Columns, rows: Rows, name: str) -> Words | None:
     """The column of `rows` that a segment column is: of that name, a feature's, or the sender's.
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core.columns import Columns
+from inferwatch.core.columns import Columns, confidence, score_places
 from inferwatch.core.figure import Figure
 from inferwatch.core.labels import Joined
 from inferwatch.core.metrics import (
@@ -81,33 +81,18 @@ def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> Non
 
 def _add_scores(cell: LabelCell, columns: Columns, joined: Joined) -> None:
     """What a model of several classes said of the class it named, and of the true one."""
-    labelled, confidence = joined.label >= 0, joined.score
+    labelled, scores = joined.label >= 0, None
     if joined.scores is not None:
         scores = widened(joined.scores, len(columns.scores), len(joined.label))
-        places = _score_places(columns)
-        confidence = _confidence(joined, scores, places[joined.predicted])
         cell.losses = cell.losses or probabilities.empty()
-        true = places[joined.label[labelled]]
+        true = score_places(columns)[joined.label[labelled]]
         probabilities.add(cell.losses, scores[:, labelled], true, joined.sign)
-    sure = labelled & (joined.predicted >= 0) & np.isfinite(confidence)
+    promised = confidence(columns, joined.predicted, joined.score, scores)
+    sure = labelled & (joined.predicted >= 0) & np.isfinite(promised)
     if sure.any():
         cell.scores = cell.scores or score_labels.empty()
         right = (joined.label == joined.predicted)[sure]
-        score_labels.add(cell.scores, confidence[sure], right, joined.sign)
-
-
-def _score_places(columns: Columns) -> NDArray[np.intp]:
-    """Where the scores of each class stand, by class code and -1; -1 for a class without."""
-    places = {name: place for place, name in enumerate(columns.scores)}
-    return np.array([*(places.get(name, -1) for name in columns.classes), -1], np.intp)
-
-
-def _confidence(
-    joined: Joined, scores: NDArray[np.float32], named: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """The score of the class that each row names, NaN without; that of a row with one score."""
-    own = np.where(named >= 0, scores[named, np.arange(len(named))], np.nan)
-    return np.where(np.isfinite(scores).any(axis=0), own, joined.score)
+        score_labels.add(cell.scores, promised[sure], right, joined.sign)
 
 
 def add_delays(cell: LabelCell, joined: Joined) -> None:

@@ -97,19 +97,17 @@ def opened_view(
 
 
 def _estimates(model: Model, cell: Cell, curve: Curve) -> dict[str, Figure]:
-    """Performance as the window's scores promise it."""
-    why = ""
-    if model.state.columns.task != "binary":
-        why = "only for binary models"
-    elif (
-        cell.answers.count[SCORE]
-        and not 0 <= cell.answers.least[SCORE] <= cell.answers.most[SCORE] <= 1
-    ):
-        why = "scores beyond 0…1 are no probabilities"
-    if why:
-        return {name: Figure(None, unknown=why) for name in estimated.ESTIMATES}
-    decided = cell.decided or score_labels.empty()
-    return estimated.figures(decided.counts, curve)
+    """Performance as the window's scores promise it; of several classes the accuracy alone."""
+    task, least, most = model.state.columns.task, cell.answers.least, cell.answers.most
+    only = "" if task in ("binary", "multiclass") else "only for classes"
+    if cell.answers.count[SCORE] and not 0 <= least[SCORE] <= most[SCORE] <= 1:
+        only = "scores beyond 0…1 are no probabilities"
+    if only:
+        return {name: Figure(None, unknown=only) for name in estimated.ESTIMATES}
+    found = estimated.figures((cell.decided or score_labels.empty()).counts, curve)
+    if task == "binary":
+        return found
+    return {"estimated.accuracy": found["estimated.accuracy"]}
 
 
 def _curve(model: Model, version: str) -> Curve | None:

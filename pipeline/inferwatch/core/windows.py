@@ -183,8 +183,7 @@ def _add(
             counted = cells.tally(part, reference, features=not segment or plan.segment_features)
         cells.add(pane.cells[segment], part, counted)
         if plan.estimates:
-            positive = reference.columns_known.class_code(plan.estimates)
-            cells.decide(pane.cells[segment], part, positive)
+            cells.decide(pane.cells[segment], part, reference.columns_known, plan.estimates)
         if labels is not None:
             mine = sample if keep is None or sample is None else sample[keep]
             taking_part = len(part.ids) if mine is None else int(mine.sum())

@@ -44,10 +44,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reference that rows and windows are compared with.
 
     `quality` holds the metrics of the reference rows: key "" for all, "column=value" for a segment.
-    `labelled` counts those of a binary model with a score and a label: of the negative and of the
-    positive class by bin of the score on the grid of logits. `values_digest` names the file with
-    the sorted values, which exact windows need, `sample_digest` the one with whole rows, which
-    inspectors need.
+    `labelled` counts those with a score and a label: of the negative and of the positive class by
+    bin of the score on the grid of logits, of several classes wrong and right answers by theirs.
+    `values_digest` names the file with the sorted values, which exact windows need, `sample_digest`
+    the one with whole rows, which inspectors need.
     """
 
     name: str

@@ -235,6 +235,13 @@ def _label_checks(task: Task) -> list[Check]:
             fail=_below(0.6, clear=0.65),
             need=Need(labels=3),
         ),
+        Check(
+            alert="Estimate",
+            metric="estimated.accuracy",
+            window="slow",
+            warn=_below(0.7),
+            need=Need(rows=9),
+        ),
     ]
     if task == "binary":
         checks.append(

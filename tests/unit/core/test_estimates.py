@@ -191,12 +191,46 @@ def test_models_that_do_not_ask_keep_and_publish_nothing():
         assert not {*record.metrics, *record.unknown} & {*ESTIMATES} and record.calibrated is None
 
 
+def test_of_several_classes_the_accuracy_is_that_of_the_answers_own_scores():
+    """Calibrated by how often answers of a score were right; no other estimate is made."""
+    log, draw, kept = Log(watched(DROP, task="multiclass")), np.random.default_rng(4), []
+    for at, n in enumerate((LEARNT, WINDOW)):
+        scores = draw.dirichlet([1.0, 0.7, 0.5], n)
+        scores = scores**2 / (scores**2).sum(axis=1, keepdims=True)  # too sure
+        named = scores.argmax(axis=1)
+        named[::9] = 0  # the answer need not have the highest score
+        right = draw.random(n) < scores[np.arange(n), named] ** 0.5
+        truth = np.where(right, named, (named + 1) % 3)
+        ids = [f"{at}-{row}" for row in range(n)]
+        log.rows(
+            n,
+            at * HOUR_MS,
+            ids=ids,
+            prediction=["abc"[one] for one in named],
+            score={name: scores[:, place].tolist() for place, name in enumerate("abc")},
+        )
+        if not at:
+            log.labels(ids, ["abc"[one] for one in truth], HOUR_MS - 1)
+        kept.append((scores[np.arange(n), named].astype(np.float32), right))
+    log.tick(10 * HOUR_MS)
+    fitted = IsotonicRegression(out_of_bounds="clip").fit(middles(kept[0][0]), kept[0][1])
+    found = hour(log)
+    assert found.calibrated is True
+    value = fitted.predict(middles(kept[1][0])).mean()
+    assert found.metrics["estimated.accuracy"] == pytest.approx(value)
+    low, high = found.intervals["estimated.accuracy"]
+    assert low < kept[1][1].mean() < high
+    assert [name for name in (*found.metrics, *found.unknown) if name in ESTIMATES] == [
+        "estimated.accuracy"
+    ]
+
+
 def test_what_cannot_be_estimated_is_unknown():
     """Another task; scores that are no probabilities; rows that have no answer."""
     margins = (REFERENCE[0] * 8 - 4, *REFERENCE[1:])
     for definition, rows, why in (
         (watched(DROP), margins, "scores beyond 0…1 are no probabilities"),
-        (watched(DROP, task="multiclass"), REFERENCE, "only for binary models"),
+        (watched(DROP, task="regression"), REFERENCE, "only for classes"),
     ):
         log = Log(definition)
         send(log, rows, 0)

@@ -1,9 +1,11 @@
-"""Performance of a binary model without labels, from its scores: CBPE.
+"""Performance of a model of classes without labels, from its scores: CBPE.
 
 Where scores are probabilities p, a row that is answered "positive" is right with probability p and
 one answered "negative" with 1 − p. So the confusion table that labels would give is expected to
 have TP = Σ p and FP = Σ (1 − p) over positive answers, FN = Σ p and TN = Σ (1 − p) over negative
 ones, and figures follow from it as from a counted one; AUC from the expected table at every score.
+An answer among several classes is right with the probability of its class, as a positive one is:
+the share of right ones is then the accuracy.
 
 The interval is 95 % for the figure that the rows' own labels would give: their truths vary about p
 (each independently), and p itself about the labels that it was calibrated by; both by the delta
