@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -12,8 +13,10 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, ks_2samp, kstwobign
 from sklearn import metrics as sklearn
+from sklearn.isotonic import IsotonicRegression
 
 from inferwatch.cli.main import main
+from inferwatch.core.sketches.score_labels import BINS, MIDDLES, bin_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "car-loan"
 SIZE, DRIFT_ROW = 5_000, 25_000
@@ -236,6 +239,59 @@ def test_a_feature_is_described_as_pandas_describes_it(windows, analysis):
             expected = [column.mean(), column.std(), column.min(), column.max()]
             described = [found[name][key] for key in ("mean", "sd", "least", "most")]
             assert described == pytest.approx(expected, rel=1e-11)
+
+
+ESTIMATED = """
+  - alert: EstimatedAccuracyDrop
+    metric: estimated.accuracy
+    warn: {drop: 2pp}
+"""
+
+
+def test_scores_tell_the_drop_before_labels_do(tmp_path, analysis, profile):
+    """Estimates of each window are CBPE by scikit-learn on the reference's labels, before a label
+    of the last 5,000 rows is there; accuracy falls in the window of row 25,000, where it falls by
+    labels too, and nine of ten intervals hold what labels say at last.
+    """
+    folder = shutil.copytree(EXAMPLE, tmp_path / "car-loan")
+    with (folder / "monitors.yaml").open("a") as file:
+        file.write(ESTIMATED)
+    out = tmp_path / "out"
+    monitors = str(folder / "monitors.yaml")
+    assert (
+        main(["replay", str(folder / "analysis.csv.gz"), "--monitors", monitors, "--out", str(out)])
+        == 0
+    )
+    labelled = np.array(profile["labelled"])
+    assert labelled.sum() == profile["rows"]
+    fitted = IsotonicRegression(out_of_bounds="clip").fit(
+        np.tile(MIDDLES, 2), np.repeat([0, 1], BINS), sample_weight=labelled.ravel()
+    )
+    told, held = lines(out / "windows.jsonl"), 0
+    by_labels = final(told)
+    for start in STARTS:
+        record, rows = opened(told, start), analysis.iloc[start : start + SIZE]
+        p = fitted.predict(MIDDLES[bin_of(rows.y_pred_proba.to_numpy())])
+        answer, metrics = rows.y_pred.to_numpy(), record["metrics"]
+        assert record["calibrated"] is True and "accuracy" not in metrics
+        assert metrics["estimated.accuracy"] == pytest.approx(1 - np.abs(answer - p).mean())
+        assert metrics["estimated.recall"] == pytest.approx((p @ answer) / p.sum())
+        area = sklearn.roc_auc_score(
+            np.repeat([0, 1], SIZE),
+            np.tile(rows.y_pred_proba.rank(), 2),
+            sample_weight=np.concatenate([1 - p, p]),
+        )
+        assert metrics["estimated.auc"] == pytest.approx(area, abs=1e-3)
+        low, high = record["intervals"]["estimated.accuracy"]
+        held += low <= by_labels[start, ""]["metrics"]["accuracy"] <= high
+    assert held >= 9
+    fired = [
+        one
+        for one in lines(out / "alerts.jsonl")
+        if one["alert"] == "EstimatedAccuracyDrop" and one["condition"] == "firing"
+    ]
+    assert [one["window"]["start"] for one in fired] == [DRIFT_ROW]
+    assert fired[0]["reference"] == pytest.approx(profile["quality"][""]["accuracy"])
 
 
 def test_the_drift_is_told_after_it_began_and_nothing_before(alerts):

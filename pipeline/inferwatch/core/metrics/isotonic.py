@@ -6,7 +6,8 @@ between their neighbours, as in scikit-learn. It is used only where it lowers th
 calibration error of rows that it was not fitted on, on the mean of three stratified folds.
 
 Sources: M. Ayer and others, Ann. Math. Statist. 26 (1955); B. Zadrozny, C. Elkan, KDD (2002); the
-condition is NannyML's. Cost: 2 ms for each table of labels, then looked up.
+condition is that of NannyML, which draws ten splits. Cost: 2 ms for each table of labels, then
+looked up.
 """
 
 from collections.abc import Iterator
