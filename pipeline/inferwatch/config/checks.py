@@ -28,6 +28,7 @@ from inferwatch.core.inspectors import (
     panes_of,
 )
 from inferwatch.core.metrics import (
+    CORRECTED,
     LABEL_METRICS,
     LATENESS,
     class_of,
@@ -80,6 +81,7 @@ METRICS = {
     },
 }
 MODES = ("exact", "weighted")
+CORRECTED_LABELS = 100
 Problem = Callable[[str, Mapping[str, float]], str]
 HINTS = {
     "value": ("feature.<name>.missing", "class.<name>.recall"),
@@ -302,9 +304,10 @@ def _segment(node: Node, known: list[str]) -> str:
 
 
 def _need(node: Node | None, metric: str, rows: int) -> Need:
-    """What `when` asks for; `rows` where it names none."""
+    """What `when` asks for; `rows` where it names none, and labels for what few of them correct."""
+    labels = CORRECTED_LABELS if metric == CORRECTED else 0
     if node is None:
-        return Need(rows=rows)
+        return Need(rows=rows, labels=labels)
     fields = node.fields(("rows", "labels", "coverage"))
     for name in ("labels", "coverage"):
         if name in fields and not on_labels(metric):
@@ -318,7 +321,7 @@ def _need(node: Node | None, metric: str, rows: int) -> Need:
             raise fields["coverage"].error(f"{told} is no share", "write a share such as 80%")
     return Need(
         rows=fields["rows"].integer(1, 10**9) if "rows" in fields else rows,
-        labels=fields["labels"].integer(1, 10**9) if "labels" in fields else 0,
+        labels=fields["labels"].integer(1, 10**9) if "labels" in fields else labels,
         coverage=coverage,
     )
 

@@ -37,6 +37,7 @@ CLOSED_BYTES = 3_500
 CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_300  # and those of pairs of classes
 PAIR_BYTES = 8  # of a true class and an answer
+JUDGED_BYTES = 12_500  # scores by answer, of all rows, of right and of wrong ones
 CLASS_BYTES = 21  # a name of 20 characters
 CLASS_FIGURE_BYTES = 90  # in the record of all rows, with its interval
 REFERENCE_FEATURE_BYTES = 1_700
@@ -143,7 +144,10 @@ def of(definition: Definition, load: Load) -> Estimate:
         closed=sum(closed.values()),
         closed_bytes=sum(
             closed[one.window.name]
-            * _closed_bytes(_pane_rows(one, load), definition, load, segments)
+            * (
+                _closed_bytes(_pane_rows(one, load), definition, load, segments)
+                + (1 + segments) * JUDGED_BYTES * one.corrects
+            )
             for one in plan.windows
         ),
         pending_bytes=pending_bytes,
@@ -370,7 +374,7 @@ def _detector_bytes(check: Check, definition: Definition, load: Load) -> int:
 
 def _past_bytes(one: WindowPlan, definition: Definition, load: Load, segments: int) -> int:
     """The past figures of one version that anomaly checks, inspectors and alerts read."""
-    found = (1 + segments) * (P99_KEPT * FIGURE_BYTES + KEY_BYTES)
+    found = (1 + segments) * (P99_KEPT * FIGURE_BYTES + KEY_BYTES) + JUDGED_BYTES * one.corrects
     found += _kept_bytes(definition, load) * one.keeps_figures
     for check in one.checks:
         if check.method in SERIES_METHODS:

@@ -11,8 +11,9 @@ from inferwatch.core.metrics import (
     class_of,
     of_every_class,
     on_labels,
+    on_reference,
 )
-from inferwatch.core.metrics.estimated import ESTIMATES, PREFIX
+from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.parts import PARTS
 from inferwatch.core.quality import DELAYS
 from inferwatch.records.definition import Limit, Profile
@@ -112,7 +113,7 @@ def or_own(
 
 def _known(node: Node, metric: str, profile: Profile) -> None:
     """A profile has figures of labels and features; of traffic and latency it knows nothing."""
-    known, name = profile.quality.get("", {}), metric.removeprefix(PREFIX)
+    known, name = profile.quality.get("", {}), on_reference(metric)
     if metric.startswith("feature.") or name in known:
         return
     if of_every_class(metric) and any(class_of(one) for one in known):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import llm, resources, stability, vocabulary
-from inferwatch.core.columns import OTHER, Block, Columns, confidence
+from inferwatch.core.columns import OTHER, Block, Columns, decisions
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.resources import Gauge, Lives
@@ -161,13 +161,10 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
 
 def decide(cell: Cell, block: Block, columns: Columns, positive: str) -> None:
     """Count the rows with a score and an answer, which of several classes counts as positive."""
-    score, answered = block.score, block.predicted == columns.class_code(positive)
-    if columns.task == "multiclass":
-        score = confidence(columns, block.predicted, score, block.scores)
-        answered = block.predicted >= 0
-    both = np.isfinite(score) & (block.predicted >= 0)
+    score, answer = decisions(columns, positive, block.predicted, block.score, block.scores)
+    known = np.isfinite(score)
     cell.decided = cell.decided or score_labels.empty()
-    score_labels.add(cell.decided, score[both], answered[both])
+    score_labels.add(cell.decided, score[known], answer[known])
 
 
 def _add_features(cell: Cell, block: Block, counted: Tally) -> None:

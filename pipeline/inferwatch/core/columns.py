@@ -327,6 +327,23 @@ def confidence(
     return np.where(np.isfinite(scores).any(axis=0), own, score)
 
 
+def decisions(
+    columns: Columns,
+    positive: str,
+    predicted: Codes,
+    score: Floats,
+    scores: NDArray[np.float32] | None,
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Score of each row, NaN without an answer, and whether that was the positive class; of several
+    classes the answer's own score, and all answers as positive.
+    """
+    answered = predicted >= 0
+    if columns.task == "multiclass":
+        score = confidence(columns, predicted, score, scores)
+        return np.where(answered, score, np.nan), answered
+    return np.where(answered, score, np.nan), predicted == columns.class_code(positive)
+
+
 def segment_words(columns: Columns, rows: Rows, name: str) -> Words | None:
     """The column of `rows` that a segment column is: of that name, a feature's, or the sender's.
 

@@ -26,7 +26,8 @@ from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import Calibration
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.inspectors import FIGURES, INSPECTORS
-from inferwatch.core.metrics import of_every_class, on_labels
+from inferwatch.core.metrics import corrected, of_every_class, on_labels
+from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
 from inferwatch.core.plan import WindowPlan, applies, coverage_needed
@@ -82,6 +83,9 @@ def _ripen(model: Model, now_ms: int) -> None:
                 if labels.delays is not None:
                     past = model.state.delays.setdefault(plan.window.name, log_histogram.empty())
                     log_histogram.merge(past, labels.delays)
+                if labels.judged is not None:
+                    track.judged = track.judged or Judged()
+                    corrected.join(track.judged, labels.judged)
 
 
 def _publish(

@@ -6,7 +6,7 @@ import msgspec
 
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
-from inferwatch.core.metrics import class_of, of_every_class, on_labels
+from inferwatch.core.metrics import CORRECTED, class_of, of_every_class, on_labels
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.records.definition import Check, Definition, Window, digest
 
@@ -19,7 +19,8 @@ class WindowPlan(msgspec.Struct, frozen=True):
     `pane_ms` is 0 for windows of rows. `coverage` is the share of labels under which its label
     figures are unknown. `digest` is all that its figures depend on. `inspectors` are what
     inspectors read of it, rows or figures, and by which method. `estimates` is the positive class
-    where checks read estimated performance, "" elsewhere.
+    where checks read estimated performance, "" elsewhere; `corrects` where they read the accuracy
+    that few labels correct.
     """
 
     window: Window
@@ -31,6 +32,7 @@ class WindowPlan(msgspec.Struct, frozen=True):
     digest: str
     inspectors: tuple[tuple[str, str], ...] = ()
     estimates: str = ""
+    corrects: bool = False
 
     @property
     def sampled(self) -> bool:
@@ -98,13 +100,15 @@ def _extent(window: Window) -> tuple[int, int]:
 def _plan(definition: Definition, window: Window, checks: list[Check], longest: bool) -> WindowPlan:
     step_ms = window.step_ms or window.size_ms
     labelled = [check for check in checks if on_labels(check.metric)]
-    coverage = max((coverage_needed(check) for check in labelled), default=COVERAGE_DEFAULT)
+    corrects = any(check.metric == CORRECTED for check in labelled)
+    covered = [coverage_needed(check) for check in labelled if check.metric != CORRECTED]
+    coverage = max(covered, default=COVERAGE_DEFAULT)
     facts, reads_labels = definition.model, bool(labelled) or longest
     inspectors = dict.fromkeys(
         (check.metric, check.method) for check in checks if check.method in INSPECTORS
     )
     sampled = any(metric == FEATURES for metric, _ in inspectors)
-    estimates = any(check.metric in ESTIMATES for check in checks)
+    estimates = corrects or any(check.metric in ESTIMATES for check in checks)
     return WindowPlan(
         window=window,
         pane_ms=math.gcd(window.size_ms, step_ms),
@@ -126,11 +130,13 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
                 reads_labels,
                 *(["sampled"] if sampled else []),  # one that was not has no rows to show
                 *(["estimates"] if estimates else []),
+                *(["corrects"] if corrects else []),
                 *([facts.segments_min_rows] if facts.floor_rows() > 1 else []),
             ]
         ),
         inspectors=tuple(inspectors),
         estimates=facts.positive if estimates else "",
+        corrects=corrects,
     )
 
 
@@ -140,7 +146,7 @@ def _reads_features(check: Check) -> bool:
 
 def coverage_needed(check: Check) -> float:
     """Share of labels a check waits for: its own `when`, or 80 % where it names none."""
-    if not on_labels(check.metric):
+    if not on_labels(check.metric) or check.metric == CORRECTED:
         return check.need.coverage
     return check.need.coverage or (0.0 if check.need.labels else COVERAGE_DEFAULT)
 

@@ -6,18 +6,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core.columns import Columns, confidence, score_places
+from inferwatch.core.columns import Block, Columns, confidence, decisions, score_places
 from inferwatch.core.figure import Figure
 from inferwatch.core.labels import Joined
 from inferwatch.core.metrics import (
     CLASSES_SHOWN,
     confusion,
+    corrected,
     probabilities,
     ranked,
     ranking,
     regression,
 )
 from inferwatch.core.metrics.confusion import Confusion
+from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.metrics.ranking import Ranked
 from inferwatch.core.metrics.regression import Residuals
 from inferwatch.core.pending import widened
@@ -37,6 +39,7 @@ class LabelCell(msgspec.Struct):
     whether it was right. `losses` are of models that send scores by class.
 
     `delays` are of first labels, whatever they were corrected to, and only of the whole model.
+    `judged` is there where checks read the corrected accuracy.
     """
 
     predicted: int = 0
@@ -47,6 +50,7 @@ class LabelCell(msgspec.Struct):
     delays: LogHistogram | None = None
     losses: Means | None = None
     ranked: Ranked | None = None
+    judged: Judged | None = None
 
     def coverage(self) -> float | None:
         """Share of the rows whose truth is known."""
@@ -71,12 +75,32 @@ def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> Non
     confusion.add(
         cell.confusion, joined.label[judged], joined.predicted[judged], columns.classes, joined.sign
     )
+    if cell.judged is not None:
+        _judge(cell.judged, columns, positive, joined)
     if columns.task == "binary":
         cell.scores = cell.scores or score_labels.empty()
         scored, truth = scored_rows(columns, positive, joined)
         score_labels.add(cell.scores, scored, truth, joined.sign)
     elif columns.task == "multiclass":
         _add_scores(cell, columns, joined)
+
+
+def decide(cell: LabelCell, columns: Columns, positive: str, block: Block) -> None:
+    """Count the rows that labels are to correct the guesses of."""
+    score, answer = decisions(columns, positive, block.predicted, block.score, block.scores)
+    known = np.isfinite(score)
+    cell.judged = cell.judged or Judged()
+    score_labels.add(cell.judged.all, score[known], answer[known])
+
+
+def _judge(judged: Judged, columns: Columns, positive: str, joined: Joined) -> None:
+    scores = joined.scores
+    if scores is not None:
+        scores = widened(scores, len(columns.scores), len(joined.label))
+    score, answer = decisions(columns, positive, joined.predicted, joined.score, scores)
+    known = np.isfinite(score) & (joined.label >= 0)
+    right = joined.label == joined.predicted
+    corrected.judge(judged, score[known], answer[known], right[known], joined.sign)
 
 
 def _add_scores(cell: LabelCell, columns: Columns, joined: Joined) -> None:
@@ -153,6 +177,9 @@ def merge(cells: Sequence[LabelCell]) -> LabelCell:
         if cell.ranked is not None:
             whole.ranked = whole.ranked or ranking.empty()
             ranking.merge(whole.ranked, cell.ranked)
+        if cell.judged is not None:
+            whole.judged = whole.judged or Judged()
+            corrected.join(whole.judged, cell.judged)
     return whole
 
 

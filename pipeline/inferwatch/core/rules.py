@@ -12,8 +12,7 @@ from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, drift_share
 from inferwatch.core.inspectors import INSPECTORS
-from inferwatch.core.metrics import LATENESS, class_of, of_every_class, on_labels
-from inferwatch.core.metrics.estimated import PREFIX
+from inferwatch.core.metrics import LATENESS, class_of, of_every_class, on_labels, on_reference
 from inferwatch.core.parts import PARTS
 from inferwatch.core.plan import WindowPlan, coverage_needed
 from inferwatch.records.definition import Check, Limit, Profile
@@ -136,7 +135,7 @@ def read(check: Check, feature: str, view: View) -> Reading:
         figure = Figure(float(view.behind_ms), view.rows)
     else:
         figure = view.metrics.get(metric, Figure(None, unknown="not measured"))
-    reference = view.baseline.get(metric.removeprefix(PREFIX))
+    reference = view.baseline.get(on_reference(metric))
     if figure.value is None:
         return Reading(None, reference, figure.unknown)
     if _needs_reference(check) and reference is None:

@@ -10,7 +10,8 @@ from inferwatch.core.cell import SCORE, Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
 from inferwatch.core.labels import Joined
-from inferwatch.core.metrics import estimated, isotonic, on_labels
+from inferwatch.core.metrics import CORRECTED, corrected, estimated, isotonic, on_labels
+from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.metrics.isotonic import Curve
 from inferwatch.core.model import Model
 from inferwatch.core.plan import WindowPlan
@@ -155,7 +156,8 @@ def _label_figures(
     labels: LabelCell,
     classes: Sequence[str] = (),
 ) -> dict[str, Figure]:
-    """Label figures of a window; every one unknown under the coverage that its checks ask for.
+    """Label figures of a window; unknown under the coverage that its checks ask for, but for the
+    one that is made for few labels.
 
     :param classes: those that have figures even where they have no row, beside those of checks.
     """
@@ -171,9 +173,13 @@ def _label_figures(
     coverage = labels.coverage()
     if coverage is None or coverage < plan.coverage:
         share = f"coverage {percent(coverage or 0.0)}"
-        return {key: Figure(None, labels.labelled, unknown=share) for key in found}
-    if model.join.sampled() < 1.0:
+        found = {key: Figure(None, labels.labelled, unknown=share) for key in found}
+    elif model.join.sampled() < 1.0:
         found["sampled"] = Figure(model.join.sampled(), labels.predicted)
+    if plan.corrects:
+        curve, past = _curve(model, version), model.track(plan, version).judged
+        judged = labels.judged or Judged()
+        found[CORRECTED] = corrected.accuracy(judged, past, curve or isotonic.AS_GIVEN)
     return found
 
 

@@ -17,6 +17,7 @@ from inferwatch.core.calibration import Calibration
 from inferwatch.core.cell import Cell, Tally
 from inferwatch.core.columns import Block, Columns
 from inferwatch.core.inspectors import FEATURES
+from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.past import Past
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
@@ -91,7 +92,8 @@ class Track(msgspec.Struct):
     `restating` are the starts of closed windows with `restate`, and `swept_ms` what `expire` has
     come to: both follow from the rest, so that snapshots of these windows leave them out.
     `past` are the figures that inspectors read; `lost` is what the next pane may lack; `heard` the
-    time of each instance's newest sample in these windows.
+    time of each instance's newest sample in these windows; `judged` are labelled rows of windows
+    that take no label any more.
     """
 
     panes: dict[int, Pane] = {}
@@ -111,6 +113,7 @@ class Track(msgspec.Struct):
     past: Past | None = None
     lost: dict[str, int] = {}
     heard: dict[str, int] = {}
+    judged: Judged | None = None
 
 
 def fold(
@@ -187,7 +190,10 @@ def _add(
         if labels is not None:
             mine = sample if keep is None or sample is None else sample[keep]
             taking_part = len(part.ids) if mine is None else int(mine.sum())
-            labels.setdefault(segment, LabelCell()).predicted += taking_part
+            label_cell = labels.setdefault(segment, LabelCell())
+            label_cell.predicted += taking_part
+            if plan.corrects:
+                quality.decide(label_cell, reference.columns_known, plan.estimates, part)
 
 
 def segments_of(block: Block) -> Iterator[tuple[str, NDArray[np.bool_] | None]]:

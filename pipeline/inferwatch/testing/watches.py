@@ -246,6 +246,16 @@ def _label_checks(task: Task) -> list[Check]:
     if task == "binary":
         checks.append(
             Check(
+                alert="Corrected",
+                metric="corrected.accuracy",
+                window="slow",
+                segment_by=["country"],
+                warn=_below(0.75),
+                need=Need(labels=5),
+            )
+        )
+        checks.append(
+            Check(
                 alert="AucLow",
                 metric="auc",
                 window="batch",

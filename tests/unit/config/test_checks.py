@@ -19,6 +19,7 @@ from inferwatch.records.definition import (
     Definition,
     Limit,
     ModelFacts,
+    Need,
     Profile,
     Reference,
     Window,
@@ -223,6 +224,14 @@ def test_what_is_left_out_has_its_default():
     assert (check.method, check.window, check.times, check.mode) == ("value", "w", (1, 1), "alert")
     assert (check.for_ms, check.keep_firing_for_ms, check.need.rows) == (0, 0, 1)
     assert check.fail is None and not check.default
+
+
+def test_a_corrected_figure_asks_for_some_labels_and_no_coverage():
+    """100 where `when` names none."""
+    text = "alert: A\nmetric: corrected.accuracy\nwarn: {drop: 2pp}\n"
+    assert parsed(text).need == Need(labels=100)
+    assert parsed(text + "when: {labels: 40}\n").need == Need(labels=40)
+    assert parsed(text + "when: {coverage: 5%}\n").need == Need(labels=100, coverage=0.05)
 
 
 def test_a_profile_has_no_figure_of_traffic():

@@ -111,6 +111,20 @@ def test_scores_by_answer_are_in_the_estimate():
     assert 0 < kept[1] - kept[0] <= told[1] - told[0]
 
 
+def test_guesses_to_be_corrected_are_in_the_estimate():
+    """Of the whole model and of each segment, for as long as windows take labels."""
+    told, kept = [], []
+    for metric in ("accuracy", "corrected.accuracy"):
+        found = definition(labelled=True)
+        [check] = found.checks
+        check = msgspec.structs.replace(check, metric=metric)
+        found = msgspec.structs.replace(found, checks=[check])
+        told.append(estimate.of(found, Load(rows_per_s=5, features=1, segments=30, versions=1)))
+        kept.append(state_bytes(found, 1, 30))
+        assert kept[-1] <= told[-1].total_bytes() <= 6 * kept[-1]
+    assert 0 < kept[1] - kept[0] <= told[1].total_bytes() - told[0].total_bytes()
+
+
 def test_samples_for_inspectors_are_in_the_estimate():
     """Of open panes, of windows that nobody answers, and of the reference."""
     found = definition(labelled=False)

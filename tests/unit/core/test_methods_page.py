@@ -34,10 +34,16 @@ def section(title):
     return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
+def rows(text):
+    """Cells of each row that describes statistics; tables of measured figures have more of them."""
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    found = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    return [cells for cells in found if len(cells) == 4]
+
+
 def named(text):
     """Names in the first cell of each row of the tables."""
-    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    return [name for first, *_ in rows(text) for name in re.findall(r"`([^`]+)`", first)]
 
 
 @pytest.mark.parametrize("title", SECTIONS)
@@ -49,10 +55,8 @@ def test_every_statistic_has_its_row(title):
 @pytest.mark.parametrize("title", SECTIONS)
 def test_every_row_is_filled(title):
     """Definition and when it lies are said of each; only what needs nothing may leave that out."""
-    for line in section(title).splitlines():
-        if line.startswith("| `"):
-            _, _, definition, _, lies, _ = re.split(r"(?<!\\)\|", line)
-            assert definition.strip() and lies.strip()
+    for _, definition, _, lies in rows(section(title)):
+        assert definition.strip() and lies.strip()
 
 
 def test_what_is_named_as_proof_is_there():

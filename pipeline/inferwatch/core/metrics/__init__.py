@@ -32,6 +32,7 @@ LABEL_METRICS = {
     "calibration_bias": Metric(_CLASSES),
     "calibration_error": Metric(_CLASSES),
     "log_loss": Metric(_CLASSES, share=False),
+    "corrected.accuracy": Metric(_CLASSES),
     "macro_precision": Metric(("multiclass",)),
     "macro_recall": Metric(("multiclass",)),
     "macro_f1": Metric(("multiclass",)),
@@ -64,6 +65,8 @@ CLASS_FIGURES = {"precision": True, "recall": True, "f1": True, "support": False
 CLASSES_SHOWN = 20
 LATENESS = ("label_delay.p50", "label_delay.p90", "maturity")
 """Of the labels themselves, and of a whole model only: known under any coverage."""
+CORRECTED = "corrected.accuracy"
+"""Made for few labels: known under any coverage too."""
 
 
 def class_of(metric: str) -> str:
@@ -75,6 +78,11 @@ def class_of(metric: str) -> str:
 def of_every_class(metric: str) -> bool:
     """Whether the metric is `class.*.recall`: of each class, with an alert of its own."""
     return class_of(metric) == "*"
+
+
+def on_reference(metric: str) -> str:
+    """What the reference has to compare with: `accuracy` for `estimated.accuracy`."""
+    return metric.removeprefix("estimated.").removeprefix("corrected.")
 
 
 def on_labels(metric: str) -> bool:

@@ -27,7 +27,6 @@ from inferwatch.core.intervals import logit
 from inferwatch.core.metrics.isotonic import Curve
 
 NO_ROWS = "no row with a score and an answer"
-PREFIX = "estimated."
 WHY = {
     "estimated.accuracy": NO_ROWS,
     "estimated.precision": "no positive answer",
