@@ -8,6 +8,10 @@ import msgspec
 from inferwatch.cli.table import table
 from inferwatch.config.methods import Method, every
 
+DETECTORS = """
+`inferwatch detect`, inferwatch.detectors.make; one of a name above has parameters of its own and
+reads values as they are, where the check scales them by the reference first"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of methods."""
@@ -26,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     heads = ["METHOD", "NEEDS", "COST", "STATE", "PARAMETERS", "FINDS", "SOURCE"]
     for used, title in (
         ("check", "`method` of a check in a monitor file"),
-        ("detector", "\n`inferwatch detect`, inferwatch.detectors.make"),
+        ("detector", DETECTORS),
     ):
         print(f"{title}:")
         print(table(heads, [_row(method) for method in found if method.used == used]))

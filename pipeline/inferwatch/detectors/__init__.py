@@ -8,10 +8,11 @@ and restored into a detector of the same parameters goes on as if nothing had ha
 `inferwatch.testing.check_detector` holds a detector of your own to all of that.
 """
 
+import difflib
 import inspect
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -32,6 +33,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     size of a snapshot, `rows_min` how many values it wants before it finds anything; `source` the
     paper or text that defines it. `by_place` says that a value's place matters, so that one that is
     missing must come as NaN; `by_row` that it takes rows of several columns, float[n, F], too.
+    `values` is what it reads: any numbers, losses in [0, 1], or errors, 1 wrong and 0 right.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes: int
     by_place: bool = False
     by_row: bool = False
+    values: Literal["numbers", "losses", "errors"] = "numbers"
 
 
 class Detector(Protocol):
@@ -150,8 +153,14 @@ def make(name: str, **params: float | str) -> Detector:
         raise ConfigError(
             f"no method {name}", key="method", fix=f"one of {', '.join(sorted(known))}"
         )
+    takes = list(inspect.signature(known[name]).parameters)
+    unknown = next((param for param in params if param not in takes), None)
+    fix = f"it takes {', '.join(takes) or 'none'}"
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, takes, n=1)
+        fix = f"did you mean {near[0]}? {fix}" if near else fix
+        raise ConfigError(f"{name} has no parameter {unknown}", key="param", fix=fix)
     try:
         return known[name](**params)
     except TypeError as error:
-        takes = ", ".join(inspect.signature(known[name]).parameters) or "none"
-        raise ConfigError(f"{name}: {error}", key="param", fix=f"it takes {takes}") from None
+        raise ConfigError(f"{name}: {error}", key="param", fix=fix) from None

@@ -38,6 +38,7 @@ class DDM(Run):
         rows_min=32,
         cost_ns=9,
         state_bytes=110,
+        values="losses",
     )
 
     def __init__(

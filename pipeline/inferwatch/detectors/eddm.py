@@ -35,6 +35,7 @@ class EDDM(Run):
         rows_min=39,
         cost_ns=6,
         state_bytes=115,
+        values="errors",
     )
 
     def __init__(

@@ -36,6 +36,7 @@ class HDDMA(Run):
         rows_min=16,
         cost_ns=13,
         state_bytes=150,
+        values="losses",
     )
 
     def __init__(

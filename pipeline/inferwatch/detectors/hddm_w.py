@@ -40,6 +40,7 @@ class HDDMW(Run):
         rows_min=41,
         cost_ns=9,
         state_bytes=225,
+        values="losses",
     )
 
     def __init__(

@@ -107,7 +107,16 @@ def test_integers_beyond_a_double_are_read(tmp_path, capsys):
     [
         (["detect", "mad", "no.csv"], Exit.USAGE, "no such file"),
         (["detect", "nosuch", "a.csv"], Exit.USAGE, "no method nosuch"),
-        (["detect", "mad", "--param", "widow=3", "a.csv"], Exit.USAGE, "widow"),
+        (
+            ["detect", "zscore", "--param", "thresold=8", "a.csv"],
+            Exit.USAGE,
+            "zscore has no parameter thresold (did you mean threshold? it takes window, ",
+        ),
+        (["detect", "mad", "--param", "qqq=3", "a.csv"], Exit.USAGE, "parameter qqq (it takes "),
+        (["detect", "psi", "--column", "x", "a.csv"], Exit.USAGE, "psi is for checks of monitor"),
+        (["detect", "isolation_forest", "a.csv"], Exit.USAGE, "run `inferwatch replay`"),
+        (["detect", "eddm", "--column", "x", "a.csv"], Exit.USAGE, "row 1 is 3: eddm reads errors"),
+        (["detect", "ddm", "--column", "x", "a.csv"], Exit.USAGE, "with --scale"),
         (["detect", "mad", "--param", "window", "a.csv"], Exit.USAGE, "NAME=VALUE"),
         (["detect", "mad", "--scale", "3", "a.csv"], Exit.USAGE, "MIN,MAX"),
         (["detect", "mad", "a.csv"], Exit.USAGE, "name one with --column"),
@@ -156,6 +165,28 @@ def test_an_empty_line_of_a_single_column_is_a_row(tmp_path, values, capsys):
     missing = values.copy()
     missing[100] = np.nan
     assert [one["row"] for one in rows(capsys)] == make("mad").update_many(missing)
+
+
+def test_errors_are_read_and_losses_where_they_are_meant(tmp_path, capsys):
+    """0, 1 and missing pass for `eddm`; a loss of 0.5 for `ddm`, and what a scale made one."""
+    np.save(tmp_path / "a.npy", np.array([0.0, 1.0, np.nan]))
+    np.save(tmp_path / "b.npy", np.array([0.5, 1.0, np.nan]))
+    np.save(tmp_path / "c.npy", np.array([50.0, 1.0]))
+    for arguments in (["eddm", "a.npy"], ["ddm", "b.npy"], ["ddm", "c.npy", "--scale", "0,100"]):
+        path = str(tmp_path / arguments[1])
+        assert main(["detect", arguments[0], path, *arguments[2:]]) == Exit.DONE
+    assert main(["detect", "eddm", str(tmp_path / "b.npy")]) == Exit.USAGE
+    assert "row 0 is 0.5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_on_a_terminal_the_findings_are_counted(tmp_path, values, capsys, monkeypatch, terminal):
+    """Nothing found is no silence there; programs read lines of JSON and nothing else."""
+    np.save(tmp_path / "a.npy", values)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    assert main(["detect", "mad", "--param", "threshold=1000", str(tmp_path / "a.npy")]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "0 found in 2,000 rows\n" if terminal else "")
 
 
 class Pipe(io.RawIOBase):
