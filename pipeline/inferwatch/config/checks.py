@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from inferwatch.config import document, limits, metric_names
+from inferwatch.config import document, limits, metric_names, ranges
 from inferwatch.config.document import Node
 from inferwatch.config.limits import DURATIONS, RATIOS
 from inferwatch.core import anomaly, llm, resources, stability
@@ -371,4 +371,13 @@ def _allowed(method: str, metric: str) -> tuple[dict[str, float], Problem]:
         return ROW_PARAMS[method], params_problem
     if method in SERIES_PARAMS:
         return SERIES_PARAMS[method], anomaly.params_problem
-    return SHARE_PARAMS.get(method, {}) if metric == "drift_share" else {}, lambda *_: ""
+    return SHARE_PARAMS.get(method, {}) if metric == "drift_share" else {}, _uncounted
+
+
+def _uncounted(_method: str, params: Mapping[str, float]) -> str:
+    """Whether no feature would ever be counted in `drift_share`: its distance has an end."""
+    for name, value in params.items():
+        ends = ranges.of("feature.*", name, share=False)
+        if ranges.effect("above", value, ends, relative=False):
+            return f"{name} is {ranges.told(ends)}, so no feature would be counted"
+    return ""

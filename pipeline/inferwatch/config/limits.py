@@ -8,6 +8,7 @@ from inferwatch.core.inspectors import FEATURES, FIGURES, FIGURES_LIMIT, INSPECT
 from inferwatch.core.metrics import (
     CLASS_FIGURES,
     LABEL_METRICS,
+    SHARE,
     class_of,
     of_every_class,
     on_labels,
@@ -69,8 +70,9 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
     if when:
         what = f"'{metric}'" if method == "value" else f"'{metric}' by {method}"
         raise fields[direction].error(
-            f"{what} is {ranges.told(ends)}, so it {when} fires",
-            "write a limit between, such as 20% or 0.2",
+            f"{what} is {ranges.told(ends)}, so `{direction}: {fields[direction].value}` "
+            f"{when} fires",
+            _reachable(direction, value, when, whole=ends == SHARE, share=is_share(metric)),
         )
     clear = value
     if "clear" in fields:
@@ -89,6 +91,20 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
 def is_share(metric: str) -> bool:
     """Whether a limit of the metric may be in percent and, for a change, in points."""
     return metric in (FEATURES, FIGURES, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
+
+
+def _reachable(direction: str, value: float, when: str, *, whole: bool, share: bool) -> str:
+    """The fix of a limit that `when` fires: a percentage of a `whole`, or on which side to look."""
+    if not whole or not 2 <= value < 100:
+        return (
+            "write a smaller one"
+            if (direction == "below") == (when == "always")
+            else ("write a larger one")
+        )
+    if not share:
+        return f"write `{direction}: {value / 100:g}`"
+    plain = f"{value:g}pp" if direction in ("drop", "rise") else f"{value / 100:g}"
+    return f"write `{direction}: {value:g}%` or `{direction}: {plain}`"
 
 
 def _calibrated(node: Node, metric: str, method: str) -> Limit:

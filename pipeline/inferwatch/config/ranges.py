@@ -2,26 +2,25 @@
 
 import math
 
+from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.inspectors import INSPECTORS
+from inferwatch.core.metrics import AMOUNT, ANY, LABEL_METRICS, SHARE
 
-SHARE = (0.0, 1.0)
-DISTANCE = (0.0, math.inf)
-UNBOUNDED = (-math.inf, math.inf)
 OPEN_DISTANCES = ("psi", "wasserstein")
-BY_NAME = {"mcc": (-1.0, 1.0), "calibration_bias": (-1.0, 1.0), "brier": (0.0, 2.0)}
-"""Shares but for these: a correlation, a difference of shares, a sum over several classes."""
 
 
 def of(metric: str, method: str, *, share: bool) -> tuple[float, float]:
     """The ends of what a check compares; `share` says whether its metric is one."""
-    if method in INSPECTORS:
+    if method in INSPECTORS or (method in WINDOW_METHODS and metric == "drift_share"):
         return SHARE
-    if method in WINDOW_METHODS and metric != "drift_share":
-        return DISTANCE if method in OPEN_DISTANCES else SHARE
-    if method in WINDOW_METHODS or (method == "value" and share):
-        return BY_NAME.get(metric, SHARE)
-    return UNBOUNDED
+    if method in WINDOW_METHODS:
+        return AMOUNT if method in OPEN_DISTANCES else SHARE
+    if method in SERIES_METHODS:
+        return AMOUNT
+    if metric in LABEL_METRICS:
+        return LABEL_METRICS[metric].ends
+    return SHARE if share and method == "value" else ANY
 
 
 def effect(direction: str, value: float, ends: tuple[float, float], *, relative: bool) -> str:
@@ -39,4 +38,6 @@ def effect(direction: str, value: float, ends: tuple[float, float], *, relative:
 def told(ends: tuple[float, float]) -> str:
     """The ends in words."""
     low, high = ends
-    return f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+    if high == math.inf:
+        return f"{low:g} or more"
+    return f"{high:g} or less" if low == -math.inf else f"from {low:g} to {high:g}"

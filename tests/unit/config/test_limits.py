@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inferwatch.config import checks, document, limits, ranges
+from inferwatch.core import anomaly
+from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.fold import Partition
 from inferwatch.core.rules import Reading, passed
 from inferwatch.errors import ConfigError
@@ -65,6 +68,11 @@ def test_never_and_always_are_what_the_rules_make_of_every_figure(direction, ste
         ("score", "ks", "above: 1.5", "never"),
         ("score", "psi", "below: 0", "never"),
         ("drift_share", "psi", "above: 120%", "never"),
+        ("mae", "value", "drop: 100%", "never"),
+        ("mape", "value", "below: 0", "never"),
+        ("r2", "value", "above: 1", "never"),
+        ("r2", "value", "below: 90", "always"),
+        ("rows", "auto", "above: -1", "always"),
         ("accuracy", "value", "below: 1", ""),
         ("accuracy", "value", "drop: 99%", ""),
         ("error_rate", "value", "rise: 300%", ""),
@@ -75,6 +83,8 @@ def test_never_and_always_are_what_the_rules_make_of_every_figure(direction, ste
         ("score", "psi", "above: 3", ""),
         ("feature.f1", "psi", "above: 3", ""),
         ("class.a.support", "value", "below: 10", ""),
+        ("r2", "value", "drop: 500%", ""),
+        ("bias", "value", "below: -3", ""),
     ],
 )
 def test_a_limit_that_watches_nothing_or_tells_nothing_is_refused(metric, method, limit, why):
@@ -102,3 +112,37 @@ def test_figures_lie_where_limits_expect_them(seed):
             assert low <= value <= high, name
             seen |= {name} if high < math.inf else set()
     assert len(seen) > 20
+
+
+@pytest.mark.parametrize("method", SERIES_METHODS)
+@given(seed=st.integers(0, 1 << 32), figure=st.floats(-1e6, 1e6))
+def test_scores_of_figures_are_distances(method, seed, figure):
+    """Whatever the past was like: 0 or more, so that `above` a negative number is no limit."""
+    past = np.random.default_rng(seed).normal(0, 100, 200)
+    params = {"period": 24.0} if anomaly.by_hour(method) else {}
+    low, high = ranges.of("rows", method, share=False)
+    score = anomaly.score(method, params, past, figure)
+    assert score.value is not None and low <= score.value <= high
+
+
+@pytest.mark.parametrize(
+    ("metric", "method", "limit", "fix"),
+    [
+        ("accuracy", "value", "drop: 5", "write `drop: 5%` or `drop: 5pp`"),
+        ("error_rate", "value", "rise: 2", "write `rise: 2%` or `rise: 2pp`"),
+        ("recall", "value", "below: 90", "write `below: 90%` or `below: 0.9`"),
+        ("score", "ks", "above: 25", "write `above: 0.25`"),
+        ("score", "total_variation", "above: 1.5", "write a smaller one"),
+        ("cpu", "value", "above: 100", "write a smaller one"),
+        ("score", "psi", "above: -0.1", "write a larger one"),
+        ("score", "psi", "below: 0", "write a larger one"),
+    ],
+)
+def test_the_fix_is_a_limit_that_is_taken(metric, method, limit, fix):
+    """A percentage without its sign is the likely slip; what the error says to write is read."""
+    text = f"alert: A\nmetric: {metric}\nmethod: {method}\nwarn: {{{{{{}}}}}}\n"
+    with pytest.raises(ConfigError) as told:
+        checks.parse(document.parse(text.format(limit), "m.yaml"), ModelFacts(), WINDOWS)
+    assert told.value.fix == fix
+    for written in fix.split("`")[1::2]:
+        checks.parse(document.parse(text.format(written), "m.yaml"), ModelFacts(), WINDOWS)

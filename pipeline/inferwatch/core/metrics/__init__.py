@@ -1,10 +1,13 @@
 """Quality of predictions against labels: one file a family, each held to scikit-learn.
 
-A metric's line below makes it known to monitor files: the tasks that it means something for, and
-whether it is a share, so that a limit may be given in points.
+A metric's line below makes it known to monitor files: the tasks that it means something for,
+whether it is a share, so that a limit may be given in points, and between which ends it lies.
 """
 
+import math
 from typing import NamedTuple
+
+SHARE, AMOUNT, ANY = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
 
 
 class Metric(NamedTuple):
@@ -12,6 +15,7 @@ class Metric(NamedTuple):
 
     tasks: tuple[str, ...]
     share: bool = True
+    ends: tuple[float, float] = SHARE
 
 
 _BINARY, _CLASSES, _NUMBERS = ("binary",), ("binary", "multiclass"), ("regression",)
@@ -21,17 +25,17 @@ _ALL = (*_CLASSES, *_NUMBERS, *_RANKING)
 LABEL_METRICS = {
     "accuracy": Metric(_CLASSES),
     "balanced_accuracy": Metric(_CLASSES),
-    "mcc": Metric(_CLASSES),
+    "mcc": Metric(_CLASSES, ends=(-1.0, 1.0)),
     "precision": Metric(_BINARY),
     "recall": Metric(_BINARY),
     "f1": Metric(_BINARY),
     "specificity": Metric(_BINARY),
     "auc": Metric(_BINARY),
     "average_precision": Metric(_BINARY),
-    "brier": Metric(_CLASSES),
-    "calibration_bias": Metric(_CLASSES),
+    "brier": Metric(_CLASSES, ends=(0.0, 2.0)),
+    "calibration_bias": Metric(_CLASSES, ends=(-1.0, 1.0)),
     "calibration_error": Metric(_CLASSES),
-    "log_loss": Metric(_CLASSES, share=False),
+    "log_loss": Metric(_CLASSES, share=False, ends=AMOUNT),
     "corrected.accuracy": Metric(_CLASSES),
     "macro_precision": Metric(("multiclass",)),
     "macro_recall": Metric(("multiclass",)),
@@ -39,11 +43,11 @@ LABEL_METRICS = {
     "weighted_precision": Metric(("multiclass",)),
     "weighted_recall": Metric(("multiclass",)),
     "weighted_f1": Metric(("multiclass",)),
-    "mae": Metric(_NUMBERS, share=False),
-    "rmse": Metric(_NUMBERS, share=False),
-    "bias": Metric(_NUMBERS, share=False),
-    "mape": Metric(_NUMBERS, share=False),
-    "r2": Metric(_NUMBERS, share=False),
+    "mae": Metric(_NUMBERS, share=False, ends=AMOUNT),
+    "rmse": Metric(_NUMBERS, share=False, ends=AMOUNT),
+    "bias": Metric(_NUMBERS, share=False, ends=ANY),
+    "mape": Metric(_NUMBERS, share=False, ends=AMOUNT),
+    "r2": Metric(_NUMBERS, share=False, ends=(-math.inf, 1.0)),
     "mrr": Metric(_RANKING),
     "hit_rate@1": Metric(_RANKING),
     "hit_rate@3": Metric(_RANKING),
@@ -56,8 +60,8 @@ LABEL_METRICS = {
     "ndcg@10": Metric(_RANKING),
     "ndcg@20": Metric(_RANKING),
     "irrelevant_rate": Metric(_RANKING),
-    "label_delay.p50": Metric(_ALL, share=False),
-    "label_delay.p90": Metric(_ALL, share=False),
+    "label_delay.p50": Metric(_ALL, share=False, ends=ANY),
+    "label_delay.p90": Metric(_ALL, share=False, ends=ANY),
     "maturity": Metric(_ALL),
 }
 CLASS_FIGURES = {"precision": True, "recall": True, "f1": True, "support": False}
