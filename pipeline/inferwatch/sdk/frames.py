@@ -164,6 +164,9 @@ def _named(features: Any, names: Sequence[str] | None) -> Iterator[tuple[str, An
             yield str(name), features[name]
     elif names is None:
         raise UnfitError("features without column names: pass names=")
+    elif getattr(features, "ndim", 0) != 2:
+        kind = type(features).__name__
+        raise UnfitError(f"features is a {kind}, not a data frame, a mapping or a matrix")
     else:
         if len(names) != features.shape[1]:
             raise UnfitError(f"{len(names)} names for {features.shape[1]} columns")

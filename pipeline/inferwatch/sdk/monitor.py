@@ -1,4 +1,6 @@
-"""`Monitor`: what a model server calls. It never raises into the caller and never waits for Kafka.
+"""`Monitor`: what a model server calls. No value makes it raise, and it never waits for Kafka.
+
+A wrong name of an argument is a TypeError at the first call, as in any Python.
 
 Whatever cannot be sent is counted under a reason (`Drop`) and told once by `logging`.
 """
@@ -13,11 +15,12 @@ from inferwatch.errors import ConfigError
 from inferwatch.records.events import Deploy
 from inferwatch.records.raw import INSTANCE_MAX, NAME, NAME_MAX
 from inferwatch.sdk import forks, frames
+from inferwatch.sdk.arguments import blamed, scores
 from inferwatch.sdk.buffer import BATCH_ROWS_MAX, Counters, Drop, Kind
 from inferwatch.sdk.emitter import Emitter
 from inferwatch.sdk.notice import warn_once
 from inferwatch.sdk.privacy import Privacy, key_from_environment
-from inferwatch.sdk.table import ROW_BYTES, SCORE, VALUE_BYTES, Row, Table
+from inferwatch.sdk.table import ROW_BYTES, VALUE_BYTES, Row, Table
 from inferwatch.sdk.timed import Timed
 from inferwatch.sdk.transport import Transport, begin_anew, transport
 from inferwatch.sdk.values import (
@@ -117,7 +120,7 @@ class Monitor:
                 names,
                 values,
                 plain(prediction),
-                None if proba is None else _scores(proba),
+                None if proba is None else scores(proba),
                 None if latency_ms is None else number(plain(latency_ms)),
                 None if error is None else frames.error_name(error),
                 self._row_segments(segments),
@@ -130,7 +133,17 @@ class Monitor:
             ):
                 raise UnfitError("an answer, a score, the latency or a figure of llm is infinite")
         except Exception as problem:
-            self._refuse(Drop.BAD_ROW, 1, problem)
+            given = {
+                "features": features,
+                "prediction": prediction,
+                "proba": proba,
+                "latency_ms": latency_ms,
+                "error": error,
+                "segments": segments,
+                "entity_id": entity_id,
+                "llm": llm,
+            }
+            self._refuse(Drop.BAD_ROW, 1, blamed(problem, given))
             return row_id
         self._put("inference", self._version, row, 1, size_bytes)
         return row_id
@@ -233,12 +246,27 @@ class Monitor:
         except Exception as problem:
             warn_once(self._model, "deploy", f"deploy not sent: {_reason(problem)}")
 
-    def timed(self, features: Any = None, **details: Any) -> Timed:
+    def timed(
+        self,
+        features: Mapping[str, Any] | None = None,
+        *,
+        timestamp: Any = None,
+        entity_id: Any = None,
+        segments: Mapping[str, Any] | None = None,
+        llm: Mapping[str, Any] | None = None,
+        prediction_id: Any = None,
+    ) -> Timed:
         """A context manager that logs one answer with its latency and the class of its exception.
 
-        `details` are further arguments of `log`.
+        The arguments are those of `log`; the answer is set in the block.
         """
-        return Timed(self, features, details)
+        details = {
+            "timestamp": timestamp,
+            "entity_id": entity_id,
+            "segments": segments,
+            "prediction_id": prediction_id,
+        }
+        return Timed(self, features, llm, details)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until everything logged so far is delivered or dropped; False after `timeout_s`."""
@@ -368,12 +396,6 @@ def _id(prediction_id: Any) -> str:
     if not found:
         raise UnfitError("the prediction id is empty")
     return found
-
-
-def _scores(proba: Any) -> dict[str, float]:
-    if hasattr(proba, "keys"):
-        return {str(name): number(plain(proba[name])) for name in proba}
-    return {SCORE: number(plain(proba))}
 
 
 _monitors: "weakref.WeakSet[Monitor]" = weakref.WeakSet()

@@ -1,6 +1,7 @@
 """`with monitor.timed(features) as call:` measures an answer and notes how it failed."""
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,17 @@ class Timed:
     `id` is the prediction id, known when the block has ended. The caller's exceptions pass.
     """
 
-    def __init__(self, monitor: "Monitor", features: Any, details: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        monitor: "Monitor",
+        features: Mapping[str, Any] | None,
+        llm: Mapping[str, Any] | None,
+        details: Mapping[str, Any],
+    ) -> None:
         self.features = features
         self.prediction: Any = None
         self.proba: Any = None
-        self.llm: dict[str, Any] | None = None
+        self.llm = llm
         self.id = ""
         self._monitor = monitor
         self._details = details
@@ -41,6 +48,6 @@ class Timed:
             self.proba,
             latency_ms=(time.perf_counter_ns() - self._start_ns) / 1e6,
             error=failure,
-            **({} if self.llm is None else {"llm": self.llm}),
+            llm=self.llm,
             **self._details,
         )

@@ -99,6 +99,7 @@ def test_single_rows_without_time_or_label_are_dropped_alone(wire):
         {"features": {"a": [1, 2, 3]}, "prediction": [1, 2]},
         {"features": np.zeros((3, 2))},
         {"features": np.zeros((3, 2)), "names": ["a"]},
+        {"features": [[1], [2], [3]], "names": ["a"]},
         {"features": {"a": [1, 2, 3]}, "proba": np.zeros((3, 2))},
         {"features": {"a": [1, 2, 3]}, "timestamp": [1, 2]},
     ],

@@ -110,6 +110,36 @@ def test_odd_feature_values_do_not_cost_the_row(wire, rows):
     assert sum(batch.rows for batch in wire.drain(monitor)) == len(rows)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"features": [1, 2, 3]}, "features is a list, not a mapping of names to values"),
+        ({"prediction": [1]}, "prediction is a list, not a number, a text or a truth value"),
+        ({"proba": {"a": [0.1]}}, "proba is a dict, not a number or a mapping of class to number"),
+        ({"latency_ms": object()}, "latency_ms is a object, not a number"),
+        ({"segments": ["DE"]}, "segments is a list, not a mapping of names to numbers"),
+        ({"entity_id": {}}, "entity_id is a dict, not a number or a text"),
+        ({"llm": 3}, "llm is a int, not a mapping"),
+        ({"timestamp": 0.5}, "timestamp is a float, not a datetime or integer ms"),
+        ({"prediction": float("inf")}, "an answer, a score, the latency"),
+    ],
+)
+def test_the_argument_that_cost_a_row_is_named(wire, caplog, arguments, said):
+    """What it was and what it is to be, in the one warning; the value itself is not quoted."""
+    monitor = wire.monitor()
+    monitor.log(**arguments)
+    assert monitor.counters.dropped == {"bad_row": 1}
+    assert f"rows dropped, bad_row: {said}" in caplog.text
+
+
+def test_a_misspelt_argument_raises_at_once(wire):
+    """As in any Python, at the call that has it: a block that is timed does not begin."""
+    monitor = wire.monitor()
+    for call in (monitor.log, monitor.log_batch, monitor.timed):
+        with pytest.raises(TypeError, match="probability"):
+            call(probability=0.5)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(anything, anything, anything, anything)
 def test_labels_and_deploys_of_any_kind_never_raise(wire, key, label, timestamp, version):
