@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inferwatch.cli.main import COMMANDS, parser
+from inferwatch.cli.main import COMMANDS, main, parser
 from inferwatch.config import checks, document, limits, mapping, monitors
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.anomaly import SERIES_METHODS
@@ -322,6 +322,16 @@ def test_the_default_set_is_the_one_listed():
             ]
         )
     assert rows(section("monitors.md", "## The default set")) == expected
+
+
+def test_the_words_shown_are_those_of_the_file_shown(tmp_path, capsys):
+    """What `inferwatch plan` prints of the page's first monitor file."""
+    path = tmp_path / "fraud.yaml"
+    shown = [text for name, text in FENCED.findall(PAGES["monitors.md"]) if name == "yaml"]
+    path.write_text(shown[0])
+    assert main(["plan", str(path)]) == Exit.DONE
+    said, _, _ = capsys.readouterr().out.partition("\n\n")
+    assert f"```\n{said}\n```" in PAGES["monitors.md"]
 
 
 def test_the_error_shown_is_the_error_given():

@@ -17,7 +17,7 @@ COMMANDS = {
     "ingest": "move single JSON events from your topic to the events topic, in batches",
     "replay": "run monitors over a table or a topic that exists",
     "profile": "describe reference rows: build, show, diff",
-    "plan": "what monitor files will cost in memory, records and series",
+    "plan": "check monitor files: what they say, and what they will cost",
     "models": "which models are watched, and how they are",
     "reference": "what versions are compared with: show, accept, reset",
     "alerts": "the state of every alert: list, show, follow",

@@ -1,4 +1,4 @@
-"""`inferwatch plan`: what monitor files will cost, before anything runs."""
+"""`inferwatch plan`: whether monitor files are right, what they say, and what they will cost."""
 
 import argparse
 import math
@@ -8,7 +8,7 @@ import msgspec
 
 from inferwatch.cli.amounts import count
 from inferwatch.cli.table import table
-from inferwatch.config import estimate, monitors
+from inferwatch.config import estimate, monitors, wording
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.estimate import Estimate, Load
 from inferwatch.core.fold import MODELS_MAX
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Estimate each file. A file that could not be held is refused, as a worker would."""
+    """Check, say and estimate each file. What could not be held is refused, as by a worker."""
     load = Load(
         rows_per_s=arguments.rows_per_s,
         features=arguments.features,
@@ -64,12 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
     widths = (load.features, load.segments, load.categories)
     if not 0 < load.rows_per_s < math.inf or min(counts) < 1 or min(widths) < 0:
         raise UsageError("rates and counts are positive numbers")
-    found = [(match, estimate.of(definition, load)) for match, definition in _files(arguments)]
+    files = _files(arguments)
+    found = [(match, estimate.of(definition, load)) for match, definition in files]
     if arguments.format == "json":
         for match, one in found:
             said = {"match": match, "total_bytes": one.total_bytes()}
             print(msgspec.json.encode(said | msgspec.structs.asdict(one), order="sorted").decode())
         return Exit.DONE
+    _say(files)
     heads = ["MATCH", "OPEN PANES", "WAIT FOR LABELS", "JOIN", "REFERENCE", "DETECTORS", "A MODEL"]
     print(table(heads, [_row(match, one) for match, one in found]), end="\n\n")
     _tell(found, arguments.models)
@@ -92,6 +94,19 @@ def _files(arguments: argparse.Namespace) -> list[tuple[str, Definition]]:
     monitors.load(arguments.monitors)
     files = [monitors.read(path)[0] for path in arguments.monitors]
     return [(file.match, file.definition) for file in files]
+
+
+def _say(files: list[tuple[str, Definition]]) -> None:
+    """What was understood: each check in words."""
+    number = sum(len(definition.checks) for _, definition in files)
+    print(f"monitors: {len(files):,}; checks: {number:,}")
+    for match, definition in files:
+        print(match)
+        for check in definition.checks:
+            print(f"  {wording.sentence(check)}")
+            if wording.note(check):
+                print(f"    note: {wording.note(check)}")
+    print()
 
 
 def _beside(load: Load) -> str:

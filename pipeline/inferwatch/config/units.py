@@ -33,6 +33,15 @@ def duration_ms(text: str) -> int | None:
     return round(whole) if math.isfinite(whole) else None
 
 
+def written(span_ms: int) -> str:
+    """A positive duration as `duration_ms` reads it: `1h30m`."""
+    words, rest = "", span_ms
+    for unit, size_ms in sorted(_DURATION_MS.items(), key=lambda one: -one[1]):
+        count, rest = divmod(rest, size_ms)
+        words += f"{count}{unit}" if count else ""
+    return words
+
+
 def size_bytes(text: str) -> int | None:
     """Bytes of `64MiB`; None where it is no size."""
     found = re.fullmatch(r"([0-9]{1,18})\s*([A-Za-z]+)", text)

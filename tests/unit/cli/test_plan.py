@@ -17,6 +17,30 @@ def test_what_was_expected_is_printed(capsys):
     )
 
 
+def test_what_was_understood_is_printed(tmp_path, capsys):
+    """Each check in words under its monitor, and what is seldom meant; none of it in JSON."""
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        'apiVersion: inferwatch/v1\nmatch: {model: "risk/*"}\nmodel: {task: binary}\n'
+        "windows: {slow: {size: 1h}}\nchecks:\n"
+        "  - {alert: Recall, metric: recall, when: {labels: 200}, fail: {drop: 5%}}\n"
+        "  - {alert: Busy, metric: rows, warn: {above: 9000}}\n"
+    )
+    assert main(["plan", str(path)]) == Exit.DONE
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "monitors: 1; checks: 2",
+        "risk/*",
+        "  Recall: recall in slow: critical if it drops by more than 5% of the reference's; "
+        "with 200 labels",
+        "    note: Recall is judged at 200 labels, though more of its window's may come: "
+        "add `coverage: 80%` to wait for them",
+        "  Busy: rows in slow: warning if above 9,000",
+        "",
+    ]
+    assert main(["plan", str(path), "--format", "json"]) == Exit.DONE
+    assert "Recall" not in capsys.readouterr().out
+
+
 def test_what_rows_carry_is_printed_and_costs(capsys):
     """Wide categories, entities and calls of language models: more state, and said beside it."""
     wide = ["--categories", "3", "--entities", "--llm"]

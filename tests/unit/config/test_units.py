@@ -20,6 +20,14 @@ def test_a_duration_is_the_sum_of_its_parts(parts):
     assert duration_ms(text) == pytest.approx(expected)
 
 
+@given(st.integers(1, units.DURATION_MAX_MS))
+@example(5_400_000)
+def test_a_written_duration_is_read_as_itself(span_ms):
+    """In the units of a monitor file, none of them more than fits the next."""
+    assert duration_ms(units.written(span_ms)) == span_ms
+    assert units.written(5_400_000) == "1h30m"
+
+
 def test_parts_of_units_are_taken():
     """A duration need not be whole in its unit."""
     assert duration_ms("1.5s") == 1_500

@@ -1,0 +1,82 @@
+"""A check in words, so that whoever wrote it sees what was understood."""
+
+from collections.abc import Iterator
+
+from inferwatch.config import units
+from inferwatch.config.limits import DURATIONS, is_share
+from inferwatch.core.anomaly import SERIES_METHODS
+from inferwatch.core.drift import reads_rows
+from inferwatch.core.metrics import LATENESS, on_labels
+from inferwatch.records.definition import Check, Limit
+
+CHANGES = {"drop": "drops", "rise": "rises"}
+
+
+def sentence(check: Check) -> str:
+    """ "RecallDrop: recall in slow by country: critical if it drops by more than 5% of the
+    reference's; 2 of 3 windows; with 200 labels, coverage 80%".
+    """
+    what = check.metric if check.method == "value" else f"{check.metric} by {check.method}"
+    what += f" in {check.window}" if check.window else ""
+    what += f" by {', '.join(check.segment_by)}" if check.segment_by else ""
+    return f"{check.alert}: {what}: {'; '.join([_levels(check), *_conditions(check)])}"
+
+
+def note(check: Check) -> str:
+    """What of a check is seldom meant, "" where nothing is."""
+    waits = on_labels(check.metric) and check.metric not in LATENESS
+    if not waits or not check.need.labels or check.need.coverage:
+        return ""
+    return (
+        f"{check.alert} is judged at {check.need.labels:,} labels, though more of its window's may "
+        "come: add `coverage: 80%` to wait for them"
+    )
+
+
+def _levels(check: Check) -> str:
+    given = [("warning", check.warn), ("critical", check.fail)]
+    if check.method == "absent":
+        severity = "warning" if check.warn and not check.fail else "critical"
+        return f"{severity} after {units.written(check.for_ms)} without a row"
+    if reads_rows(check.method, check.metric):
+        return f"{'critical' if check.fail else 'warning'} at a change, row by row"
+    return ", ".join(f"{severity} {_limit(check, one)}" for severity, one in given if one)
+
+
+def _limit(check: Check, limit: Limit) -> str:
+    if limit.calibrated:
+        return "above a limit found from its own past"
+    said = f"if {limit.direction} {_amount(check, limit, limit.value)}"
+    if limit.direction in CHANGES:
+        said = f"if it {CHANGES[limit.direction]} by more than {_amount(check, limit, limit.value)}"
+        said += " of the reference's" if limit.relative else " from the reference's"
+    if limit.clear != limit.value:
+        said += f" (until {_amount(check, limit, limit.clear)})"
+    return said
+
+
+def _amount(check: Check, limit: Limit, value: float) -> str:
+    """In the unit that a monitor file would have it in."""
+    if limit.relative:
+        return f"{value * 100:.6g}%"
+    if check.method == "value" and check.metric in DURATIONS:
+        return units.written(round(value)) if value == round(value) > 0 else f"{value:g} ms"
+    if is_share(check.metric) and check.method not in SERIES_METHODS:
+        return f"{value * 100:.6g}" + ("pp" if limit.direction in CHANGES else "%")
+    return f"{value:,.6g}"
+
+
+def _conditions(check: Check) -> Iterator[str]:
+    if check.times != (1, 1):
+        yield f"{check.times[0]} of {check.times[1]} windows"
+    if check.for_ms and check.method != "absent":
+        yield f"for {units.written(check.for_ms)}"
+    need = check.need
+    needs = [f"{need.rows:,} rows"] * (need.rows > 1) + [f"{need.labels:,} labels"] * bool(
+        need.labels
+    )
+    needs += [f"coverage {need.coverage * 100:.6g}%"] * bool(need.coverage)
+    if needs:
+        yield f"with {', '.join(needs)}"
+    if check.mode == "observe":
+        yield "observed, never sent"

@@ -1,0 +1,92 @@
+"""A check in words says what the fold will do: its limits read back are its limits."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferwatch.config import checks, document, wording
+from inferwatch.config.defaults import default_checks
+from inferwatch.records.definition import Check, ModelFacts, Window
+
+WINDOWS = {"w": Window(name="w", size_ms=60_000, step_ms=60_000)}
+FACTS = ModelFacts(task="binary", segments=["country"])
+
+
+def parsed(text: str) -> Check:
+    """The check of a line of a monitor file, without its name."""
+    node = document.parse(f"alert: A\n{text}", "m.yaml")
+    return checks.parse(node, FACTS, WINDOWS)
+
+
+@given(
+    metric=st.sampled_from(["recall", "error_rate", "latency.p99", "rows", "feature.x.mean"]),
+    direction=st.sampled_from(["above", "below", "drop", "rise"]),
+    thousandths=st.integers(1, 999),
+    percent=st.booleans(),
+)
+def test_the_amounts_are_those_of_the_limit(metric, direction, thousandths, percent):
+    """A share in percent, a change of one in points unless it is of the reference's, times with
+    their unit: written into the file instead, the limit is the same.
+    """
+    whole = metric in ("latency.p99", "rows")
+    amount = str(thousandths) if whole else str(thousandths / 1000)
+    if percent and direction in ("drop", "rise"):
+        amount = f"{thousandths / 10}%"
+    line = "metric: {}\nfail: {{{}: {}}}\n"
+    check = parsed(line.format(metric, direction, amount))
+    said = wording.sentence(check)
+    again = re.search(r"(?:above|below|more than) ([^ ]+)", said)[1].replace(",", "")
+    assert parsed(line.format(metric, direction, again)).fail.value == pytest.approx(
+        check.fail.value
+    )
+    assert parsed(line.format(metric, direction, again)).fail.relative == check.fail.relative
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "metric: recall\nsegment_by: [country]\nwhen: {labels: 200, coverage: 80%}\n"
+            "warn: {drop: 3pp, clear: 1pp}\nfail: {drop: 5%}\ntimes: 2 of 3\n",
+            "recall in w by country: warning if it drops by more than 3pp from the reference's "
+            "(until 1pp), critical if it drops by more than 5% of the reference's; 2 of 3 windows; "
+            "with 200 labels, coverage 80%",
+        ),
+        (
+            "metric: latency.p99\nfail: {above: 1500, clear: 200ms}\nfor: 3m\nmode: observe\n",
+            "latency.p99 in w: critical if above 1s500ms (until 200ms); for 3m; observed, never "
+            "sent",
+        ),
+        (
+            "metric: feature.*\nmethod: psi\nwhen: {rows: 1000}\nwarn: calibrated\n",
+            "feature.* by psi in w: warning above a limit found from its own past; with 1,000 rows",
+        ),
+        (
+            "metric: error_rate\nmethod: zscore\nwarn: {above: 5}\n",
+            "error_rate by zscore in w: warning if above 5",
+        ),
+        ("metric: error\nmethod: adwin\n", "error by adwin: warning at a change, row by row"),
+        (
+            "metric: traffic\nmethod: absent\nfor: 10m\n",
+            "traffic by absent: critical after 10m without a row",
+        ),
+    ],
+)
+def test_a_check_is_a_sentence(text, words):
+    """What is looked at, when it is how bad, how often and of how much."""
+    assert wording.sentence(parsed(text)) == f"A: {words}"
+
+
+def test_labels_without_coverage_are_noted():
+    """Such a check speaks before its window is whole; one that waits, or needs no labels, is not.
+
+    None of the default set does.
+    """
+    text = "metric: recall\nfail: {below: 0.5}\nwhen: {%s}\n"
+    assert wording.note(parsed(text % "labels: 200")).startswith("A is judged at 200 labels")
+    assert not wording.note(parsed(text % "labels: 200, coverage: 80%"))
+    assert not wording.note(parsed(text % "rows: 200"))
+    assert not wording.note(parsed(text.replace("recall", "maturity") % "labels: 200"))
+    assert not any(wording.note(check) for check in default_checks())
