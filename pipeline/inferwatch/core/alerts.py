@@ -128,7 +128,9 @@ def alert_of(key: str) -> str:
 
 
 def begin_anew(instances: dict[str, Instance], key: str) -> None:
-    """Forget all of an alert but its `seq`: a number that was given never comes again."""
+    """Forget all of an alert but its `seq`, for a number that was given never comes again, and an
+    operator's silence, which is of the fingerprint and ends by its own time.
+    """
     old = instances.pop(key)
     if old.seq:
         instances[key] = Instance(
@@ -138,6 +140,7 @@ def begin_anew(instances: dict[str, Instance], key: str) -> None:
             segment=old.segment,
             seq=old.seq,
             seq_before=old.seq,
+            silenced_until_ms=old.silenced_until_ms,
         )
 
 

@@ -131,6 +131,22 @@ def test_a_silent_model_is_told_when_the_silence_of_its_alert_is_over():
     assert [alert.reason for alert in log.alerts()[2:]] == ["silence_over"]
 
 
+def test_a_silence_outlives_a_change_of_its_check():
+    """It is of the fingerprint, which stays: what fires by the new rule is flagged until then."""
+    log = firing_log()
+    verdict(log, "silence", 2 * MINUTE, until_ms=log.start_ms + 5 * MINUTE)
+    changed = msgspec.structs.replace(MANY, fail=above(4.0))
+    change(log, msgspec.structs.replace(BASE, checks=[changed]))
+    for minute in range(2, 7):
+        log.rows(6, minute * MINUTE)
+    told = [(alert.condition, alert.reason, alert.flags) for alert in log.alerts()[2:]]
+    assert told == [
+        ("ok", "check_changed", ["silenced"]),
+        ("firing", "limit_passed", ["silenced"]),
+        ("firing", "silence_over", []),
+    ]
+
+
 def test_a_verdict_on_nothing_is_no_error():
     """An unknown fingerprint, or one of another model, moves nothing."""
     log = firing_log()
