@@ -391,8 +391,9 @@ def options(command: str) -> set[str]:
 
 @pytest.mark.parametrize("command", ["worker", "notifier", "topics"])
 def test_every_option_of_a_process_is_listed(command):
-    """Nothing can be set that the page does not speak of."""
-    assert options(command) <= set(re.findall(r"--[a-z-]+", PAGES["operating.md"]))
+    """Nothing can be set that the pages of operation do not speak of."""
+    told = PAGES["operating.md"] + PAGES["kubernetes.md"]
+    assert options(command) <= set(re.findall(r"--[a-z-]+", told))
 
 
 def test_every_reason_of_a_rejection_is_listed():

@@ -1,22 +1,34 @@
-"""k8s/: both overlays build, are valid, and hold together. No cluster is asked."""
+"""k8s/: all overlays build, are valid, and hold together. No cluster is asked."""
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import trustme
 from dockerfile import IMAGE
-from kustomize import OVERLAYS, Resource, resources, text, workloads
+from kustomize import OVERLAYS, Resource, build, resources, text, workloads
+from ruamel.yaml import YAML
 
 from inferwatch import __version__
 from inferwatch.cli.main import parser
 from inferwatch.config import monitors
-from inferwatch.connection import Connection, read_properties
+from inferwatch.connection import PREFIX, Connection, read_properties
 from inferwatch.notify import channel_file
-from inferwatch.runtime import status, watchdog
+from inferwatch.runtime import rights, status, watchdog
 
-K8S = Path(__file__).parent.parent.parent / "k8s"
+ROOT = Path(__file__).parent.parent.parent
+K8S = ROOT / "k8s"
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 CUSTOM = ("kafka.strimzi.io/", "keda.sh/", "monitoring.coreos.com/")
+AUTHORITY = "kafka-cluster-ca-cert"
+BY_HAND = {  # Secrets that nothing in the overlay makes, with the component whose password it is
+    "inferwatch-worker": "worker",
+    "inferwatch-notifier": "notifier",
+    "inferwatch-topics-apply": "topics apply",
+}
 VERSIONS = ("1.30", "1.34")
 each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
@@ -71,10 +83,12 @@ def test_a_key_that_is_none_would_be_seen(overlay, tmp_path):
 
 def test_the_overlays_hold_what_they_promise():
     """Kinds and names; plain Kubernetes needs no operator."""
-    assert {one["kind"] for one in resources("dev")} == {
-        *("Namespace", "ServiceAccount", "ConfigMap", "Secret", "Service", "NetworkPolicy"),
+    plain = {
+        *("Namespace", "ServiceAccount", "ConfigMap", "Service", "NetworkPolicy"),
         *("PodDisruptionBudget", "StatefulSet", "Deployment", "Job"),
     }
+    assert {one["kind"] for one in resources("dev")} == plain | {"Secret"}
+    assert {one["kind"] for one in resources("scram")} == plain
     assert {one["kind"] for one in resources("prod")} == {
         *("ServiceAccount", "ConfigMap", "Service", "NetworkPolicy", "PodDisruptionBudget"),
         *("StatefulSet", "Deployment", "KafkaTopic", "KafkaUser", "ScaledObject"),
@@ -160,7 +174,9 @@ def test_images_have_the_tag_of_this_release(overlay):
 
 @each_overlay
 def test_whatever_is_referenced_is_there(overlay):
-    """Service accounts, ConfigMaps and Secrets: in the overlay, made by Strimzi, or optional."""
+    """Service accounts, ConfigMaps and Secrets: in the overlay, made by Strimzi or, in `scram`, by
+    the commands that are documented, or optional.
+    """
     there = {(one["kind"], one["metadata"]["name"]) for one in resources(overlay)}
     users = resources(overlay, "KafkaUser")
     there |= {("Secret", one["metadata"]["name"]) for one in users}
@@ -168,6 +184,8 @@ def test_whatever_is_referenced_is_there(overlay):
         ("Secret", f"{one['metadata']['labels']['strimzi.io/cluster']}-cluster-ca-cert")
         for one in users
     }
+    if overlay == "scram":
+        there |= {("Secret", name) for name in (AUTHORITY, *BY_HAND)}
     for workload, container in containers(overlay):
         pod = spec(workload)
         assert ("ServiceAccount", pod["serviceAccountName"]) in there
@@ -258,14 +276,14 @@ def test_no_secret_is_in_the_environment(overlay):
 
 
 def test_no_secret_is_in_git():
-    """`prod` generates none; `dev` has a placeholder that opens nothing."""
-    assert not resources("prod", "Secret")
-    assert len(resources("dev", "Secret")) == 2
+    """`prod` and `scram` generate none; `dev` has a placeholder that opens nothing."""
+    assert not resources("prod", "Secret") + resources("scram", "Secret")
+    assert len(resources("dev", "Secret")) == len(workloads("dev")) == 3
     found = read_properties(K8S / "overlays" / "dev" / "client.properties")
     assert found["sasl.password"] == "placeholder"
 
 
-@each_overlay
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_client_properties_are_understood(overlay):
     """Worker and notifier know every name in the file, and what it names is mounted beside it."""
     properties = read_properties(K8S / "overlays" / overlay / "client.properties")
@@ -283,6 +301,83 @@ def test_client_properties_are_understood(overlay):
             for item in source.get("secret", {}).get("items", [])
         ]
         assert set(items) == files
+
+
+def test_each_process_proves_itself_by_a_password_of_its_own(tmp_path):
+    """In `scram` whatever the properties name is mounted beside them, and the user is the one that
+    `topics plan --acls commands` grants the component's rights.
+    """
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    (tmp_path / "password").write_text("from a file\n")
+    texts = {one["metadata"]["name"]: one["data"] for one in resources("scram", "ConfigMap")}
+    mounted = set()
+    for workload in workloads("scram"):
+        [client] = [one for one in spec(workload)["volumes"] if one["name"] == "client"]
+        configuration, password, authority = client["projected"]["sources"]
+        assert password["secret"]["items"] == [{"key": "password", "path": "password"}]
+        assert authority["secret"] == {
+            "name": AUTHORITY,
+            "items": [{"key": "ca.crt", "path": "ca.crt"}],
+        }
+        text = texts[configuration["configMap"]["name"]]["client.properties"]
+        file = tmp_path / "client.properties"
+        file.write_text(text.replace("/etc/inferwatch/client/", f"{tmp_path}/"))
+        found = Connection("b:1", read_properties(file))
+        assert found.aiokafka()["security_protocol"] == "SASL_SSL"
+        assert found.mechanism == "SCRAM-SHA-512"
+        assert found.properties["sasl.password"] == "from a file"
+        name = password["secret"]["name"]
+        assert found.principal() == f"User:{rights.user(PREFIX, BY_HAND[name])}" == f"User:{name}"
+        mounted.add(name)
+    assert mounted == BY_HAND.keys()
+
+
+def test_the_page_makes_every_secret_that_is_mounted():
+    """Users and passwords of `scram` come from a loop over their names, the authority by itself."""
+    users, secrets = re.findall(r"^for user in (.*); do$", PAGE, re.MULTILINE)
+    assert set(secrets.split()) == BY_HAND.keys()
+    assert set(users.split()) == BY_HAND.keys() | {rights.user(PREFIX, "sdk")}
+    assert f"create secret generic {AUTHORITY} --from-file=ca.crt" in PAGE
+
+
+def test_the_overlay_that_is_shown_changes_what_it_says(tmp_path):
+    """It builds on ours; files, commands, sizes, ports and image arrive at the pods meant."""
+    [shown] = re.findall(r"^```\n(apiVersion: kustomize.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    shutil.copytree(K8S, tmp_path / "k8s")
+    mine = tmp_path / "k8s" / "overlays" / "mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text(shown)
+    for name in ("monitors.yaml", "fraud.yaml", "channels.yaml"):
+        (mine / name).write_text(f"# {name} of mine\n")
+    found = {
+        (one["kind"], re.sub(r"-[a-z0-9]{10}$", "", one["metadata"]["name"])): one
+        for one in YAML(typ="safe").load_all(build(mine))
+    }
+    monitor_files = found["ConfigMap", "inferwatch-monitors"]["data"]
+    assert monitor_files == {
+        name: f"# {name} of mine\n" for name in ("fraud.yaml", "monitors.yaml")
+    }
+    worker = found["StatefulSet", "inferwatch-worker"]
+    [container] = spec(worker)["containers"]
+    words = container["args"]
+    parsed = parser([words[0]]).parse_args(words)
+    assert {path.name for path in parsed.monitors} == monitor_files.keys()
+    assert container["image"] == f"registry.example.com/inferwatch:{__version__}"
+    assert container["resources"]["limits"]["memory"] == "3Gi"
+    assert worker["spec"]["replicas"] == 6
+    kafka = found["NetworkPolicy", "inferwatch"]["spec"]["egress"][1]["ports"]
+    assert {port["port"] for port in kafka} == {9092, 9093, 9094, 9096, 19093}
+    channels = found["NetworkPolicy", "inferwatch-notifier"]["spec"]["egress"][0]
+    assert "ipBlock" in channels["to"][0]
+    assert {port["port"] for port in channels["ports"]} == {443, 8443}
+
+
+@pytest.mark.parametrize(("overlay", "replicas"), [("dev", 1), ("scram", 3)])
+def test_topics_have_copies_where_there_is_something_to_lose(overlay, replicas):
+    """The Job's replication factor is one for a broker alone, else that of production."""
+    [job] = resources(overlay, "Job")
+    words = spec(job)["containers"][0]["args"]
+    assert parser([words[0]]).parse_args(words).replication_factor == replicas
 
 
 @each_overlay

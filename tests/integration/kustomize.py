@@ -12,14 +12,19 @@ import pytest
 from ruamel.yaml import YAML
 
 K8S = Path(__file__).parent.parent.parent / "k8s"
-OVERLAYS = ("dev", "prod")
+OVERLAYS = ("dev", "prod", "scram")
 UNPROVED = "not proved here: that k8s/ can be built and is valid, because kustomize is missing"
 Resource = dict[str, Any]
 
 
 @functools.cache
 def text(overlay: str) -> str:
-    """The YAML stream of an overlay. Without kustomize: failed in CI, else a loud skip."""
+    """The YAML stream of an overlay, as `build`."""
+    return build(K8S / "overlays" / overlay)
+
+
+def build(folder: Path) -> str:
+    """The YAML stream of a kustomization. Without kustomize: failed in CI, else a loud skip."""
     commands = {"kubectl": ["kubectl", "kustomize"], "kustomize": ["kustomize", "build"]}
     found = next((command for tool, command in commands.items() if shutil.which(tool)), None)
     if found is None:
@@ -27,8 +32,7 @@ def text(overlay: str) -> str:
             pytest.fail("CI needs kubectl or kustomize")
         warnings.warn(UNPROVED, stacklevel=1)
         pytest.skip(UNPROVED)
-    folder = str(K8S / "overlays" / overlay)
-    ran = subprocess.run([*found, folder], capture_output=True, text=True, check=False)
+    ran = subprocess.run([*found, str(folder)], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
 
