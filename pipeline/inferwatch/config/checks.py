@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from inferwatch.config import document, limits, metric_names, ranges
 from inferwatch.config.document import Node
-from inferwatch.config.limits import DURATIONS, RATIOS
+from inferwatch.config.limits import CHANGES, DURATIONS, RATIOS
 from inferwatch.core import anomaly, llm, resources, stability
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import (
@@ -37,7 +37,8 @@ from inferwatch.core.metrics import (
 )
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.parts import PARTS
-from inferwatch.records.definition import Check, ModelFacts, Need, Profile, Window
+from inferwatch.core.rules import feature_of, part_of
+from inferwatch.records.definition import Check, Limit, ModelFacts, Need, Profile, Window
 
 ROW_FEATURES = tuple(name for name, streams in STREAMS.items() if "feature" in streams)
 READ_FEATURES = (*sorted(WINDOW_METHODS), *ROW_FEATURES)
@@ -80,6 +81,7 @@ METRICS = {
         for name, streams in STREAMS.items()
     },
 }
+NAMED_MAX = 12
 MODES = ("exact", "weighted")
 CORRECTED_LABELS = 100
 Problem = Callable[[str, Mapping[str, float]], str]
@@ -144,6 +146,8 @@ def parse(
         limits.read(fields[name], metric, method, profile) if name in fields else None
         for name in ("warn", "fail")
     )
+    if profile is not None and metric.startswith("feature."):
+        _in_profile(fields["metric"], method, (warn, fail), profile)
     if method in INSPECTORS:
         _inspected(fields, windows, profile, metric)
         warn, fail = limits.or_own(warn, fail, metric, method)
@@ -236,6 +240,24 @@ def _feature(node: Node, metric: str, method: str) -> str:
             f"name a method ({', '.join(READ_FEATURES)}) or a part such as {metric}.missing",
         )
     return metric
+
+
+def _in_profile(node: Node, method: str, given: tuple[Limit | None, ...], profile: Profile) -> None:
+    """What is compared with the profile must be a column of it, and of a kind that is read."""
+    name, part = feature_of(node.text()), PARTS.get(part_of(node.text()))
+    changes = any(limit is not None and limit.direction in CHANGES for limit in given)
+    if name == "*" or (part is not None and not part.compares and not changes):
+        return
+    known = sorted([*profile.numeric, *profile.categories])
+    if name not in known:
+        more = f" and {len(known) - NAMED_MAX} more" if len(known) > NAMED_MAX else ""
+        has = ", ".join(known[:NAMED_MAX]) + more if known else "none"
+        raise node.error(
+            f"the profile '{profile.name}' has no feature '{name}'",
+            f"{document.meant(name, known)}it has {has}",
+        )
+    if name in profile.categories and method in (*NUMBERS_ONLY, *ROW_FEATURES):
+        raise node.error(f"'{name}' is of words, and {method} reads numbers", "use another method")
 
 
 def _against(node: Node | None) -> None:

@@ -41,7 +41,8 @@ SHARES = frozenset(name for name, part in PARTS.items() if part.share) | frozens
     name for name, share in CLASS_FIGURES.items() if share
 )
 CALIBRATED = "calibrated"
-DIRECTIONS = ("above", "below", "drop", "rise")
+CHANGES = ("drop", "rise")
+DIRECTIONS = ("above", "below", *CHANGES)
 
 
 def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit:
@@ -56,13 +57,13 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
     if len(given) != 1:
         raise node.error("one limit is needed", f"write exactly one of {', '.join(DIRECTIONS)}")
     direction = given[0]
-    if direction in ("drop", "rise") and method != "value":
+    if direction in CHANGES and method != "value":
         raise fields[direction].error(
             f"method {method} already compares with the reference", "use above or below"
         )
     if direction == "below" and method in INSPECTORS:
         raise fields[direction].error(f"what {method} finds grows with the change", "use above")
-    if direction in ("drop", "rise") and profile is not None:
+    if direction in CHANGES and profile is not None:
         _known(fields[direction], metric, profile)
     value, relative = _measure(fields[direction], metric, direction)
     ends = ranges.of(metric, method, share=is_share(metric))
@@ -103,7 +104,7 @@ def _reachable(direction: str, value: float, when: str, *, whole: bool, share: b
         )
     if not share:
         return f"write `{direction}: {value / 100:g}`"
-    plain = f"{value:g}pp" if direction in ("drop", "rise") else f"{value / 100:g}"
+    plain = f"{value:g}pp" if direction in CHANGES else f"{value / 100:g}"
     return f"write `{direction}: {value:g}%` or `{direction}: {plain}`"
 
 
@@ -143,7 +144,7 @@ def _known(node: Node, metric: str, profile: Profile) -> None:
 def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
     amount = node.amount()
     ratio = is_share(metric)
-    if direction in ("drop", "rise"):
+    if direction in CHANGES:
         if amount.value <= 0:
             raise node.error("a change is a positive amount", "write 5% or 5pp")
         if amount.unit == "%":

@@ -9,7 +9,7 @@ from inferwatch.core.drift import reads_rows
 from inferwatch.core.metrics import LATENESS, on_labels
 from inferwatch.records.definition import Check, Limit
 
-CHANGES = {"drop": "drops", "rise": "rises"}
+MOVES = {"drop": "drops", "rise": "rises"}
 
 
 def sentence(check: Check) -> str:
@@ -47,8 +47,8 @@ def _limit(check: Check, limit: Limit) -> str:
     if limit.calibrated:
         return "above a limit found from its own past"
     said = f"if {limit.direction} {_amount(check, limit, limit.value)}"
-    if limit.direction in CHANGES:
-        said = f"if it {CHANGES[limit.direction]} by more than {_amount(check, limit, limit.value)}"
+    if limit.direction in MOVES:
+        said = f"if it {MOVES[limit.direction]} by more than {_amount(check, limit, limit.value)}"
         said += " of the reference's" if limit.relative else " from the reference's"
     if limit.clear != limit.value:
         said += f" (until {_amount(check, limit, limit.clear)})"
@@ -62,7 +62,7 @@ def _amount(check: Check, limit: Limit, value: float) -> str:
     if check.method == "value" and check.metric in DURATIONS:
         return units.written(round(value)) if value == round(value) > 0 else f"{value:g} ms"
     if is_share(check.metric) and check.method not in SERIES_METHODS:
-        return f"{value * 100:.6g}" + ("pp" if limit.direction in CHANGES else "%")
+        return f"{value * 100:.6g}" + ("pp" if limit.direction in MOVES else "%")
     return f"{value:,.6g}"
 
 

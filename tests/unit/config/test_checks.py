@@ -3,6 +3,7 @@
 import random
 
 import msgspec
+import numpy as np
 import pytest
 
 from inferwatch.config import checks, document, limits
@@ -12,6 +13,7 @@ from inferwatch.core.fold import Partition
 from inferwatch.core.inspectors import Request
 from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS
 from inferwatch.core.model import Position
+from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.errors import ConfigError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import (
@@ -240,7 +242,6 @@ def test_a_profile_has_no_figure_of_traffic():
     text = "alert: A\nmetric: {}\nfail: {{drop: 5%}}\n"
     assert parsed(text.format("accuracy"), None, profile).fail.relative
     assert parsed(text.format("estimated.accuracy"), None, profile).fail.relative
-    assert parsed(text.format("feature.x.mean"), None, profile).fail.relative
     for metric, fix in (
         ("latency.p99", r"\(use above or below\)"),
         ("recall", "build the profile"),
@@ -249,6 +250,51 @@ def test_a_profile_has_no_figure_of_traffic():
         name = metric.removeprefix("estimated.")
         with pytest.raises(ConfigError, match=f"has no {name} to compare with.*{fix}"):
             parsed(text.format(metric), None, profile)
+
+
+def of_columns() -> Profile:
+    """A profile of a number and a word."""
+    numeric = {"amount": numeric_profile(np.arange(100.0))}
+    categories = {"country": category_profile({"DE": 2, "FR": 1}, 0)}
+    return Profile(name="p", rows=100, from_ms=0, to_ms=1, numeric=numeric, categories=categories)
+
+
+@pytest.mark.parametrize(
+    ("metric", "more"),
+    [
+        ("feature.amuont", "method: psi\nfail: {above: 0.2}\n"),
+        ("feature.amuont", "method: adwin\n"),
+        ("feature.amuont.unseen", "fail: {above: 0.2}\n"),
+        ("feature.amuont.mean", "fail: {drop: 5%}\n"),
+    ],
+)
+def test_a_feature_that_is_compared_is_one_of_the_profile(metric, more):
+    """A misspelt name would never be judged; the error names the likely one and what there is."""
+    text = f"alert: A\nmetric: {metric}\n{more}"
+    with pytest.raises(ConfigError) as told:
+        parsed(text, None, of_columns())
+    assert str(told.value).endswith(
+        ":2: metric: the profile 'p' has no feature 'amuont' "
+        "(did you mean 'amount'? it has amount, country)"
+    )
+    for profile, name in ((of_columns(), "amount"), (None, "amuont")):
+        assert parsed(text.replace("amuont", name), None, profile).metric.startswith("feature.")
+
+
+def test_a_new_feature_may_be_watched_beside_a_profile():
+    """What is compared with nothing needs no column: the share of rows that lack it, its mean."""
+    for part in ("missing", "mean", "distinct"):
+        text = f"alert: A\nmetric: feature.new.{part}\nfail: {{above: 0.2}}\n"
+        assert parsed(text, None, of_columns()).fail.value == 0.2
+
+
+def test_words_are_not_read_as_numbers():
+    """A column of words has no distance in standard deviations and no level."""
+    for method, limit in (("wasserstein", "fail: {above: 0.2}\n"), ("kswin", "")):
+        with pytest.raises(ConfigError, match=f"'country' is of words, and {method} reads numbers"):
+            parsed(
+                f"alert: A\nmetric: feature.country\nmethod: {method}\n{limit}", None, of_columns()
+            )
 
 
 def test_an_inspector_has_limits_of_its_own():
