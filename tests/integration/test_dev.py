@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from urllib.request import urlopen
 
 import pytest
 from workers import until
@@ -43,6 +44,9 @@ def dev(tmp_path):
 def test_the_printed_lines_connect_a_model(dev, tmp_path):
     """Pasted as they stand, they put a prediction and its label on the topic; Ctrl-C exits 0."""
     process, printed = dev
+    health = re.search(r"http://\S+/readyz", printed)[0].removesuffix("readyz")
+    with urlopen(health, timeout=5) as answer:
+        assert "/metrics" in answer.read().decode()
     servers = re.search(r"export INFERWATCH_BOOTSTRAP_SERVERS=(\S+)", printed)[1]
     code = "".join(re.findall(r"^    (?!export).*\n", printed, re.MULTILINE))
     assert code.count("\n") == 6

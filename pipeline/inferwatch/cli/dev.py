@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from inferwatch.cli.connect import add_connection, given
@@ -12,9 +13,9 @@ from inferwatch.config import monitors
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit, TransientError
 from inferwatch.runtime import embedded, topics
-from inferwatch.runtime.processes import Child, free_port, ready, wait_for
+from inferwatch.runtime.processes import Child, compiling, free_port, ready, wait_for
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 RESTART_PAUSE_S = 1.0
 PARTITIONS = 4
 SIX_LINES = """
@@ -29,6 +30,7 @@ Connect your model (pip install inferwatch):
     monitor.log_label(prediction_id, 0)  # whenever the truth is known
     monitor.close()  # sends what is left; at exit it does so by itself
 
+Health and metrics of the worker: http://{health}/readyz, http://{health}/metrics
 Look at it with the same variable set: `inferwatch models`, `inferwatch alerts --follow`.
 Alerts are printed below. Ctrl-C ends it{what_is_lost}.
 """
@@ -89,11 +91,14 @@ def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[
     stack.callback(lambda: [child.stop() for child in children.values()])
     for name, command in commands.items():
         children[name] = Child(name, "inferwatch.cli.main", command)
-    wait_for(lambda: ready(health), PATIENCE_S, "the worker", list(children.values()))
+    started = list(children.values())
+    wait_for(partial(ready, health), PATIENCE_S, "the worker", started, partial(compiling, health))
     prefix = "" if connection.prefix == "inferwatch." else f" INFERWATCH_PREFIX={connection.prefix}"
     lost = ", and what the embedded broker holds with it" if kind == "embedded" else ""
     print(
-        SIX_LINES.format(servers=connection.bootstrap_servers, prefix=prefix, what_is_lost=lost),
+        SIX_LINES.format(
+            servers=connection.bootstrap_servers, prefix=prefix, health=health, what_is_lost=lost
+        ),
         flush=True,
     )
     while True:

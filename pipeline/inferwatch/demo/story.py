@@ -15,7 +15,7 @@ from inferwatch.notify.text import header
 from inferwatch.replay import driver, published, topic
 from inferwatch.replay.log import LogReader
 from inferwatch.runtime import embedded, topics
-from inferwatch.runtime.processes import Child, free_port, ready, wait_for
+from inferwatch.runtime.processes import Child, compiling, free_port, ready, wait_for
 
 MODEL = "lending/car-loan"
 ROWS = 50_000
@@ -159,7 +159,8 @@ def _acts(demo: Demo, stack: ExitStack) -> Sums:
     worker = demo.start_worker()
     stack.callback(lambda: worker.stop())
     notifier = stack.enter_context(demo.start_notifier())
-    wait_for(lambda: ready(demo.health), PATIENCE_S, "the worker", [worker, notifier])
+    both, compiles = [worker, notifier], lambda: compiling(demo.health)
+    wait_for(lambda: ready(demo.health), PATIENCE_S, "the worker", both, compiles)
     follower = Follower(demo.connection, board)
     stack.callback(follower.close)
     screen.say("a model server sends 50,000 loan decisions; labels trail behind, out of order")

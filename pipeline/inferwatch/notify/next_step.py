@@ -35,10 +35,12 @@ BY_METRIC = (
 
 
 def next_step(alert: AlertRecord) -> str:
-    """ "Next: ask who … · inferwatch alerts show 1f2e3d4c · https://…"; "" for what is over."""
-    if alert.condition != "firing" or alert.severity == "info":
-        return ""
+    """ "Next: ask who … · inferwatch alerts show 1f2e3d4c · https://…"; of what is over, or asks
+    for nothing, the command alone.
+    """
     show = f"inferwatch alerts show {alert.fingerprint[:ID_DIGITS]}"
+    if alert.condition != "firing" or alert.severity == "info":
+        return show
     parts = [_advice(alert), show, alert.annotations.get(RUNBOOK, "")]
     return f"Next: {' · '.join(part for part in parts if part)}"
 

@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz`, `/startupz` and `/metrics`, on loopback unless told otherwise.
+"""`/livez`, `/readyz`, `/startupz`, `/metrics`, on loopback unless told otherwise; `/` lists them.
 
 `/metrics?name[]=A&name[]=B` gives the samples of those names only, as Prometheus' own clients do.
 
@@ -15,6 +15,14 @@ from inferwatch import __version__
 from inferwatch.errors import ConfigError
 from inferwatch.telemetry.exposition import expose
 from inferwatch.telemetry.metrics import Served
+
+INDEX = b"""inferwatch: health and metrics of one process
+
+/livez      503 when a restart would help
+/readyz     503 when it does not do its work
+/startupz   503 until it has an assignment
+/metrics    figures for Prometheus
+"""
 
 
 class Shown(Protocol):
@@ -56,7 +64,7 @@ def serve(listen: str, status: Shown) -> str:
 
 def _handler(status: Shown) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """Answers GET on four paths."""
+        """Answers GET on five paths."""
 
         def do_GET(self) -> None:
             checks = {
@@ -72,6 +80,8 @@ def _handler(status: Shown) -> type[BaseHTTPRequestHandler]:
                 good = checks[self.path]()
                 body = json.dumps(status.health()).encode()
                 self._answer(200 if good else 503, "application/json", body)
+            elif path == "/":
+                self._answer(200, "text/plain", INDEX)
             else:
                 self._answer(404, "text/plain", b"not found\n")
 

@@ -1,5 +1,6 @@
 """Child processes of `demo` and `dev`: started by our own command line, ended by their id."""
 
+import json
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from inferwatch.errors import TransientError
@@ -107,10 +108,25 @@ def ready(address: str) -> bool:
         return False
 
 
+def compiling(address: str) -> bool:
+    """Whether `/readyz` of a worker says that it compiles its kernels."""
+    try:
+        urlopen(f"http://{address}/readyz", timeout=2).close()
+    except HTTPError as answer:
+        return bool(json.load(answer)["state"] == "compiling")
+    except (URLError, OSError):
+        pass
+    return False
+
+
 def wait_for(
-    condition: Callable[[], bool], timeout_s: float, what: str, children: Sequence[Child] = ()
+    condition: Callable[[], bool],
+    timeout_s: float,
+    what: str,
+    children: Sequence[Child] = (),
+    excused: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Wait until `condition` holds.
+    """Wait until `condition` holds; time in which `excused` does is not counted.
 
     :raises TransientError: it did not in time, or one of `children` ended before.
     """
@@ -122,6 +138,8 @@ def wait_for(
                     f"the {child.name} ended with exit {child.process.returncode}:\n"
                     f"{child.last_words()}"
                 )
+        if excused():
+            deadline_s = time.monotonic() + timeout_s
         if time.monotonic() > deadline_s:
             raise TransientError(f"waited {timeout_s:.0f} s in vain for {what}")
         time.sleep(0.1)

@@ -63,7 +63,7 @@ FIGURES = frozenset(
     }
 )
 DRIFT = {name: {"chisquare": "chi_square"}.get(name, name) for name in WINDOW_METHODS}
-State = Literal["starting", "restoring", "working", "slow", "stuck", "stopping"]
+State = Literal["compiling", "starting", "restoring", "working", "slow", "stuck", "stopping"]
 
 
 class _Drift(msgspec.Struct):
@@ -140,6 +140,7 @@ class Status:
     ) -> None:
         self.metrics = metrics
         self.assigned = False
+        self.compiling = False
         self.stopping_since_s: float | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self._clock_s = clock_s
@@ -157,6 +158,10 @@ class Status:
         metrics.ready.set_function(self.ready)
 
     # ── what is told by the event loop ───────────────────────────────────────────────────────────
+
+    def compiled(self) -> None:
+        """The kernels are ready: from now on there is to be progress."""
+        self.compiling, self._beat_s = False, self._clock_s()
 
     @property
     def restoring(self) -> bool:
@@ -379,6 +384,8 @@ class Status:
         """One word for how it is."""
         if self.stopping_since_s is not None:
             return "stopping"
+        if self.compiling:
+            return "compiling"
         if self.restoring:
             return "restoring"
         if not self.assigned:
@@ -389,6 +396,8 @@ class Status:
 
     def stalled(self) -> str:
         """Why a restart would help, "" where it would not."""
+        if self.compiling:
+            return ""  # a successor would have the same to compile
         since_s = self._restoring_since_s
         if since_s is not None:
             waited_s = self._clock_s() - since_s

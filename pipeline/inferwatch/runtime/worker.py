@@ -6,6 +6,7 @@ worker --without-web` takes them from the environment.
 
 import logging
 import sys
+import threading
 from typing import Any
 
 import faust
@@ -24,6 +25,8 @@ from inferwatch.runtime.status import Status
 from inferwatch.telemetry.worker import Metrics
 
 log = logging.getLogger("inferwatch.worker")
+COMPILES_S = 2.0
+"""Kernels that take longer than that are not read from the cache."""
 
 
 def make(settings: WorkerSettings) -> faust.App:
@@ -64,10 +67,22 @@ def make(settings: WorkerSettings) -> faust.App:
     )
     address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
-    warm()  # or the first rows would wait for the compiler
+    _compile(status)
     servers, kept = settings.connection.bootstrap_servers, heap.keep()
     log.info("worker on %s, health on http://%s, heap %s", servers, address, kept)
     return app
+
+
+def _compile(status: Status) -> None:
+    """Have the kernels ready, or the first rows would wait for the compiler; say so if it does."""
+    told = threading.Timer(
+        COMPILES_S, log.info, ["compiling kernels, once: on a busy machine that takes minutes"]
+    )
+    told.daemon = status.compiling = True
+    told.start()
+    warm()
+    told.cancel()
+    status.compiled()
 
 
 def run(settings: WorkerSettings) -> int:

@@ -57,7 +57,20 @@ def test_single_metrics_can_be_asked_for():
     assert len(ask("event_delay_seconds_bucket")) > 10
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/livez?x=1", "/../etc/passwd"])
+def test_the_root_lists_what_there_is():
+    """Whoever opens the address finds the paths; each of them is answered."""
+    address = health.serve("127.0.0.1:0", Status(Metrics()))
+    with urlopen(f"http://{address}/", timeout=5) as answer:
+        paths = [line.split()[0] for line in answer.read().decode().splitlines()[2:]]
+    assert paths == ["/livez", "/readyz", "/startupz", "/metrics"]
+    for path in paths:
+        try:
+            urlopen(f"http://{address}{path}", timeout=5).close()
+        except HTTPError as error:
+            assert error.code == 503
+
+
+@pytest.mark.parametrize("path", ["/metrics/", "/livez?x=1", "/../etc/passwd"])
 def test_nothing_else_is_there(path):
     """404 for every other path."""
     address = health.serve("127.0.0.1:0", Status(Metrics()))

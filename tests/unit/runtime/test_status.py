@@ -74,6 +74,17 @@ def test_a_start_and_a_restore_are_neither_ready_nor_dead(found, clock):
     assert (found.state(), found.ready(), found.alive()) == ("working", True, True)
 
 
+def test_compiling_is_no_standstill(found, clock):
+    """However long kernels take on a busy machine; the time for progress begins behind them."""
+    found.compiling = True
+    clock.now_s += 10 * status.STALLED_S
+    assert (found.state(), found.ready(), found.alive()) == ("compiling", False, True)
+    found.compiled()
+    assert (found.state(), found.ready(), found.alive()) == ("starting", False, True)
+    clock.now_s += status.STALLED_S + 1
+    assert not found.alive()
+
+
 def test_idle_is_well_and_stuck_is_not(found, clock):
     """G11: with lag and no progress it is not ready after 30 s and not alive after 60 s."""
     found.took_over([0])
