@@ -10,7 +10,8 @@ INSTALLED := $(VENV)/.installed
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(INSTALLED)  ## real data through Kafka, a drift, a kill and a proof, in about a minute
+demo: $(INSTALLED)  ## real data through Kafka, a drift, a kill and a proof: a minute, some more the first time
+	@echo "the demo, about a minute:"
 	@$(BIN)/inferwatch demo
 
 test: $(INSTALLED)  ## every test that needs no real broker and no patience
@@ -40,7 +41,7 @@ lock: $(INSTALLED)  ## rewrite requirements.lock from pyproject.toml
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inferwatch needs Python 3.11 or newer; name it with PYTHON=")'
-	@echo "installing into $(VENV) (once, a minute or two)"
+	@echo "installing into $(VENV), once: 1.1 GB with the development tools. Two minutes, on a busy machine or a slow line more"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

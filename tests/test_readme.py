@@ -45,6 +45,15 @@ def test_two_commands_do_everything():
         assert make("-n", command.split()[1]).returncode == 0
 
 
+def test_each_step_of_a_first_run_is_told(tmp_path):
+    """A fresh machine installs and compiles for minutes before the demo: each says so before it."""
+    lines = make("-n", f"VENV={tmp_path}/none", "demo").stdout.splitlines()
+    steps = ["echo.*installing.*1.1 GB", "pip install.*requirements.lock", "inferwatch warmup"]
+    steps += ["echo.*the demo, about a minute", "inferwatch demo$"]
+    places = [next(at for at, line in enumerate(lines) if re.search(one, line)) for one in steps]
+    assert places == sorted(places)
+
+
 def test_the_makefile_is_short():
     """At most ten targets, each explained by `make help`."""
     text = (ROOT / "Makefile").read_text()
