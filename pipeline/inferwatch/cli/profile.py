@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mapping",
         type=Path,
         metavar="FILE",
-        help="what the columns mean; mapping.yaml beside the table by default",
+        help="what the columns mean; else mapping.yaml beside the table, or what they are called",
     )
     build.add_argument(
         "--monitors",
@@ -96,15 +96,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _table(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]]:
     path = Path(arguments.source)
-    described = arguments.mapping or path.parent / "mapping.yaml"
-    if not described.is_file():
-        raise UsageError(f"{described}: no such file; say with --mapping what the columns mean")
-    columns = mapping.read(described)
+    columns = _mapping(path, arguments.mapping)
     found = list(table.read(path, columns))
     if not found:
         raise UsageError(f"{path} has no rows")
     truths = [batch.labels for batch in found if batch.labels is not None]
     return columns.model, [batch.rows for batch in found], truths
+
+
+def _mapping(path: Path, given: Path | None) -> mapping.Mapping:
+    """What the columns mean: by a mapping file, or else by what they are called."""
+    described = given or path.parent / "mapping.yaml"
+    if described.is_file():
+        return mapping.read(described)
+    if given is not None:
+        raise UsageError(f"{given}: no such file; say with --mapping what the columns mean")
+    names = table.names(path)
+    found = mapping.of_names(path.name.split(".")[0], names)
+    if found is None:
+        raise UsageError(
+            f"{path}: without a mapping file columns are called {', '.join(mapping.REQUIRED)} and "
+            f"so on; fill in and write to {described}:\n\n{mapping.draft(names)}"
+        )
+    return found
 
 
 def _topic(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]]:

@@ -1,5 +1,6 @@
 """Mapping files: which column of a table is what. Shared by replay and `profile build`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,20 @@ KEYS = [
 ]
 
 
+SINGLE = (
+    "prediction_id",
+    "timestamp",
+    "prediction",
+    "proba",
+    "label",
+    "label_time",
+    "entity_id",
+    "latency_ms",
+    "error",
+)
+REQUIRED = ("prediction_id", "timestamp")
+
+
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     """Columns of a table by what they mean.
 
@@ -56,17 +71,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     def columns(self) -> list[str]:
         """Every column that the mapping names."""
-        single = (
-            self.prediction_id,
-            self.timestamp,
-            self.prediction,
-            self.proba,
-            self.label,
-            self.label_time,
-            self.entity_id,
-            self.latency_ms,
-            self.error,
-        )
+        single = (getattr(self, key) for key in SINGLE)
         named = [name for name in single if name is not None]
         return [*named, *self.llm.values(), *self.numeric, *self.categories, *self.segments]
 
@@ -77,7 +82,7 @@ def read(path: Path) -> Mapping:
     :raises ConfigError: naming file, line, key and the fix.
     """
     root = document.read(path)
-    fields = root.fields(KEYS, required=("model", "prediction_id", "timestamp"))
+    fields = root.fields(KEYS, required=("model", *REQUIRED))
     given: dict[str, Any] = {}
     for name, node in fields.items():
         if name == "features":
@@ -94,6 +99,21 @@ def read(path: Path) -> Mapping:
         else:
             given[name] = node.text()
     return Mapping(**given)
+
+
+def of_names(model: str, names: Sequence[str]) -> Mapping | None:
+    """The mapping of a table whose columns are called as its keys; None without ids or times."""
+    found: dict[str, Any] = {key: key for key in SINGLE if key in names}
+    return Mapping(model=model, **found) if found.keys() >= {*REQUIRED} else None
+
+
+def draft(names: Sequence[str]) -> str:
+    """A mapping file to fill in, for a table of these columns."""
+    rest = ", ".join(name for name in names if name not in SINGLE)
+    lines = ["model: team/model", *(f"{key}: {key}" for key in SINGLE if key in names)]
+    lines += [f"{key}: COLUMN" for key in REQUIRED if key not in names]
+    lines += [f"# {key}: COLUMN" for key in SINGLE if key not in (*names, *REQUIRED)]
+    return "\n".join([*lines, f"# columns that are named nowhere are features: {rest}"])
 
 
 def _model(node: Node) -> str:

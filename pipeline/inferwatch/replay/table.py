@@ -39,15 +39,36 @@ class Batch(msgspec.Struct):
     label_ms: NDArray[np.int64]
 
 
+def names(path: Path) -> list[str]:
+    """The columns of a table. Cost: that of its first block, but of a JSON lines file all of it.
+
+    :raises UsageError: no such file, unknown format, or it cannot be read.
+    """
+    _check_format(path)
+    try:
+        if path.name.endswith(".parquet"):
+            return list(pa.parquet.read_schema(path).names)
+        with pa.input_stream(str(path), compression="detect") as stream:
+            if ".csv" in path.name:
+                return list(pa.csv.open_csv(stream).schema.names)
+            return list(pa.json.read_json(stream).column_names)
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
+
+
+def _check_format(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    if not path.name.endswith(SUFFIXES):
+        raise UsageError(f"{path}: unknown format; use one of {', '.join(SUFFIXES)}")
+
+
 def read(path: Path, mapping: Mapping) -> Iterator[Batch]:
     """The batches of a table, in its order. Memory: one block of it, but all of a JSON lines file.
 
     :raises UsageError: no such file, unknown format, a column is missing or of the wrong type.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    if not path.name.endswith(SUFFIXES):
-        raise UsageError(f"{path}: unknown format; use one of {', '.join(SUFFIXES)}")
+    _check_format(path)
     try:
         for block in _blocks(path, mapping):
             _check_columns(path, mapping, block.schema.names)

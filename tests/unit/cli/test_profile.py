@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -58,6 +59,34 @@ def test_facts_may_be_options(folder):
     assert main(["profile", "build", "t.csv", "--monitors", "m.yaml", "--out", "q.json"]) == 0
     assert profiles.read(Path("q.json"))[0] == mine
     assert list(columns) == ["age"] and "gone" not in mine.numeric
+
+
+def test_columns_that_are_called_as_the_keys_need_no_mapping(folder, capsys):
+    """The same profile but for its name, which is then the table's."""
+    options = ["--task", "binary", "--positive", "yes", "--segments", "country"]
+    assert main(["profile", "build", "t.csv", *options, "--out", "p.json"]) == 0
+    Path("mapping.yaml").unlink()
+    head, rest = Path("t.csv").read_text().split("\n", 1)
+    named = head.replace("id,at,answer,truth", "prediction_id,timestamp,prediction,label")
+    Path("mine.csv").write_text(f"{named}\n{rest}")
+    assert main(["profile", "build", "mine.csv", *options, "--out", "q.json"]) == 0
+    mine, theirs = (profiles.read(Path(name))[0] for name in ("q.json", "p.json"))
+    assert mine.name == "mine" and "accuracy" in mine.quality["country=DE"]
+    assert msgspec.structs.replace(mine, name=theirs.name) == theirs
+
+
+def test_columns_of_other_names_are_asked_for_by_a_mapping_to_fill_in(folder, capsys):
+    """With the columns in the place of its words it is one, and the profile is built."""
+    Path("mapping.yaml").unlink()
+    options = ["--task", "binary", "--positive", "yes", "--out", "p.json"]
+    assert main(["profile", "build", "t.csv", *options]) == Exit.USAGE
+    said, draft = capsys.readouterr().err.split("\n\n")
+    assert said.startswith("inferwatch: t.csv: without a mapping file columns are called predict")
+    assert "features: id, at, answer, truth, country, age, gone\n" in draft
+    for key, column in (("prediction_id", "id"), ("timestamp", "at"), ("# label", "truth")):
+        draft = draft.replace(f"{key}: COLUMN", f"{key.removeprefix('# ')}: {column}")
+    Path("mapping.yaml").write_text(draft)
+    assert main(["profile", "build", "t.csv", *options]) == 0
 
 
 @pytest.mark.parametrize(
