@@ -148,6 +148,9 @@ def _tell(summary: driver.Summary, out: Path) -> None:
     print(f"{summary.windows} windows, {summary.alerts} alert transitions")
     for transition, times in summary.transitions.items():
         print(f"  {times:4}  {transition}")
+    for model, reasons in summary.unjudged.items():
+        for alert, why in reasons.items():
+            print(f"  never judged: {alert} of {model}: {why}")
     if summary.gaps:
         print(f"the workers passed over {summary.gaps} lost stretches: live figures are others")
     print(f"digest {summary.digest}")

@@ -79,7 +79,8 @@ class Instance(msgspec.Struct, kw_only=True):
     the last known level was bad, `began_ms` when that run of windows began. `fired` stays true
     through `no_data`, so that data coming back bad fires again at once. `judged_ms` is the end of
     the last window that it saw; `changes` has a bit for each of the last 20 windows, set where it
-    began or ceased to fire. `true_class` is the one whose errors changed, where a check on errors
+    began or ceased to fire. `blind` is why no window could be judged so far, "" once one was.
+    `true_class` is the one whose errors changed, where a check on errors
     fires.
     """
 
@@ -105,6 +106,7 @@ class Instance(msgspec.Struct, kw_only=True):
     changes: int = 0
     flapping: bool = False
     true_class: str = ""
+    blind: str = ""
 
     def firing_severity(self) -> str:
         """The severity in force, "" when nothing fires."""

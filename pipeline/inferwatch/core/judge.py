@@ -187,11 +187,14 @@ def judge(
             continue
         for feature in rules.targets(check, view):
             instance = instance_of(model, check, view.version, feature, segment)
+            never = instance.judged_ms is None or bool(instance.blind)
             instance.judged_ms = view.end_ms
             ruled, how = _ruled(model, check, feature, view)
             reading = rules.read(ruled, feature, view)
             firing, failing = instance.firing_severity(), instance.failing
             level = rules.level(ruled, reading, firing, failing=failing)
+            if never:
+                instance.blind = rules.blind(level, reading)
             move = _step(ruled, instance, view, level, at)
             _calibrate(model, check, feature, view, reading)
             if move is None:

@@ -261,6 +261,13 @@ def level(check: Check, reading: Reading, firing: str, *, failing: bool = True) 
     return "ok"
 
 
+def blind(level: Level, reading: Reading) -> str:
+    """Why the level is none, "" where it is one."""
+    if level not in ("unknown", "learning"):
+        return ""
+    return reading.unknown or "no figure of the reference to compare with"
+
+
 def limit_value(check: Check, severity: str, reading: Reading) -> float | None:
     """The limit in the figure's own units, for people: 0.76 for a drop of 5 % from 0.80."""
     limit = check.fail if severity == "critical" and check.fail else (check.warn or check.fail)

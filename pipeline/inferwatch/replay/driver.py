@@ -21,6 +21,7 @@ from inferwatch.inspect import in_place
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap
 from inferwatch.records.raw import Decoded, RawRecord
+from inferwatch.replay import unjudged
 from inferwatch.replay.digest import Digest
 
 DefinitionOf = Callable[[str], Definition]
@@ -30,6 +31,7 @@ class Summary(msgspec.Struct, kw_only=True):
     """What a replay read and what came of it, in rows unless said otherwise.
 
     `gaps` counts stretches that the workers passed over: behind one, live figures are others.
+    `unjudged` says why, by model and alert, of checks that were never judged.
     """
 
     records: int
@@ -42,6 +44,7 @@ class Summary(msgspec.Struct, kw_only=True):
     transitions: dict[str, int]
     dead: int
     gaps: int
+    unjudged: dict[str, dict[str, str]]
     digest: str
     seconds: float
 
@@ -149,6 +152,12 @@ def run(
         transitions=dict(sorted(transitions.items())),
         dead=kinds["dead"],
         gaps=len(gaps),
+        unjudged={
+            name: found
+            for partition in partitions.values()
+            for name, model in sorted(partition.models.items())
+            if (found := unjudged.reasons(model))
+        },
         digest=digest.hex(),
         seconds=round(time.monotonic() - started, 3),
     )
