@@ -92,7 +92,10 @@ def _table(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
         raise UsageError(f"{path}: no such file; SOURCE is a table or the word `topic`")
     described = arguments.mapping or path.parent / "mapping.yaml"
     if not described.is_file():
-        raise UsageError(f"{described}: no such file; say with --mapping what the columns mean")
+        said = f"{described}: no such file; say with --mapping what the columns mean"
+        if arguments.mapping is None:
+            said += f", or fill in and write there:\n\n{mapping.draft(table.names(path))}"
+        raise UsageError(said)
     columns = mapping.read(described)
     windows = loaded.definition(columns.model).windows
     grace_ms = max((window.grace_ms for window in windows), default=0)

@@ -66,6 +66,20 @@ def test_the_same_table_has_the_same_digest(folder, capsys):
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_a_table_without_a_mapping_gets_one_to_fill_in(folder, capsys):
+    """With its columns in the place of the words it is one; an option of a file that is not there
+    is a slip of another kind.
+    """
+    Path("mapping.yaml").unlink()
+    assert main(["replay", "t.csv", "--out", "report"]) == Exit.USAGE
+    said, draft = capsys.readouterr().err.split("\n\n")
+    assert said.startswith("inferwatch: mapping.yaml: no such file; say with --mapping")
+    for key, column in (("prediction_id", "id"), ("timestamp", "at"), ("# prediction", "answer")):
+        draft = draft.replace(f"{key}: COLUMN", f"{key.removeprefix('# ')}: {column}")
+    Path("mapping.yaml").write_text(draft)
+    assert main(["replay", "t.csv", "--out", "report"]) == Exit.DONE
+
+
 def test_a_monitor_file_that_watches_nothing_is_named(folder, capsys):
     """It and its glob, and what watches the models instead; a file that watches is not named."""
     other = MONITORS.replace("team/*", "other/*")
