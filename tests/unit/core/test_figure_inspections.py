@@ -118,6 +118,7 @@ def test_an_answer_is_judged_once_and_says_which_figures():
     assert (alert.limit, alert.window.start) == (0.99, 250)
     told = "figures farthest from past windows: cpu (-12 sd), latency.p99 (+9.25 sd)"
     assert told in alert.context
+    assert alert.reference_span == "the windows before"
     assert log.partition.counts.duplicate == {"inspection": 1}
     send(log, 6)
     assert len(state(log).waiting) == 1

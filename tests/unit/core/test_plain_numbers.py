@@ -72,15 +72,19 @@ def test_what_is_odd_says_what_was_usual():
 
 
 @pytest.mark.parametrize(
-    ("method", "span"), [("zscore", "the windows before"), ("psi", "300 rows of 2023-11-14")]
+    ("metric", "method", "params", "span"),
+    [
+        ("score", "psi", {}, "300 rows of 2023-11-14"),
+        ("latency.mean", "zscore", {"past_min": 5.0}, "the windows before"),
+        ("latency.mean", "seasonal", {"period": 24.0}, "the same hour before"),
+    ],
 )
-def test_an_alert_says_what_it_was_compared_with(method, span):
-    """Windows before it where these are its measure, the reference where that is."""
-    metric, params = ("latency.mean", {"past_min": 5.0}) if method == "zscore" else ("score", {})
+def test_an_alert_says_what_it_was_compared_with(metric, method, params, span):
+    """The reference, or windows before it where these are its measure; here one a day."""
     log = log_of(metric, method, 0.2, **params)
-    for number in range(12):
-        window(log, number, level=number % 2)
-    window(log, 12, level=400.0)
+    for day in range(12):
+        window(log, day * 1_440, level=day % 2)
+    window(log, 12 * 1_440, level=400.0)
     assert log.alerts()[-1].reference_span == span
 
 
