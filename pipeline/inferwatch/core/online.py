@@ -251,11 +251,27 @@ def quiet(model: Model) -> list[Output]:
 
 
 def _end(model: Model, check: Check, instance: Instance, event_ms: int) -> list[Output]:
-    """End a detection whose time is over when rows have come as far as `event_ms`."""
-    if instance.until_ms is None or event_ms < instance.until_ms:
-        return []
+    """End what is over when rows have come as far as `event_ms`: a silence, which is told where the
+    detection outlasts it, and the detection.
+    """
+    until_ms = instance.until_ms
+    outputs = []
+    if instance.silenced_until_ms is not None:
+        last_ms = event_ms if until_ms is None else min(event_ms, until_ms - 1)
+        outputs = _end_silence(model, check, instance, last_ms)
+    if until_ms is None or event_ms < until_ms:
+        return outputs
     moved = alerts.move(instance, "ok", instance.severity, reason="quiet")
-    ended_ms, instance.until_ms = instance.until_ms, None
-    if moved is None:
+    instance.until_ms = None
+    if moved is not None:
+        outputs.append(alert_output(alerts.record(model.name, check, instance, moved, until_ms)))
+    alerts.after_silence(instance, event_ms)  # nothing fires: what does next is told as usual
+    return outputs
+
+
+def _end_silence(model: Model, check: Check, instance: Instance, now_ms: int) -> list[Output]:
+    """End a silence that is over by `now_ms`, and say so where the detection still stands."""
+    over_ms, moved = instance.silenced_until_ms, alerts.after_silence(instance, now_ms)
+    if moved is None or over_ms is None:
         return []
-    return [alert_output(alerts.record(model.name, check, instance, moved, ended_ms))]
+    return [alert_output(alerts.record(model.name, check, instance, moved, over_ms))]

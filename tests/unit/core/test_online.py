@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from inferwatch.config import monitors
 from inferwatch.core.drift.adwin import Adwin
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
-from inferwatch.records.events import Deploy
+from inferwatch.records.events import Deploy, Verdict
 from inferwatch.testing.folding import Log, alert_records
 
 MINUTE = 60_000
@@ -146,6 +146,81 @@ def test_a_silence_ends_no_detection():
     assert alert_records(log.tick(900 * MINUTE)) == []
     told = [(a.alert, a.condition, a.reason) for a in alert_records(log.rows(1, 901 * MINUTE))]
     assert told == [("Shift", "ok", "quiet"), ("Silent", "ok", "recovered")]
+
+
+def silence(log, until_ms):
+    """An operator's silence of the alert that came last."""
+    fingerprint, now_ms = log.alerts()[-1].fingerprint, log.start_ms + 3 * MINUTE
+    word = Verdict(
+        model="team/model",
+        fingerprint=fingerprint,
+        verdict="silence",
+        time_ms=now_ms,
+        until_ms=log.start_ms + until_ms,
+    )
+    log.event(word, 3 * MINUTE)
+
+
+def told_since(log, before):
+    """Reason, condition, flags and minute of the transitions behind the first `before`."""
+    return [
+        (one.reason, one.condition, one.flags, (one.at_ms - log.start_ms) // MINUTE)
+        for one in log.alerts()[before:]
+    ]
+
+
+@pytest.mark.parametrize("batches", [[10, 20, 21, 70, 80], [10, 80]])
+def test_a_detection_that_outlasts_its_silence_is_told(batches):
+    """Channels heard nothing of it: it is told once, before its own end, however rows come."""
+    log = log_of("error")
+    shift_of_errors(log)
+    silence(log, 15 * MINUTE)
+    for minute in batches:
+        log.rows(1, minute * MINUTE)
+    assert told_since(log, 2) == [
+        ("silence_over", "firing", [], 15),
+        ("quiet", "ok", [], 60),
+    ]
+
+
+@pytest.mark.parametrize("until", [60, 70])
+@pytest.mark.parametrize("batches", [[59, 60, 65, 80], [10, 80]])
+def test_a_silence_that_outlasts_its_detection_is_over_without_a_word(batches, until):
+    """There is nothing left to hear of, and the next detection is told by itself, once."""
+    log = log_of("error")
+    shift_of_errors(log)
+    silence(log, until * MINUTE)
+    for minute in batches:
+        log.rows(1, minute * MINUTE, ids=[f"later{minute}"])
+    flags = ["silenced"] * (until > 60)
+    assert told_since(log, 2) == [("quiet", "ok", flags, 60)]
+    names = [f"n{number}" for number in range(600)]
+    log.rows(600, 81 * MINUTE, ids=names, prediction=[1.0] * 600)
+    log.labels(names, [1.0] * 600, 82 * MINUTE)
+    log.rows(1, 83 * MINUTE, ids=["last"])
+    again = told_since(log, 3)
+    assert [one[:3] for one in again] == [("limit_passed", "firing", [])]
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_what_is_found_behind_a_silence_is_told_once(batches):
+    """A detection of the very batch that passes the end of a silence has no flag, and is no news
+    a second time.
+    """
+    log = log_of("score")
+    low, high = [0.2, 0.1] * 150, [0.9, 0.8] * 150
+    log.rows(300, 0, score=low)
+    log.rows(300, 1, score=high)
+    assert [one.condition for one in log.alerts()] == ["firing"]
+    silence(log, 90 * MINUTE)
+    for _ in range(batches):
+        n = 300 // batches
+        log.rows(n, 100 * MINUTE, score=low[:n])
+    log.rows(1, 101 * MINUTE, score=[0.1])
+    assert [(one[0], one[2]) for one in told_since(log, 2)] == [
+        ("quiet", ["silenced"]),
+        ("limit_passed", []),
+    ]
 
 
 @pytest.mark.parametrize("method", ["adwin", "page_hinkley"])
