@@ -10,7 +10,10 @@ from inferwatch.records.definition import Check
 
 
 def reasons(model: Model) -> dict[str, str]:
-    """By alert, in the order of the file. A check on silence waits for no window, so it is none."""
+    """By alert, in the order of the file. A check on silence waits for no window, so it is none.
+
+    Of a model with retired versions only features that no row had are told.
+    """
     found = {
         check.alert: _why(model, check)
         for check in model.definition.checks
@@ -26,6 +29,8 @@ def _why(model: Model, check: Check) -> str:
         known = [*model.state.columns.numeric, *model.state.columns.categories]
         if name not in ("*", *known):
             return f"no feature '{name}'; {meant(name, known)}".rstrip("; ")
+    if model.state.retired:  # what their checks saw went with them
+        return ""
     if reads_rows(check.method, check.metric):
         made = any(alerts.alert_of(key) == check.alert for key in model.detectors)
         return "" if made else "no number that it reads, or no reference yet"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from inferwatch.config import mapping, monitors
-from inferwatch.replay import driver, table
+from inferwatch.core.model import Model, ModelState
+from inferwatch.replay import driver, table, unjudged
 
 MAPPING = "model: team/model\nprediction_id: id\ntimestamp: at\nprediction: answer\nlabel: truth\n"
 HEAD = 'apiVersion: inferwatch/v1\nmatch: {model: "*"}\nmodel: {task: binary}\n'
@@ -67,3 +68,13 @@ def test_what_was_never_judged_is_told_with_its_reason(tmp_path):
 def test_a_model_whose_checks_all_spoke_is_not_named(tmp_path, name):
     """There is nothing to say of it."""
     assert replayed(tmp_path, [name])[0].unjudged == {}
+
+
+@pytest.mark.parametrize(("retired", "told"), [([], {"Rows", "Typo"}), (["1"], {"Typo"})])
+def test_what_a_retired_version_was_judged_by_is_not_denied(tmp_path, retired, told):
+    """Its alerts are forgotten with it; a feature that never came is still told."""
+    lines = "".join(f"  - {{alert: {name}, {CHECKS[name][0][1:]}\n" for name in ("Rows", "Typo"))
+    (tmp_path / "m.yaml").write_text(HEAD + lines)
+    definition = monitors.load([tmp_path / "m.yaml"]).definition("team/model")
+    state = ModelState(name="team/model", definition=definition, retired=retired)
+    assert unjudged.reasons(Model(state, {})).keys() == told
