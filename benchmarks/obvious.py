@@ -22,7 +22,6 @@ from river.drift import ADWIN, PageHinkley
 
 from inferwatch.connection import Connection
 from inferwatch.runtime import app as apps
-from inferwatch.runtime.worker import apps_main
 
 BUFFERED_MESSAGES = 64
 DECILES = [-1.2816, -0.8416, -0.5244, -0.2533, 0.0, 0.2533, 0.5244, 0.8416, 1.2816]
@@ -145,7 +144,7 @@ def main() -> int:
     detectors = (ADWIN, PageHinkley) if given.page_hinkley else (ADWIN,)
     side = Obvious(given.report_every, detectors)
     app.agent(topic, concurrency=1, name="obvious")(side.run)
-    return apps_main(app)
+    return apps.run(app)
 
 
 if __name__ == "__main__":

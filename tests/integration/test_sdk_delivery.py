@@ -170,15 +170,15 @@ def test_close_keeps_its_deadline_with_the_brokers_down(connection, cluster):
     assert monitor._emitter.buffer.wait(20)
 
 
-def test_monitors_of_a_process_share_one_thread(connection):
-    """Ten models do not mean ten senders."""
+def test_monitors_of_a_process_share_their_threads(connection):
+    """Ten models do not mean ten senders: one sends, one takes samples of the process."""
     import threading
 
     monitors = [Monitor(f"team/model-{n}", "1", connection=connection) for n in range(10)]
     before = threading.active_count()
     for monitor in monitors:
         monitor.log(ROW, 1)
-    assert threading.active_count() - before <= 1
+    assert threading.active_count() - before <= 2
     assert all(monitor.flush(10) for monitor in monitors)
     assert sorted(batch.model for batch in received(connection)) == sorted(
         f"team/model-{n}" for n in range(10)
