@@ -11,13 +11,15 @@ from pathlib import Path
 from inferwatch.cli.connect import add_connection, given
 from inferwatch.config import monitors
 from inferwatch.connection import Connection
-from inferwatch.errors import Exit, TransientError
+from inferwatch.errors import Exit
 from inferwatch.runtime import embedded, topics
 from inferwatch.runtime.processes import Child, compiling, free_port, ready, wait_for
 
 PATIENCE_S = 120.0
 RESTART_PAUSE_S = 1.0
 PARTITIONS = 4
+FINAL = (Exit.USAGE, Exit.STORAGE, Exit.PERMISSION, Exit.CONFIG)
+"""How a child ends that would end so again: somebody must mend something first."""
 SIX_LINES = """
 Connect your model (pip install inferwatch):
 
@@ -56,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Broker, worker and console notifier until Ctrl-C; whoever ends early is started again."""
+    """Broker, worker and console notifier until Ctrl-C; whoever ends early is started again, unless
+    that would not help: then this ends as it did.
+    """
     monitors.load(arguments.monitors)  # a broken file is told here, not by a child
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
@@ -68,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             topics.apply(connection, topics.wanted(connection.prefix, PARTITIONS), 1)
         try:
-            _supervise(stack, kind, connection, arguments.monitors)
+            return _supervise(stack, kind, connection, arguments.monitors)
         except KeyboardInterrupt:
             print("\nstopping in order", file=sys.stderr)
     return Exit.DONE
@@ -80,7 +84,8 @@ def _embedded(stack: ExitStack) -> Connection:
     return Connection(broker.bootstrap_servers)
 
 
-def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[Path]) -> None:
+def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[Path]) -> int:
+    """Keep worker and notifier running; the exit code of the one that no restart would mend."""
     health = f"127.0.0.1:{free_port()}"
     where = [*connection.arguments(), "--broker", kind]
     commands = {
@@ -92,7 +97,34 @@ def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[
     for name, command in commands.items():
         children[name] = Child(name, "inferwatch.cli.main", command)
     started = list(children.values())
-    wait_for(partial(ready, health), PATIENCE_S, "the worker", started, partial(compiling, health))
+    wait_for(
+        lambda: ready(health) or _is_final(started),
+        PATIENCE_S,
+        "the worker",
+        started,
+        partial(compiling, health),
+    )
+    if not _is_final(started):
+        _greet(kind, connection, health)
+    while True:
+        for name, child in children.items():
+            if child.running():
+                continue
+            code = child.process.returncode
+            if code in FINAL:
+                told = f"the {name} cannot go on (exit {code}); its reason stands above"
+                print(told, file=sys.stderr)
+                return code
+            print(f"the {name} ended with exit {code} and is started again", file=sys.stderr)
+            children[name] = Child(name, "inferwatch.cli.main", commands[name])
+        time.sleep(RESTART_PAUSE_S)
+
+
+def _is_final(children: list[Child]) -> bool:
+    return any(child.process.poll() in FINAL for child in children)
+
+
+def _greet(kind: str, connection: Connection, health: str) -> None:
     prefix = "" if connection.prefix == "inferwatch." else f" INFERWATCH_PREFIX={connection.prefix}"
     lost = ", and what the embedded broker holds with it" if kind == "embedded" else ""
     print(
@@ -101,15 +133,3 @@ def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[
         ),
         flush=True,
     )
-    while True:
-        for name, child in children.items():
-            if child.running():
-                continue
-            code = child.process.returncode
-            if code == Exit.CONFIG:
-                raise TransientError(
-                    f"the {name} cannot go on (exit {code}); its reason stands above"
-                )
-            print(f"the {name} ended with exit {code} and is started again", file=sys.stderr)
-            children[name] = Child(name, "inferwatch.cli.main", commands[name])
-        time.sleep(RESTART_PAUSE_S)
