@@ -180,9 +180,11 @@ class Status:
         for number in self._checkpoint_s.keys() - set(partitions):
             if isinstance(self.metrics, Metrics):
                 self.metrics.forget_partition(number)
+        self._models = {number: n for number, n in self._models.items() if number in partitions}
         if isinstance(self.metrics, Metrics):
             self.metrics.series.keep(partitions)
-        self._unsaved_s, self._checkpoint_s, self._counted, self._models = {}, {}, {}, {}
+            self.metrics.models.set(sum(self._models.values()))
+        self._unsaved_s, self._checkpoint_s, self._counted = {}, {}, {}
         self.metrics.rebalances.inc()
         self.metrics.partitions.set(len(partitions))
         with contextlib.suppress(RuntimeError):  # told from no loop, as in a test

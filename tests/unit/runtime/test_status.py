@@ -246,6 +246,22 @@ def test_a_full_partition_is_told_once_and_counted(found, caplog):
     assert sample._value.get() == 9
 
 
+def test_models_of_partitions_that_went_away_are_counted_no_more(found):
+    """Of those that stay they are, before any of their records comes."""
+    found.took_over([0, 1])
+    raw = streams.placed(streams.stream(1, records=1))[0]
+    decoded = decode(raw)
+    for number in (0, 1):
+        partition = Partition(number)
+        partition.define(partition.undefined(decoded), streams.definition("team/model"), 0)
+        found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+    counts = []
+    for mine in ([0, 1], [1], []):
+        found.took_over(mine)
+        counts.append(found.metrics.registry.get_sample_value("inferwatch_models"))
+    assert counts == [2, 1, 0]
+
+
 def test_what_is_lost_is_counted(found):
     """A stretch that was passed over, and a death that a record was to blame for."""
     found.passed_over(0)
