@@ -6,6 +6,7 @@ compute is a record in the log. The order of work on a batch, read aloud:
     repeats → watermark → columns → reference → panes → join → detectors → windows → silence
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -270,15 +271,21 @@ def _truths(model: Model, truths: Truths, at: Position) -> list[Output]:
 
 def _contribute(model: Model, joined: Joined, at: Position) -> list[Output]:
     """Labelled rows, to every window that holds their predictions and to the error detectors."""
+    for plan, track, mine in _tracks(model, joined):
+        _add_labels(model, plan, track, mine)
+    return online.errors(model, joined, at)
+
+
+def _tracks(model: Model, joined: Joined) -> Iterator[tuple[WindowPlan, Track, Joined]]:
+    """The windows that take labels, and the learning span, with the rows that each has counted."""
     for plan in model.plan.windows:
         if plan.reads_labels:
             track = model.track(plan, joined.version)
-            _add_labels(model, plan, track, _counted(model, plan, track, joined))
+            yield plan, track, _counted(model, plan, track, joined)
     first = model.state.first.get(joined.version)
     if first is not None:
         learnt = (joined.row >= first.first_row) & (joined.row < first.first_row + first.rows)
-        _add_labels(model, model.first_plan(), first, joined.take(learnt))
-    return online.errors(model, joined, at)
+        yield model.first_plan(), first, joined.take(learnt)
 
 
 def _counted(model: Model, plan: WindowPlan, track: Track, joined: Joined) -> Joined:
@@ -365,11 +372,7 @@ def _leave(model: Model, joined: Joined) -> None:
     """Rows that the smaller sample no longer holds could not be labelled: take them out of
     coverage.
     """
-    for plan in model.plan.windows:
-        if not plan.reads_labels:
-            continue
-        track = model.track(plan, joined.version)
-        kept = _counted(model, plan, track, joined)
+    for plan, track, kept in _tracks(model, joined):
         place = kept.time_ms if plan.pane_ms else kept.row
         width = plan.pane_ms or plan.window.rows
         starts = place // width * width
