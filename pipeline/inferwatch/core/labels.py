@@ -407,9 +407,13 @@ class Join:
         return [(self.gather(version, gone, -1), self.gather(version, labelled, -1))]
 
     def _gone(self, version: str) -> Slots:
-        """Slots of the predictions that the sample no longer keeps."""
-        hashes, slots = self.index[version].items()
-        return slots[~sample.kept(hashes, self.state.shift)]
+        """Slots of the predictions that the sample no longer keeps, older ones of an id too."""
+        gone = [
+            np.flatnonzero(~self._kept(slab)) + (key << ROW_BITS)
+            for key, slab in self.state.slabs.items()
+            if slab.version == version
+        ]
+        return np.concatenate([np.empty(0, np.int64), *gone])
 
     def _kept(self, slab: Slab) -> NDArray[np.bool_]:
         return sample.kept(sample.hashes(slab.ids), self.state.shift)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from inferwatch.core import sample
 from inferwatch.core.columns import Block
 from inferwatch.core.early import Early
-from inferwatch.core.id_index import Slots
 from inferwatch.core.labels import ROW_BITS, ROW_MASK, Join, Joined
 from inferwatch.core.metrics import ranking
 from inferwatch.core.pending import Pending, Slab
@@ -221,12 +220,6 @@ class QueryJoin(Join):
         if slab.query is not None:
             hashes = _drawn(slab.query[0].view(np.uint64), hashes)
         return sample.kept(hashes, self.state.shift)
-
-    def _gone(self, version: str) -> Slots:
-        slots = self.index[version].items()[1]
-        kept = {key: self._kept(slab) for key, slab in self.state.slabs.items()}
-        gone = [not kept[slot >> ROW_BITS][slot & ROW_MASK] for slot in slots.tolist()]
-        return slots[np.array(gone, np.bool_)]
 
     def _leaving(self, version: str) -> list[tuple[Joined, Joined]]:
         """As of any join; and the queries that leave as a whole."""

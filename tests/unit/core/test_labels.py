@@ -13,7 +13,14 @@ from inferwatch.core.pending import NONE_MS, SLAB_ROWS, Pending
 from inferwatch.core.sample import hashes, kept
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.decode import decode
-from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Window
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    Limit,
+    ModelFacts,
+    Reference,
+    Window,
+)
 from inferwatch.records.ids import pack
 from inferwatch.testing.builders import TIME_MS, raw_inference
 from inferwatch.testing.folding import Log, window_records
@@ -345,6 +352,50 @@ def test_a_sampled_window_says_so_and_keeps_its_coverage_right():
     accuracy = sum(row % 4 > 0 for row in mine) / len(mine)
     assert record.metrics["accuracy"] == pytest.approx(accuracy)
     assert record.metrics["sampled"] == 0.25
+
+
+def capped_log(*, min_rows=100):
+    """A model whose sample soon shrinks; its reference is its first `min_rows` rows."""
+    below = Limit(direction="below", value=0.1, clear=0.1)
+    return Log(
+        Definition(
+            model=ModelFacts(task="binary", pending_max_bytes=40_000),
+            reference=Reference(min_rows=min_rows),
+            windows=[Window(name="fast", size_ms=60_000, grace_ms=0)],
+            checks=[Check(alert="Low", metric="accuracy", window="fast", fail=below)],
+        )
+    )
+
+
+def test_the_learning_span_loses_the_rows_that_leave_the_sample():
+    """Its coverage is of the rows that may still be labelled, as that of any window."""
+    log = capped_log(min_rows=1_500)
+    ids = [f"id{row}" for row in range(2_000)]
+    for at in range(0, 2_000, 500):
+        log.rows(500, 1_000 + at, ids=ids[at : at + 500], prediction=[1.0] * 500)
+    log.labels(ids, [1.0] * 2_000, record_ms=10_000)
+    state = log.partition.models["team/model"].state
+    assert state.pending.shift
+    mine = kept(hashes(pack(ids)), state.pending.shift)[:1_500].sum()
+    (cells,) = state.first["1"].labels.values()
+    assert (cells[""].predicted, cells[""].labelled) == (mine, mine)
+
+
+def test_rows_of_an_id_that_came_again_leave_the_sample_too():
+    """Each was counted as one that may be labelled, and so is each that leaves; the older ones'
+    labels go with them.
+    """
+    log = capped_log()
+    ids = [f"id{row}" for row in range(500)]
+    log.rows(500, 1_000, ids=ids, prediction=[1.0] * 500)
+    log.labels(ids, [1.0] * 500, record_ms=1_500)
+    for at in range(2_000, 5_000, 1_000):
+        log.rows(500, at, ids=ids, prediction=[1.0] * 500)
+    state = log.partition.models["team/model"].state
+    assert state.pending.shift
+    mine = kept(hashes(pack(ids)), state.pending.shift).sum()
+    (cells,) = state.tracks["fast"]["1"].labels.values()
+    assert (cells[""].predicted, cells[""].labelled) == (4 * mine, mine)
 
 
 def test_a_version_of_few_rows_keeps_no_other_from_expiring():
