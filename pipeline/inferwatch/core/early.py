@@ -6,6 +6,11 @@ their own time rules; so it does of those with and without a version that meet t
 
 import msgspec
 
+from inferwatch.core import sample
+from inferwatch.core.id_index import IdIndex
+from inferwatch.core.sample import Hashes
+from inferwatch.records.ids import Ids, pack
+
 
 class Early(msgspec.Struct, omit_defaults=True):
     """A label whose prediction has not come yet.
@@ -30,6 +35,22 @@ def hold(held: dict[str, Early], id_: str, label: Early) -> None:
         return
     held.pop(id_, None)
     held[id_] = _together([label, *(one for one in waiting if one not in mine)])
+
+
+def awaited(
+    held: dict[str, Early], ids: Ids, hashes: Hashes, index: IdIndex, first: int
+) -> list[tuple[int, str]]:
+    """Rows whose ids labels wait for, and the ids: each id at its newest row, in order of rows.
+
+    `index` has the ids' `hashes` at `first`, `first` + 1… Cost: a look at each waiting id or at
+    each row's, whichever are fewer.
+    """
+    if len(held) < len(ids):
+        places = index.get(sample.hashes(pack(held))) - first
+        found = zip(places.tolist(), held, strict=True)
+        return sorted((row, id_) for row, id_ in found if row >= 0 and ids[row] == id_)
+    newest = (index.get(hashes) - first).tolist()
+    return [(row, id_) for row, id_ in enumerate(ids) if id_ in held and newest[row] == row]
 
 
 def claim(held: dict[str, Early], id_: str, version: str) -> Early | None:

@@ -170,10 +170,8 @@ class Join:
         if not held:
             return []
         met: dict[int, int] = {}
-        newest = self.index[rows.version].get(hashes) - first
-        for row, id_ in enumerate(rows.ids):
-            if id_ not in held or newest[row] != row:
-                continue
+        index = self.index[rows.version]
+        for row, id_ in early.awaited(held, rows.ids, hashes, index, first):
             label = early.claim(held, id_, rows.version)
             if label is None:
                 continue
