@@ -1,7 +1,6 @@
 """`inferwatch alerts`"""
 
 import argparse
-import getpass
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ import msgspec
 from inferwatch import alerts
 from inferwatch.cli import tally
 from inferwatch.cli.amounts import duration_ms
+from inferwatch.cli.author import author
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.connection import Connection
@@ -101,7 +101,7 @@ def _say(there: Connection, alert: AlertRecord, arguments: argparse.Namespace) -
         verdict=arguments.action,
         time_ms=now_ms,
         until_ms=now_ms + arguments.for_ms if arguments.for_ms else None,
-        author=arguments.author or getpass.getuser(),
+        author=author(arguments.author),
         comment=arguments.comment,
     )
     append.say(there, verdict)

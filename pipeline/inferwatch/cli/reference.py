@@ -1,13 +1,13 @@
 """`inferwatch reference show|accept|reset`"""
 
 import argparse
-import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from inferwatch.cli import windows
+from inferwatch.cli.author import author
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.config.document import meant
@@ -114,7 +114,7 @@ def _change(arguments: argparse.Namespace, found: Found) -> ReferenceChange:
         action=arguments.action,
         time_ms=append.now_ms(),
         version=arguments.version,
-        author=arguments.author or getpass.getuser(),
+        author=author(arguments.author),
         comment=arguments.comment,
     )
 

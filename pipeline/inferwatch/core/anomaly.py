@@ -136,6 +136,16 @@ def kept(check: Check) -> int:
     return int(given["window"] if "window" in given else given["period"] * given["cycles"])
 
 
+def alike(check: Check, past: Sequence[float] | Floats) -> list[float]:
+    """Those of the past figures that tell what is usual now: by hour the same hour's, and those
+    that there are.
+    """
+    known = np.asarray(past, np.float64)
+    if by_hour(check.method):
+        known = known[:: int((SERIES_METHODS[check.method].PARAMS | check.params)["period"])]
+    return [value for value in known.tolist() if math.isfinite(value)]
+
+
 def by_hour(method: str) -> bool:
     """Whether the method is given one figure an hour."""
     return "period" in SERIES_METHODS[method].PARAMS

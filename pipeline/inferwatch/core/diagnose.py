@@ -109,7 +109,7 @@ def after_deploy(deploys: Sequence[Deploy], began_ms: int, version: str) -> list
     return words
 
 
-def usual(metric: str, past: Sequence[float] | anomaly.Floats, now: float | None) -> list[str]:
+def usual(metric: str, past: Sequence[float], now: float | None) -> list[str]:
     """ "rows usually 1,200, now 300": what a distance from windows before is the distance of."""
     if now is None or not len(past):
         return []

@@ -12,6 +12,10 @@ from inferwatch.core.sample import Hashes
 from inferwatch.records.ids import Ids, pack
 
 
+OTHERS_MAX = 15
+"""Versions beside the newest whose labels of one id wait; the oldest give way."""
+
+
 class Early(msgspec.Struct, omit_defaults=True):
     """A label whose prediction has not come yet.
 
@@ -85,6 +89,7 @@ def _waiting(newest: Early | None) -> list[Early]:
 
 def _together(labels: list[Early]) -> Early:
     """The newest first, as it keeps the others."""
-    newest, *others = (msgspec.structs.replace(one, others=[]) for one in labels)
+    kept = labels[: 1 + OTHERS_MAX]
+    newest, *others = (msgspec.structs.replace(one, others=[]) for one in kept)
     newest.others = others
     return newest

@@ -317,7 +317,8 @@ def _what_moved(check: Check, feature: str, view: View) -> list[str]:
     """In plain numbers what the figure of a distance is the distance of."""
     if check.method in SERIES_METHODS and check.metric not in (P99, "score"):
         now = view.metrics.get(check.metric)
-        return diagnose.usual(check.metric, rules.past(check, view), now.value if now else None)
+        past = anomaly.alike(check, rules.past(check, view))
+        return diagnose.usual(check.metric, past, now.value if now else None)
     profile = view.profile
     if check.method not in WINDOW_METHODS or profile is None:
         return []

@@ -217,7 +217,7 @@ def _floats(path: Path, block: Any, name: str) -> NDArray[np.float64]:
 def _matrix(columns: Sequence[NDArray[np.float64]], n: int) -> NDArray[np.float32]:
     """float32[F, n], as features travel; what that does not hold is infinite there."""
     with np.errstate(over="ignore"):
-        return np.array(columns, np.float64).reshape(-1, n).astype(np.float32)
+        return np.array(columns, np.float64).reshape(len(columns), n).astype(np.float32)
 
 
 def _words(block: Any, name: str) -> Words:

@@ -18,7 +18,7 @@ from inferwatch.core import calibration, llm, resources, stability
 from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
-from inferwatch.core.metrics import LABEL_METRICS, LATENESS, class_of
+from inferwatch.core.metrics import CORRECTED, LABEL_METRICS, LATENESS, class_of
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.model import Model, ModelState
 from inferwatch.core.output import BODY_HERE, ERROR_HEADERS
@@ -149,6 +149,7 @@ class Status:
         self._beat_s = clock_s()
         self._unsaved_s: dict[int, float] = {}
         self._checkpoint_s: dict[int, float] = {}
+        self._owned: set[int] = set()
         self._counted: dict[int, Counts] = {}
         self._models: dict[int, int] = {}
         self._overflow: dict[str, dict[str, int]] = {}
@@ -177,9 +178,10 @@ class Status:
         """A new assignment is restored."""
         self.restoring, self.assigned = False, True
         self._beat_s = self._clock_s()
-        for number in self._checkpoint_s.keys() - set(partitions):
+        for number in self._owned - set(partitions):
             if isinstance(self.metrics, Metrics):
                 self.metrics.forget_partition(number)
+        self._owned = set(partitions)
         self._models = {number: n for number, n in self._models.items() if number in partitions}
         if isinstance(self.metrics, Metrics):
             self.metrics.series.keep(partitions)
@@ -227,12 +229,16 @@ class Status:
         series.version(partition, model, found.version)
         if found.coverage is not None:
             quality = {name: v for name, v in found.metrics.items() if name in LABEL_METRICS}
-            if not quality.keys() - LATENESS:
-                quality = {}  # the labels that have come are too few to speak
+            corrected = {(*within, CORRECTED): v for name, v in quality.items() if name == CORRECTED}
+            speaks = bool(quality.keys() - LATENESS - {CORRECTED})
+            if not speaks:
+                quality = {}  # the labels that have come are too few, but for what they correct
             time_s = None if found.to_ms is None else found.to_ms / 1000
             at = found.window.start
             classes = _by_class(found.metrics)
             series.quality(partition, model, within, at, quality, found.coverage, time_s, classes)
+            if corrected and not speaks:
+                series.replace(partition, model, "quality", corrected, (*within, CORRECTED))
         if found.revision:
             return  # a restatement tells of labels only
         ratios = {(*within, name): v for name, v in found.metrics.items() if name in RATIOS}

@@ -20,12 +20,10 @@ def before() -> None:
     """In the parent: wait for both; but no longer than ten seconds, for a driver that hangs must
     not hold up a server.
     """
-    deadline_s = time.monotonic() + WAIT_S
-    _mine.held = [
-        lock
-        for lock in (importing, sampling)
-        if lock.acquire(timeout=max(0.0, deadline_s - time.monotonic()))
-    ]
+    deadline_s, _mine.held = time.monotonic() + WAIT_S, []
+    for lock in (importing, sampling):
+        if lock.acquire(timeout=max(0.0, deadline_s - time.monotonic())):
+            _mine.held.append(lock)  # at once: a signal's handler may raise in the next wait
 
 
 def after() -> None:

@@ -31,7 +31,7 @@ class Sampling:
         due_s = time.monotonic() + EVERY_S
         while sample is not None:
             time.sleep(max(0.0, due_s - time.monotonic()))
-            due_s += EVERY_S
+            due_s = max(due_s, time.monotonic()) + EVERY_S  # none is made up for after a halt
             try:
                 with forks.sampling:
                     self._taken.append(sample())

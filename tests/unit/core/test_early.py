@@ -38,6 +38,16 @@ def test_an_answer_takes_what_is_for_any_version_and_what_is_for_its_own():
     assert early.claim(held, "a", "2").label == 3
 
 
+def test_an_id_keeps_the_newest_sixteen_versions():
+    """A label names any version it likes: what one id may hold is bounded."""
+    held = {}
+    for number in range(300):
+        early.hold(held, "a", label(str(number)))
+    assert len(held["a"].others) == 15
+    assert early.claim(held, "a", "284").version == "284"
+    assert early.claim(held, "a", "283") is None
+
+
 def test_the_oldest_are_forgotten_and_one_that_came_again_is_not_old():
     """It waits behind those that came before it, and keeps none of them from going."""
     held = {}

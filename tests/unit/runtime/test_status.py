@@ -21,6 +21,7 @@ from inferwatch.records.definition import (
     Reference,
     Window,
 )
+from inferwatch.records.outputs import Span
 from inferwatch.runtime import health, status, watchdog
 from inferwatch.runtime.status import Status
 from inferwatch.telemetry.worker import Metrics
@@ -160,10 +161,13 @@ def test_metrics_hold_what_the_fold_counts(found):
 
 
 def test_a_partition_that_went_takes_its_series_along(found):
-    """Nobody reads a checkpoint age of a partition that another worker owns."""
+    """Nobody reads a checkpoint age of a partition that another worker owns, however many
+    assignments came since its last checkpoint.
+    """
     found.took_over([0, 1])
     for number in (0, 1):
         found.checkpointed(number, 10, 10)
+    found.took_over([0, 1])
     found.took_over([1])
     text = [
         sample.labels for metric in found.metrics.registry.collect() for sample in metric.samples
@@ -294,6 +298,38 @@ def test_a_window_with_too_few_labels_shows_no_quality(found):
     assert b"label_delay" in next(one.value for one in outputs if one.kind == "window")
     families = [family for family in found.metrics.registry.collect() if family.samples]
     assert "inferwatch_quality" not in [family.name for family in families]
+
+
+def shown_quality(found):
+    """Figures on labels of all windows, by name."""
+    families = [one for one in found.metrics.registry.collect() if one.name == "inferwatch_quality"]
+    return {one.labels["metric"]: one.value for family in families for one in family.samples}
+
+
+def test_what_few_labels_correct_hides_no_window_that_speaks(found):
+    """The newest window has a corrected accuracy long before its other figures: those of the window
+    before stay, and follow its labels.
+    """
+    partition = Partition(0)
+    partition.define("team/model", Definition(), 0)
+
+    def publish(start, revision, coverage, **figures):
+        window = Span(name="hour", start=start, end=start + 10)
+        named = {name.replace("_", ".", 1): value for name, value in figures.items()}
+        found._closed(
+            partition,
+            status._Published(
+                "team/model", "1", window, revision=revision, coverage=coverage, metrics=named
+            ),
+        )
+
+    publish(0, 0, 0.02, corrected_accuracy=0.7)
+    assert shown_quality(found) == {"corrected.accuracy": 0.7}
+    publish(0, 1, 0.9, corrected_accuracy=0.71, recall=0.8)
+    publish(10, 0, 0.02, corrected_accuracy=0.6)
+    assert shown_quality(found) == {"corrected.accuracy": 0.6, "recall": 0.8}
+    publish(0, 2, 1.0, corrected_accuracy=0.72, recall=0.9)
+    assert shown_quality(found)["recall"] == 0.9
 
 
 def test_figures_of_single_classes_are_told_while_labels_speak(found):

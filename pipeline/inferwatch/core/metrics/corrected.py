@@ -64,6 +64,8 @@ def accuracy(state: Judged, past: Judged | None, curve: Curve) -> Figure:
     n, rows = int(labelled.sum()), int(state.all.counts.sum())
     if n < LABELS_MIN:
         return Figure(None, n, unknown=f"{n} labels of {LABELS_MIN}")
+    if rows < n:  # a state that no fold has made
+        return Figure(None, n, unknown=f"{n} labels of {rows} rows")
     guess = np.stack([1 - curve.shares, curve.shares])
     trust = 1.0 if past is None else _slope(past, guess)
     share = float(state.right.counts.sum()) / n

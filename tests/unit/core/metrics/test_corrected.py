@@ -64,6 +64,10 @@ def test_few_labels_give_none_and_labels_taken_back_leave_nothing():
     state = judged(scores, answers, answers, answers)
     assert corrected.accuracy(state, None, AS_GIVEN).unknown == "29 labels of 30"
     assert corrected.accuracy(Judged(), None, AS_GIVEN).unknown == "0 labels of 30"
+    more = np.full(40, 0.7), np.ones(40, bool), np.ones(40, bool)
+    alone = Judged()
+    corrected.judge(alone, *more, 1)
+    assert corrected.accuracy(alone, None, AS_GIVEN).unknown == "40 labels of 0 rows"
     corrected.judge(state, scores, answers, answers, -1)
     assert not state.right.counts.any() and not state.wrong.counts.any()
 
