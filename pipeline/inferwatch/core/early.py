@@ -11,7 +11,6 @@ from inferwatch.core.id_index import IdIndex
 from inferwatch.core.sample import Hashes
 from inferwatch.records.ids import Ids, pack
 
-
 OTHERS_MAX = 15
 """Versions beside the newest whose labels of one id wait; the oldest give way."""
 

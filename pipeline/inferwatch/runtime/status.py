@@ -229,7 +229,9 @@ class Status:
         series.version(partition, model, found.version)
         if found.coverage is not None:
             quality = {name: v for name, v in found.metrics.items() if name in LABEL_METRICS}
-            corrected = {(*within, CORRECTED): v for name, v in quality.items() if name == CORRECTED}
+            corrected = {
+                (*within, CORRECTED): v for name, v in quality.items() if name == CORRECTED
+            }
             speaks = bool(quality.keys() - LATENESS - {CORRECTED})
             if not speaks:
                 quality = {}  # the labels that have come are too few, but for what they correct

@@ -74,7 +74,9 @@ def test_what_is_odd_says_what_was_usual():
 
 def test_what_is_odd_for_its_hour_says_what_that_hour_was():
     """Of five days with a few hours each: the same hour's middle, whatever hours have no figure."""
-    check = Check(alert="A", metric="rows", method="seasonal", params={"period": 24.0, "cycles": 5.0})
+    check = Check(
+        alert="A", metric="rows", method="seasonal", params={"period": 24.0, "cycles": 5.0}
+    )
     hours = {day * 24 + hour: 1_000.0 + 100 * hour + day for day in range(5) for hour in (3, 4, 9)}
     past = anomaly.hourly(hours, (5 * 24 + 4) * 3_600_000, [], anomaly.kept(check))
     assert anomaly.alike(check, past) == [1_400.0, 1_401.0, 1_402.0, 1_403.0, 1_404.0]
