@@ -86,6 +86,7 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
                 "lies beyond the limit, so it would never end",
                 "put it on the good side of the limit",
             )
+    # mypy sees any string in a direction, which is one of DIRECTIONS
     return Limit(direction=direction, value=value, relative=relative, clear=clear)  # type: ignore[arg-type]
 
 

@@ -178,7 +178,7 @@ _lock = threading.Lock()
 def _prepare() -> None:
     """Import all that a sender needs, so that no fork finds half of it."""
     with forks.importing, contextlib.suppress(Exception):  # told for each record that it stops
-        import confluent_kafka  # noqa: F401
+        import confluent_kafka  # noqa: F401 (imported for later, used by `_producer`)
 
 
 def transport(connection: Connection) -> Transport:
