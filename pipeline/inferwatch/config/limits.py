@@ -17,7 +17,7 @@ from inferwatch.core.metrics import (
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.parts import PARTS
 from inferwatch.core.quality import DELAYS
-from inferwatch.records.definition import Limit, Profile
+from inferwatch.records.definition import Direction, Limit, Profile
 
 RATIOS = frozenset(
     [
@@ -41,8 +41,8 @@ SHARES = frozenset(name for name, part in PARTS.items() if part.share) | frozens
     name for name, share in CLASS_FIGURES.items() if share
 )
 CALIBRATED = "calibrated"
-CHANGES = ("drop", "rise")
-DIRECTIONS = ("above", "below", *CHANGES)
+CHANGES: tuple[Direction, ...] = ("drop", "rise")
+DIRECTIONS: tuple[Direction, ...] = ("above", "below", *CHANGES)
 
 
 def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit:
@@ -86,8 +86,7 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
                 "lies beyond the limit, so it would never end",
                 "put it on the good side of the limit",
             )
-    # mypy sees any string in a direction, which is one of DIRECTIONS
-    return Limit(direction=direction, value=value, relative=relative, clear=clear)  # type: ignore[arg-type]
+    return Limit(direction=direction, value=value, relative=relative, clear=clear)
 
 
 def is_share(metric: str) -> bool:

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from inferwatch.connection import Connection
@@ -178,7 +179,7 @@ _lock = threading.Lock()
 def _prepare() -> None:
     """Import all that a sender needs, so that no fork finds half of it."""
     with forks.importing, contextlib.suppress(Exception):  # told for each record that it stops
-        import confluent_kafka  # noqa: F401 (imported for later, used by `_producer`)
+        import_module("confluent_kafka")
 
 
 def transport(connection: Connection) -> Transport:
