@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"inferwatch: {arguments.out}: {error.strerror}", file=sys.stderr)
         return Exit.STORAGE
     _tell(summary, arguments.out)
-    for said in loaded.unmatched():
+    for said in loaded.unmatched("of this log"):
         print(f"inferwatch: {said}", file=sys.stderr)
     return Exit.DONE
 

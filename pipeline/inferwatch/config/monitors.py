@@ -64,6 +64,7 @@ class Monitors:
         self._values = dict(values)
         self._default = default_definition()
         self._found: dict[str, Definition] = {}
+        self._by_default: list[str] = []
 
     def definition(self, model: str) -> Definition:
         """The most specific file that matches, or the default set.
@@ -79,24 +80,28 @@ class Monitors:
         for file in self._files:
             if fnmatch.fnmatchcase(model, file.match):
                 return file.definition
+        self._by_default.append(model)
         return self._default
 
     def values(self) -> dict[str, Values]:
         """Reference columns of every profile in use, by digest."""
         return self._values
 
-    def unmatched(self) -> list[str]:
+    def by_default(self) -> list[str]:
+        """The models asked for so far that no file matches."""
+        return self._by_default
+
+    def unmatched(self, where: str) -> list[str]:
         """A sentence for each file that matches none of the models asked for so far, and what
-        watches those that no file matches.
+        watches those that no file matches; `where` says of which models it speaks.
         """
-        by_default = sorted(name for name, one in self._found.items() if one is self._default)
         told = ""
-        if by_default:
-            more = len(by_default) - NAMED_MAX
-            names = ", ".join(by_default[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
-            told = f"; watched by the default set: {names}"
+        if self._by_default:
+            more = len(self._by_default) - NAMED_MAX
+            names = ", ".join(sorted(self._by_default)[:NAMED_MAX])
+            told = f"; watched by the default set: {names}" + (f" and {more} more" * (more > 0))
         return [
-            f"{file.path}: '{file.match}' matches no model of this log{told}"
+            f"{file.path}: '{file.match}' matches no model {where}{told}"
             for file in self._files
             if not any(fnmatch.fnmatchcase(name, file.match) for name in self._found)
         ]

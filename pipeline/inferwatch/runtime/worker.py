@@ -22,6 +22,7 @@ from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.settings import WorkerSettings
 from inferwatch.runtime.shell import Shell, attach, die
 from inferwatch.runtime.status import Status
+from inferwatch.runtime.unmatched import WorkerRules
 from inferwatch.telemetry.worker import Metrics
 
 log = logging.getLogger("inferwatch.worker")
@@ -52,7 +53,7 @@ def make(settings: WorkerSettings) -> faust.App:
     link = KafkaLink(app, settings.connection, settings.group, die)
     delivery = Delivery(
         link,
-        monitors,
+        WorkerRules(monitors),
         status,
         Inspector(),
         on_embedded=settings.embedded,
