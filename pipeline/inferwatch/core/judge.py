@@ -34,7 +34,7 @@ from inferwatch.core.plan import WindowPlan, applies, coverage_needed
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
 from inferwatch.core.sketches import log_histogram
-from inferwatch.core.views import P99, closed_view, key_of, opened_view, segments
+from inferwatch.core.views import P99, closed_view, key_of, opened_view, segments, trust
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
 from inferwatch.records.definition import Check, Profile
@@ -111,6 +111,7 @@ def _publish(
     closed = Closed(
         start, windows.end_of(plan, start), pane.to_ms, base, drifted, len(drifted), at.time_ms
     )
+    closed.trust = trust(model, plan, version, track)
     outputs += _judge_now(model, plan, track, views, closed, at)
     outputs += inspections.ask(model, views[ALL], pane, closed, at)
     if plan.reads_labels:

@@ -66,7 +66,8 @@ def opened_view(
     curve = _curve(model, version) if plan.estimates else None
     if plan.estimates:
         metrics |= _estimates(model, cell, curve or isotonic.AS_GIVEN)
-    metrics |= _label_figures(model, plan, version, start, name, labels)
+    trusted = trust(model, plan, version, track)
+    metrics |= _label_figures(model, plan, version, start, name, labels, trusted)
     metrics |= _lateness(model, plan, name, labels, (began_ms + end_ms) // 2)
     return View(
         plan=plan,
@@ -154,11 +155,13 @@ def _label_figures(
     start: int,
     name: str,
     labels: LabelCell,
+    trusted: float,
     classes: Sequence[str] = (),
 ) -> dict[str, Figure]:
     """Label figures of a window; unknown under the coverage that its checks ask for, but for the
     one that is made for few labels.
 
+    :param trusted: as of `trust` when the window closed.
     :param classes: those that have figures even where they have no row, beside those of checks.
     """
     if not plan.reads_labels:
@@ -177,10 +180,19 @@ def _label_figures(
     elif model.join.sampled() < 1.0:
         found["sampled"] = Figure(model.join.sampled(), labels.predicted)
     if plan.corrects:
-        curve, past = _curve(model, version), model.track(plan, version).judged
-        judged = labels.judged or Judged()
-        found[CORRECTED] = corrected.accuracy(judged, past, curve or isotonic.AS_GIVEN)
+        curve = _curve(model, version) or isotonic.AS_GIVEN
+        found[CORRECTED] = corrected.accuracy(labels.judged or Judged(), trusted, curve)
     return found
+
+
+def trust(model: Model, plan: WindowPlan, version: str, track: Track) -> float:
+    """How far truths follow scores in the windows that take no label any more, in 0…1.
+
+    A window keeps what it was at its closing: later its own labels would be among them.
+    """
+    if not plan.corrects:
+        return 1.0
+    return corrected.slope(track.judged, _curve(model, version) or isotonic.AS_GIVEN)
 
 
 def _lateness(
@@ -251,7 +263,9 @@ def closed_view(
     metrics = _published(record)
     end_ms = closed.end if plan.pane_ms else closed.to_ms + 1
     began_ms = closed.start if plan.pane_ms else record.from_ms or 0
-    metrics |= _label_figures(model, plan, version, closed.start, segment, labels, classes)
+    metrics |= _label_figures(
+        model, plan, version, closed.start, segment, labels, closed.trust, classes
+    )
     metrics |= _lateness(model, plan, segment, labels, (began_ms + end_ms) // 2)
     reference = model.reference(version)
     return View(

@@ -47,7 +47,9 @@ class Pane(msgspec.Struct):
 
 
 class Closed(msgspec.Struct):
-    """A published window that still takes labels. `base` is its last record by segment."""
+    """A published window that still takes labels. `base` is its last record by segment; `trust` is
+    what windows before said of its scores when it closed, for `metrics.corrected`.
+    """
 
     start: int
     end: int
@@ -59,6 +61,7 @@ class Closed(msgspec.Struct):
     revision: int = 0
     restate: bool = False
     whole: bool = False
+    trust: float = 1.0
 
 
 class Waiting(msgspec.Struct):

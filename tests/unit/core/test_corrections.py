@@ -134,3 +134,30 @@ def test_a_check_is_judged_once_its_labels_are_there():
     told = followed(ROWS).alerts("AccuracyFalls")
     assert told[-1].condition == "firing" and told[-1].labelled >= FEW
     assert told[-1].value < 0.75
+
+
+@pytest.mark.parametrize("minutes", [[20 * 60], range(125, 20 * 60, 5)])
+def test_a_window_trusts_what_was_known_when_it_closed(minutes):
+    """Also when nothing wakes the model before its own labels are past their horizon: neither what
+    its check reads, when an hour before it waits for labels in vain, nor what it says once more.
+    """
+    log = Log(DEFINITION)
+    for hour in (0, 1):
+        score, answer, _ = HOURS[hour]
+        log.rows(
+            ROWS,
+            [hour * HOUR_MS + row * 8_000 for row in range(ROWS)],
+            ids=[f"{hour}-{row}" for row in range(ROWS)],
+            prediction=answer.astype(float).tolist(),
+            score=score.tolist(),
+        )
+    ids, labels = labelled(1)
+    log.labels(ids[1:], labels[1:], 2 * HOUR_MS - 1)
+    log.tick(2 * HOUR_MS + 60_000)
+    log.labels(ids[:1], labels[:1], 2 * HOUR_MS + 61_000)
+    for minute in minutes:
+        log.tick(minute * 60_000)
+    value, _ = expected(1, [])
+    (told,), last = log.alerts("AccuracyFalls"), log.windows("hour")[-1]
+    assert (last.window.start, last.revision) == (log.start_ms + HOUR_MS, 1)
+    assert [told.value, last.metrics["corrected.accuracy"]] == pytest.approx([value] * 2, abs=1e-9)

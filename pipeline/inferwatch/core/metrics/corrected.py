@@ -55,10 +55,10 @@ def join(into: Judged, other: Judged) -> None:
     merge(into.wrong, other.wrong)
 
 
-def accuracy(state: Judged, past: Judged | None, curve: Curve) -> Figure:
+def accuracy(state: Judged, trust: float, curve: Curve) -> Figure:
     """The corrected share of right answers, in 0…1; unknown under 30 labels.
 
-    :param past: the labelled rows of windows before, None while there are none.
+    :param trust: λ, of the windows before.
     """
     labelled = state.right.counts + state.wrong.counts
     n, rows = int(labelled.sum()), int(state.all.counts.sum())
@@ -66,8 +66,7 @@ def accuracy(state: Judged, past: Judged | None, curve: Curve) -> Figure:
         return Figure(None, n, unknown=f"{n} labels of {LABELS_MIN}")
     if rows < n:  # a state that no fold has made
         return Figure(None, n, unknown=f"{n} labels of {rows} rows")
-    guess = np.stack([1 - curve.shares, curve.shares])
-    trust = 1.0 if past is None else _slope(past, guess)
+    guess = _guess(curve)
     share = float(state.right.counts.sum()) / n
     of_all = float((state.all.counts * guess).sum()) / rows
     of_labelled = float((labelled * guess).sum()) / n
@@ -80,8 +79,21 @@ def accuracy(state: Judged, past: Judged | None, curve: Curve) -> Figure:
     return Figure(value, n, *normal(value, variance, 0.0, 1.0))
 
 
-def _slope(past: Judged, guess: NDArray[np.float64]) -> float:
-    """How far truths follow guesses, Cov(Y, Ỹ) / Var(Ỹ) within 0…1; 1 where all guess the same."""
+def _guess(curve: Curve) -> NDArray[np.float64]:
+    """Ỹ by answer, negative and positive, and bin of the score."""
+    return np.stack([1 - curve.shares, curve.shares])
+
+
+def slope(past: Judged | None, curve: Curve) -> float:
+    """λ: how far truths follow guesses, Cov(Y, Ỹ) / Var(Ỹ) within 0…1.
+
+    1 where all guess the same, and under 30 labels.
+
+    :param past: the labelled rows of windows before, None while there are none.
+    """
+    if past is None:
+        return 1.0
+    guess = _guess(curve)
     labelled = past.right.counts + past.wrong.counts
     n = int(labelled.sum())
     if n < LABELS_MIN:

@@ -40,11 +40,12 @@ def test_equals_the_definition_row_by_row(labelled, others, before):
     scores, answers, right = of(labelled + others)
     known = np.arange(len(scores)) < len(labelled)
     past = judged(*of(before), np.ones(len(before), bool))
-    found = corrected.accuracy(judged(scores, answers, right, known), past, AS_GIVEN)
+    slope = corrected.slope(past, AS_GIVEN)
+    found = corrected.accuracy(judged(scores, answers, right, known), slope, AS_GIVEN)
     old_guess, old_right = guesses(*of(before)[:2]), of(before)[2]
     spread = old_guess.var()
-    slope = np.cov(old_right, old_guess, bias=True)[0, 1] / spread if spread > 1e-12 else 1.0
-    trust = min(1.0, max(0.0, slope))
+    of_past = np.cov(old_right, old_guess, bias=True)[0, 1] / spread if spread > 1e-12 else 1.0
+    trust = min(1.0, max(0.0, of_past))
     guess = guesses(scores, answers)
     value = right[known].mean() + trust * (guess.mean() - guess[known].mean())
     assert found.value == pytest.approx(min(1.0, max(0.0, value)), abs=1e-9)
@@ -62,12 +63,12 @@ def test_few_labels_give_none_and_labels_taken_back_leave_nothing():
     """29 are too few; what is taken back is as if it had never come."""
     scores, answers = np.full(29, 0.7), np.ones(29, bool)
     state = judged(scores, answers, answers, answers)
-    assert corrected.accuracy(state, None, AS_GIVEN).unknown == "29 labels of 30"
-    assert corrected.accuracy(Judged(), None, AS_GIVEN).unknown == "0 labels of 30"
+    assert corrected.accuracy(state, 1.0, AS_GIVEN).unknown == "29 labels of 30"
+    assert corrected.accuracy(Judged(), 1.0, AS_GIVEN).unknown == "0 labels of 30"
     more = np.full(40, 0.7), np.ones(40, bool), np.ones(40, bool)
     alone = Judged()
     corrected.judge(alone, *more, 1)
-    assert corrected.accuracy(alone, None, AS_GIVEN).unknown == "40 labels of 0 rows"
+    assert corrected.accuracy(alone, 1.0, AS_GIVEN).unknown == "40 labels of 0 rows"
     corrected.judge(state, scores, answers, answers, -1)
     assert not state.right.counts.any() and not state.wrong.counts.any()
 
@@ -88,10 +89,11 @@ def test_intervals_hold_the_accuracy_of_all_rows_whatever_scores_are_worth(worth
     """
     draw, held, widths = np.random.default_rng(8), 0, []
     past = judged(*world(draw, 3_000, worth), np.ones(3_000, bool))
+    trust = corrected.slope(past, AS_GIVEN)
     for _ in range(400):
         scores, answers, right = world(draw, 2_000, worth)
         labelled = draw.permutation(2_000) < 150
-        found = corrected.accuracy(judged(scores, answers, right, labelled), past, AS_GIVEN)
+        found = corrected.accuracy(judged(scores, answers, right, labelled), trust, AS_GIVEN)
         held += found.low <= right.mean() <= found.high
         low, high = wilson(int(right[labelled].sum()), 150)
         widths.append((found.high - found.low) / (high - low))
