@@ -92,6 +92,7 @@ def command(component, connection, folder) -> list[str]:
         "worker": ["--monitors", str(folder / "monitors.yaml")],
         "notifier": ["--channels", str(folder / "channels.yaml")],
         "replay": ["topic", "--out", str(folder / "out")],
+        "models": [MODEL],
         "reference show": [MODEL],
         "reference accept": [MODEL],
         "reference reset": [MODEL],

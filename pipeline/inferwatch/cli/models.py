@@ -1,24 +1,30 @@
 """`inferwatch models`"""
 
 import argparse
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
-from inferwatch.cli import windows
+from inferwatch.cli import states, windows
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.cli.windows import latest, span_ms
+from inferwatch.connection import Connection
 from inferwatch.errors import Exit
+from inferwatch.notify.text import printable
 from inferwatch.records.outputs import WindowRecord, percent
+from inferwatch.replay import unjudged
 
 
 class Model(msgspec.Struct):
     """What the newest windows say about one version of a model.
 
     `labels` and `coverage` are of `labels_window`, the newest that had labels, or, where none had,
-    the newest that reads them; that is seldom the newest of all, which is `window`.
+    the newest that reads them; that is seldom the newest of all, which is `window`. `checks` is how
+    many it has, and `unjudged` says of those never judged why, where the model was asked for by
+    name and its newest checkpoint has the version.
     """
 
     model: str
@@ -33,10 +39,19 @@ class Model(msgspec.Struct):
     labels_window: str
     labels_ended_ms: int | None
     unknown: dict[str, str]
+    checks: int | None = None
+    unjudged: dict[str, str] | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of models."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default="",
+        metavar="MODEL",
+        help="team/model: only this one, and which of its checks were never judged, and why",
+    )
     parser.add_argument(
         "--format",
         choices=["table", "json"],
@@ -47,19 +62,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read the newest windows and print one line a model and version."""
-    found = models(windows.read(connection(arguments)))
+    """Read the newest windows and print one line a model and version; of a named one the checks."""
+    there, name = connection(arguments), arguments.model
+    found = models(windows.read(there, name))
+    checks, unjudged = _checks(there, name) if name else (0, {})
     if arguments.format == "json":
         for model in found:
+            if model.version in unjudged:
+                model.checks, model.unjudged = checks, unjudged[model.version]
             print(msgspec.json.encode(model, order="sorted").decode())
-    elif not found:
-        print(
-            "no window has closed yet; the default ones take a minute, and half a minute of grace"
-        )
     else:
-        heads = ["MODEL", "VERSION", "ROWS/S", "REFERENCE", "LABELS", "LAST WINDOW", "ENDED"]
-        print(table(heads, [_row(model) for model in found]))
+        print(_lines(found) or _nothing(there, "" if unjudged else name))
+        for version, reasons in unjudged.items():
+            print(_said(version, checks, reasons))
     return Exit.DONE
+
+
+def _checks(there: Connection, name: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """How many checks the model has, and by version why some were never judged; nothing where no
+    checkpoint of it can be read.
+    """
+    try:
+        state = states.read(there, name)
+    except ValueError as error:
+        print(f"the checkpoint of {name}: {error}", file=sys.stderr)
+        state = None
+    if state is None:
+        return 0, {}
+    alive = [version for version in state.seen if version not in state.retired]
+    by_version = {version: unjudged.reasons(state, version) for version in alive}
+    return len(state.definition.checks), by_version
+
+
+def _lines(found: Sequence[Model]) -> str:
+    heads = ["MODEL", "VERSION", "ROWS/S", "REFERENCE", "LABELS", "LAST WINDOW", "ENDED"]
+    return table(heads, [_row(model) for model in found]) if found else ""
+
+
+def _nothing(there: Connection, unknown: str) -> str:
+    """Why there is no line: of a model that may be `unknown`, with the name that is like it."""
+    if unknown:
+        return windows.none_of(there, unknown)
+    return "no window has closed yet; the default ones take a minute, and half a minute of grace"
+
+
+def _said(version: str, checks: int, reasons: Mapping[str, str]) -> str:
+    """ "version 1: 12 checks, 2 never judged:", and a line of each with its reason."""
+    of = f"\nversion {printable(version)}: {checks} check" + "s" * (checks != 1)
+    if not reasons:
+        return f"{of}, each was judged"
+    listed = table(None, [["", alert, why] for alert, why in reasons.items()])
+    return f"{of}, {len(reasons)} never judged:\n{listed}"
 
 
 def models(records: Iterable[WindowRecord]) -> list[Model]:

@@ -98,8 +98,7 @@ def _nothing_of(
     if every and version is not None:
         near = meant(version, sorted({one.version for one in every}))
         return f"no window of version {version} of {model} has closed yet; {near}".rstrip("; ")
-    near = meant(model, sorted({one.model for one in windows.read(there)}))
-    return f"no window of {model} has closed yet; {near}see `inferwatch models`"
+    return windows.none_of(there, model)
 
 
 def _change(arguments: argparse.Namespace, found: Found) -> ReferenceChange:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from inferwatch.config.document import meant
 from inferwatch.connection import Connection
 from inferwatch.core.placement import partition_of
 from inferwatch.records.outputs import WindowRecord, live
@@ -33,6 +34,12 @@ def read(connection: Connection, model: str = "") -> Iterator[WindowRecord]:
                 )
             for raw in reader.read(partition, max(low, high - RECORDS_MAX), high):
                 yield from (found for found in _window(raw) if model in ("", found.model))
+
+
+def none_of(connection: Connection, model: str) -> str:
+    """What to say of a model that no window is of, with the name that is like it."""
+    near = meant(model, sorted({one.model for one in read(connection)}))
+    return f"no window of {model} has closed yet; {near}see `inferwatch models`"
 
 
 def _window(raw: RawRecord) -> list[WindowRecord]:

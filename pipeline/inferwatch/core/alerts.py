@@ -129,6 +129,12 @@ def alert_of(key: str) -> str:
     return key.split("\x1f", 1)[0]
 
 
+def is_of(key: str, alert: str, version: str | None) -> bool:
+    """Whether an alert of that name is kept under `key`; of any version where none is given."""
+    name, of, _ = key.split("\x1f", 2)
+    return name == alert and version in (None, of)
+
+
 def begin_anew(instances: dict[str, Instance], key: str) -> None:
     """Forget all of an alert but its `seq`, for a number that was given never comes again, and an
     operator's silence, which is of the fingerprint and ends by its own time.

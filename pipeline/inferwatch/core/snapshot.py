@@ -7,7 +7,7 @@ already need not even look; of the rest only what differs is written (`runtime.c
 """
 
 from collections.abc import Callable, Container, Iterator, Mapping
-from typing import Any, get_origin
+from typing import Any, TypeVar, get_origin
 
 import msgspec
 import numpy as np
@@ -28,6 +28,8 @@ from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition
 
 STRETCH_PANES = 16
+GLANCE = ("head", "definition", "alerts", "detectors")
+_Made = TypeVar("_Made")
 
 
 class _Head(msgspec.Struct):
@@ -197,6 +199,18 @@ def load(pieces: Mapping[str, bytes], values: Mapping[str, Values] | None = None
     :raises ConfigError: a newer inferwatch wrote it.
     :raises ValueError: the bytes are damaged.
     """
+    return _read(pieces, lambda: Model(_whole(pieces), values or {}))
+
+
+def glance(pieces: Mapping[str, bytes]) -> ModelState:
+    """Of the state what says how checks stand: definition, columns, versions, alerts, detectors.
+
+    Raises what `load` raises; needs no columns of profiles.
+    """
+    return _read(pieces, lambda: _whole({name: pieces[name] for name in GLANCE}))
+
+
+def _read(pieces: Mapping[str, bytes], made: Callable[[], _Made]) -> _Made:
     try:
         written = _head.decode(pieces["head"]).format
     except (KeyError, msgspec.MsgspecError) as error:
@@ -207,7 +221,7 @@ def load(pieces: Mapping[str, bytes], values: Mapping[str, Values] | None = None
             fix="start the version that wrote it, or a newer one",
         )
     try:
-        return Model(_whole(pieces), values or {})
+        return made()
     except (LookupError, msgspec.MsgspecError, TypeError, OverflowError) as error:
         raise ValueError(f"a model's state cannot be read: {error!r}") from None
 

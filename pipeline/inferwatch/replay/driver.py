@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from inferwatch.core.fold import Counts, Output, Partition
+from inferwatch.core.model import Model
 from inferwatch.core.output import PUBLISHED
 from inferwatch.core.reference import Values
 from inferwatch.errors import UsageError
@@ -156,11 +157,16 @@ def run(
             name: found
             for partition in partitions.values()
             for name, model in sorted(partition.models.items())
-            if (found := unjudged.reasons(model))
+            if (found := _unjudged(model))
         },
         digest=digest.hex(),
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def _unjudged(model: Model) -> dict[str, str]:
+    model.dump_detectors()
+    return unjudged.reasons(model.state)
 
 
 def _transition(value: bytes) -> str:

@@ -119,6 +119,12 @@ def chunk_key(model: str, named: tuple[str, str]) -> bytes:
     return _key("c", model, *named)
 
 
+def model_of(key: bytes) -> str:
+    """The model that a chunk, a root or a first definition is of; "" for any other record."""
+    kind, name, *_ = key.decode().split("|")
+    return name if kind in ("c", "r", "d") else ""
+
+
 def definition_record(model: str, definition: Definition, writer: str) -> Record:
     """A model's first definition, before its first record is folded."""
     return _key("d", model, writer), msgspec.json.encode(definition)

@@ -70,7 +70,7 @@ def rights(prefix: str, source: str = SOURCE) -> dict[str, list[Right]]:
             group("ingest"),
         ],
         "replay": [topic("events.v1", READ)],
-        "models": [topic("windows.v1", READ)],
+        "models": [topic("windows.v1", READ), topic("state.v1", READ)],
         "reference show": [topic("windows.v1", READ)],
         "reference accept": [topic("windows.v1", READ), topic("events.v1", WRITE)],
         "reference reset": [topic("windows.v1", READ), topic("events.v1", WRITE)],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inferwatch.config import mapping, monitors
-from inferwatch.core.model import Model, ModelState
+from inferwatch.core.model import ModelState
 from inferwatch.replay import driver, table, unjudged
 
 MAPPING = "model: team/model\nprediction_id: id\ntimestamp: at\nprediction: answer\nlabel: truth\n"
@@ -77,4 +77,4 @@ def test_what_a_retired_version_was_judged_by_is_not_denied(tmp_path, retired, t
     (tmp_path / "m.yaml").write_text(HEAD + lines)
     definition = monitors.load([tmp_path / "m.yaml"]).definition("team/model")
     state = ModelState(name="team/model", definition=definition, retired=retired)
-    assert unjudged.reasons(Model(state, {})).keys() == told
+    assert unjudged.reasons(state).keys() == told
