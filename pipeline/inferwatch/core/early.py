@@ -18,7 +18,8 @@ OTHERS_MAX = 15
 class Early(msgspec.Struct, omit_defaults=True):
     """A label whose prediction has not come yet.
 
-    `at_ms` is the watermark when it came; before the first row, when there is none, its own time.
+    `at_ms` is the watermark when it came; before the first row, when there is none, its own time,
+    but not past its record's.
     `others` are the labels of other versions that wait for the same id, and came before it.
     """
 

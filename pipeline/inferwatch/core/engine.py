@@ -258,15 +258,25 @@ def _truths(model: Model, truths: Truths, at: Position) -> list[Output]:
     state = model.state
     model_columns.declare(state.columns, model.definition.model)
     label, truth = model_columns.answers(state.columns, truths.label, truths.n)
-    now_ms = state.watermark.now_ms()
+    since_ms = _waiting_since_ms(model, truths, at)
     outputs = []
     version = None if truths.version is None else model.version(truths.version)
     for joined in model.join.label(
-        truths.ids, version, label, truth, truths.time_ms, now_ms, _oldest_ms(model)
+        truths.ids, version, label, truth, truths.time_ms, since_ms, _oldest_ms(model)
     ):
         outputs += _contribute(model, joined, at)
     emitters.account(state.emitters, truths.emitter, truths.emitted, truths.dropped)
     return outputs
+
+
+def _waiting_since_ms(model: Model, truths: Truths, at: Position) -> NDArray[np.int64]:
+    """Event time from which each label without a prediction waits for it: the watermark. Before the
+    first row the label's own time, which no fast clock may drag past its record's.
+    """
+    now_ms = model.state.watermark.now_ms()
+    if now_ms == UNSET:
+        return np.minimum(truths.time_ms, at.time_ms)
+    return np.full(truths.n, now_ms)
 
 
 def _contribute(model: Model, joined: Joined, at: Position) -> list[Output]:

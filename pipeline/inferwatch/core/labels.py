@@ -32,7 +32,6 @@ from inferwatch.core.pending import (
     widened,
 )
 from inferwatch.core.sample import Hashes
-from inferwatch.core.watermark import UNSET
 from inferwatch.records.ids import Ids, pack
 from inferwatch.records.rows import Codes, Floats
 
@@ -186,12 +185,13 @@ class Join:
         label: Codes,
         truth: Floats,
         time_ms: NDArray[np.int64],
-        now_ms: int,
+        since_ms: NDArray[np.int64],
         oldest_ms: int,
     ) -> list[Joined]:
         """Join one batch of labels; gives what to take back first, then what to add, by version.
 
-        `oldest_ms` is the event time before which a prediction no longer takes a label.
+        `oldest_ms` is the event time before which a prediction no longer takes a label, `since_ms`
+        that from which labels wait whose predictions are not here.
         """
         versions = sorted(self.index) if version is None else [version]
         added: dict[str, list[int]] = {}
@@ -202,9 +202,9 @@ class Join:
         slots = {
             name: self.index[name].get(hashes).tolist() for name in versions if name in self.index
         }
-        columns = (label.tolist(), truth.tolist(), time_ms.tolist())
+        columns = (label.tolist(), truth.tolist(), time_ms.tolist(), since_ms.tolist())
         for at in mine:
-            code, value, at_ms = (column[at] for column in columns)
+            code, value, at_ms, waits_ms = (column[at] for column in columns)
             found = False
             for name, places in slots.items():
                 slot = places[at]
@@ -213,8 +213,7 @@ class Join:
                 found = True
                 self._apply(name, slot, code, value, at_ms, oldest_ms, added, removed, first)
             if not found:
-                since_ms = at_ms if now_ms == UNSET else now_ms
-                self._hold(ids[at], Early(version, code, value, at_ms, since_ms))
+                self._hold(ids[at], Early(version, code, value, at_ms, waits_ms))
         joined = [self._taken_back(name, old) for name, old in removed.items()]
         return joined + [
             _delayed(self.gather(name, slots, 1), slots, first) for name, slots in added.items()

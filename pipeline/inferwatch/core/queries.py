@@ -105,7 +105,7 @@ class QueryJoin(Join):
         label: Codes,
         truth: Floats,
         time_ms: NDArray[np.int64],
-        now_ms: int,
+        since_ms: NDArray[np.int64],
         oldest_ms: int,
     ) -> list[Joined]:
         """As of any join; and the queries whose worth the labels change, taken back and added."""
@@ -117,7 +117,7 @@ class QueryJoin(Join):
             if name in self.index
         }
         before = [one for name, first in touched.items() for one in self._whole(name, first, -1)]
-        joined = super().label(ids, version, label, truth, time_ms, now_ms, oldest_ms)
+        joined = super().label(ids, version, label, truth, time_ms, since_ms, oldest_ms)
         after = [one for name, first in touched.items() for one in self._whole(name, first, 1)]
         return [*_changed(before, after), *joined, *_changed(after, before)]
 

@@ -50,7 +50,7 @@ def label(join, ids, code=0, *, version=None, at_ms=TIME_MS, now_ms=TIME_MS, old
     n = len(ids)
     codes, truth = np.full(n, code, np.int32), np.full(n, np.nan)
     times = np.full(n, at_ms, np.int64)
-    return join.label(pack(ids), version, codes, truth, times, now_ms, oldest_ms)
+    return join.label(pack(ids), version, codes, truth, times, np.full(n, now_ms), oldest_ms)
 
 
 def indexed(join):
@@ -142,7 +142,7 @@ def test_several_corrections_in_one_batch_end_in_the_last():
         np.array([0, 1, 2], np.int32),
         np.full(3, np.nan),
         np.array([5, 9, 7], np.int64) + TIME_MS,
-        TIME_MS,
+        np.full(3, TIME_MS),
         UNSET,
     )
     assert told(found) == [("1", 1, 0, 1)]
@@ -226,6 +226,17 @@ def test_a_label_before_the_models_first_row_is_held_too():
     log.rows(1, 5_000, prediction=[1.0])
     (record,) = window_records(log.rows(1, 6_000, prediction=[1.0]))
     assert (record.labels, record.metrics["accuracy"]) == (2, 0.5)
+
+
+def test_a_label_of_a_far_time_keeps_none_behind_it_from_going():
+    """Before the first row: a fast clock's label waits as if it had been of its record's time."""
+    log = Log(Definition(model=msgspec.structs.replace(FACTS, label_horizon_ms=HOUR)))
+    log.labels(["far", "near"], [1.0] * 2, record_ms=0, time_ms=[900 * HOUR, 0])
+    log.rows(1, HOUR, ids=["a"])
+    pending_ = log.partition.models[log.model].state.pending
+    assert (list(pending_.early), pending_.orphans) == (["far", "near"], 0)
+    log.rows(1, HOUR + 1, ids=["b"])
+    assert (list(pending_.early), pending_.orphans) == ([], 2)
 
 
 @pytest.mark.parametrize(
