@@ -4,10 +4,12 @@ A label without a version waits for the first answer that comes. Of one version'
 their own time rules; so it does of those with and without a version that meet the same answer.
 """
 
+from collections.abc import Iterable
+
 import msgspec
+import numpy as np
 
 from inferwatch.core import sample
-from inferwatch.core.id_index import IdIndex
 from inferwatch.core.sample import Hashes
 from inferwatch.records.ids import Ids, pack
 
@@ -41,20 +43,21 @@ def hold(held: dict[str, Early], id_: str, label: Early) -> None:
     held[id_] = _together([label, *(one for one in waiting if one not in mine)])
 
 
-def awaited(
-    held: dict[str, Early], ids: Ids, hashes: Hashes, index: IdIndex, first: int
-) -> list[tuple[int, str]]:
-    """Rows whose ids labels wait for, and the ids: each id at its newest row, in order of rows.
+def awaited(held: dict[str, Early], ids: Ids, hashes: Hashes) -> list[tuple[int, str]]:
+    """Rows whose ids labels wait for, and the ids: each id at its first row, in order of rows.
 
-    `index` has the ids' `hashes` at `first`, `first` + 1… Cost: a look at each waiting id or at
-    each row's, whichever are fewer.
+    `hashes` are those of `ids`. Cost: a look at each hash where fewer labels wait than rows came,
+    else at each id.
     """
+    rows: Iterable[int] = range(len(ids))
     if len(held) < len(ids):
-        places = index.get(sample.hashes(pack(held))) - first
-        found = zip(places.tolist(), held, strict=True)
-        return sorted((row, id_) for row, id_ in found if row >= 0 and ids[row] == id_)
-    newest = (index.get(hashes) - first).tolist()
-    return [(row, id_) for row, id_ in enumerate(ids) if id_ in held and newest[row] == row]
+        rows = np.flatnonzero(np.isin(hashes, sample.hashes(pack(held)))).tolist()
+    found: dict[str, int] = {}
+    for row in rows:
+        id_ = ids[row]
+        if id_ in held:
+            found.setdefault(id_, row)
+    return [(row, id_) for id_, row in found.items()]
 
 
 def claim(held: dict[str, Early], id_: str, version: str) -> Early | None:

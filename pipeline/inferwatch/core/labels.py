@@ -169,8 +169,7 @@ class Join:
         if not held:
             return []
         met: dict[int, int] = {}
-        index = self.index[rows.version]
-        for row, id_ in early.awaited(held, rows.ids, hashes, index, first):
+        for row, id_ in early.awaited(held, rows.ids, hashes):
             label = early.claim(held, id_, rows.version)
             if label is None:
                 continue

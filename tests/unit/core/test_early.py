@@ -7,7 +7,6 @@ import pytest
 
 from inferwatch.core import early
 from inferwatch.core.early import Early
-from inferwatch.core.id_index import IdIndex
 from inferwatch.core.sample import hashes
 from inferwatch.records.ids import Ids, pack
 
@@ -59,19 +58,11 @@ def test_the_oldest_are_forgotten_and_one_that_came_again_is_not_old():
     assert list(held) == ["again"]
 
 
-def indexed(ids, first, of):
-    """Their hashes, and an index that has them at `first` and behind, and others before."""
-    index = IdIndex()
-    index.put(of(pack([f"i{number}" for number in range(0, 90, 3)])), first - 30)
-    index.put(of(ids), first)
-    return of(ids), index
-
-
 @pytest.mark.parametrize("waiting", [0, 3, 200])
 @pytest.mark.parametrize("spread", [1 << 63, 40])
 @pytest.mark.parametrize("seed", range(10))
-def test_each_awaited_id_is_found_at_its_newest_row(seed, spread, waiting, monkeypatch):
-    """Whether few labels wait or many; a later id of the same hash hides an earlier one."""
+def test_each_awaited_id_is_found_at_its_first_row(seed, spread, waiting, monkeypatch):
+    """Whether few labels wait or many, and whatever ids share a hash."""
 
     def of(ids):
         return hashes(ids) % np.uint64(spread)
@@ -80,21 +71,18 @@ def test_each_awaited_id_is_found_at_its_newest_row(seed, spread, waiting, monke
     draw = Random(seed)
     names = [f"i{draw.randrange(90)}" for _ in range(60)]
     held = {f"i{draw.randrange(120)}": label() for _ in range(waiting)}
-    ids, first = pack(names), 1_000
-    codes, index = indexed(ids, first, of)
-    newest = {code: row for row, code in enumerate(codes.tolist())}
+    ids = pack(names)
     expected = [
-        (row, name)
-        for row, name in enumerate(names)
-        if name in held and newest[codes.tolist()[row]] == row
+        (row, name) for row, name in enumerate(names) if name in held and name not in names[:row]
     ]
-    assert early.awaited(held, ids, codes, index, first) == expected
+    assert early.awaited(held, ids, of(ids)) == expected
 
 
 def test_a_few_waiting_labels_cost_no_look_at_every_row(monkeypatch):
     """The ids of a batch stay bytes where fewer labels wait."""
     ids = pack([f"i{row}" for row in range(500)])
-    codes, index = indexed(ids, 1_000, hashes)
-    monkeypatch.setattr(Ids, "__iter__", lambda _: pytest.fail("every id was read"))
+    read, name_of = [], Ids.__getitem__
+    monkeypatch.setattr(Ids, "__getitem__", lambda one, row: read.append(row) or name_of(one, row))
     held = {"i7": label(), "elsewhere": label()}
-    assert early.awaited(held, ids, codes, index, 1_000) == [(7, "i7")]
+    assert early.awaited(held, ids, hashes(ids)) == [(7, "i7")]
+    assert read == [7]

@@ -1,11 +1,14 @@
 """Predictions and labels meet by id, in either order, once, and within bounds."""
 
 import copy
+from itertools import pairwise
 from random import Random
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inferwatch.core import columns, labels, pending
 from inferwatch.core.labels import Join
@@ -226,6 +229,32 @@ def test_a_label_before_the_models_first_row_is_held_too():
     log.rows(1, 5_000, prediction=[1.0])
     (record,) = window_records(log.rows(1, 6_000, prediction=[1.0]))
     assert (record.labels, record.metrics["accuracy"]) == (2, 0.5)
+
+
+names = st.sampled_from("abc")
+early_labels = st.tuples(names, st.sampled_from([None, "1", "2"]), st.integers(0, 4))
+
+
+@given(
+    st.lists(names, min_size=1, max_size=12),
+    st.lists(early_labels, max_size=9),
+    st.sets(st.integers(1, 11)),
+)
+def test_a_waiting_label_is_taken_by_the_first_row_in_whatever_batches(ids, waiting, cuts):
+    """An id may come several times, in one batch or in many: the rows and labels that meet are the
+    same, and so are the labels that wait on.
+    """
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(ids)), len(ids)]
+    one, other = Join(Pending()), Join(Pending())
+    for join in (one, other):
+        for number, (name, version, at_ms) in enumerate(waiting):
+            label(join, [name], number % 3, version=version, at_ms=TIME_MS + at_ms)
+    whole, parts = told(predict(one, ids)), []
+    for first, end in pairwise(bounds):
+        parts += told(predict(other, ids[first:end], first_row=first))
+    assert parts == whole
+    assert {row for _, _, row, _ in whole} <= {ids.index(name) for name in ids}
+    assert repr(one.state.early) == repr(other.state.early)
 
 
 def test_a_label_of_a_far_time_keeps_none_behind_it_from_going():
