@@ -106,7 +106,7 @@ PLACES = {
     "window": (HEAD + "windows: {w: {zzz: 1}}", "/$defs/window/properties"),
     "check": (HEAD + "checks: [{zzz: 1}]", "/$defs/check/properties"),
     "when": (
-        HEAD + "checks: [{alert: A, metric: rows, window: hour, fail: {below: 1}, when: {zzz: 1}}]",
+        HEAD + "checks: [{alert: A, metric: rows, window: hour, fail: {below: 9}, when: {zzz: 1}}]",
         "/$defs/check/properties/when/properties",
     ),
     "limit": (
@@ -118,7 +118,7 @@ PLACES = {
         "/$defs/check/properties/method/enum",
     ),
     "mode": (
-        HEAD + "checks: [{alert: A, metric: rows, window: hour, fail: {below: 1}, mode: zzz}]",
+        HEAD + "checks: [{alert: A, metric: rows, window: hour, fail: {below: 9}, mode: zzz}]",
         "/$defs/check/properties/mode/enum",
     ),
     "task": (HEAD + "model: {task: zzz}", "/properties/model/properties/task/enum"),

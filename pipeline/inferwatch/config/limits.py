@@ -41,6 +41,7 @@ SHARES = frozenset(name for name, part in PARTS.items() if part.share) | frozens
     name for name, share in CLASS_FIGURES.items() if share
 )
 CALIBRATED = "calibrated"
+SILENCE = "no rows at all is `metric: traffic`, `method: absent`, `for: 10m`"
 CHANGES: tuple[Direction, ...] = ("drop", "rise")
 DIRECTIONS: tuple[Direction, ...] = ("above", "below", *CHANGES)
 
@@ -73,7 +74,7 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
         raise fields[direction].error(
             f"{what} is {ranges.told(ends)}, so `{direction}: {fields[direction].value}` "
             f"{when} fires",
-            _reachable(direction, value, when, whole=ends == SHARE, share=is_share(metric)),
+            _reachable(direction, value, when, ends, share=is_share(metric)),
         )
     clear = value
     if "clear" in fields:
@@ -94,9 +95,15 @@ def is_share(metric: str) -> bool:
     return metric in (FEATURES, FIGURES, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
 
 
-def _reachable(direction: str, value: float, when: str, *, whole: bool, share: bool) -> str:
-    """The fix of a limit that `when` fires: a percentage of a `whole`, or on which side to look."""
-    if not whole or not 2 <= value < 100:
+def _reachable(
+    direction: str, value: float, when: str, ends: tuple[float, float], *, share: bool
+) -> str:
+    """The fix of a limit that `when` fires: a percentage of a whole, what hears of no rows, or on
+    which side to look.
+    """
+    if ends == ranges.COUNTED and when == "never":
+        return SILENCE
+    if ends != SHARE or not 2 <= value < 100:
         return (
             "write a smaller one"
             if (direction == "below") == (when == "always")

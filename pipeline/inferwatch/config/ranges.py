@@ -8,6 +8,9 @@ from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import AMOUNT, ANY, LABEL_METRICS, SHARE
 
 OPEN_DISTANCES = ("psi", "wasserstein")
+SIGNED = ("score.mean", "prediction.mean")
+COUNTED = (1.0, math.inf)
+"""Rows of a window, which opens with its first one."""
 
 
 def of(metric: str, method: str, *, share: bool) -> tuple[float, float]:
@@ -20,7 +23,13 @@ def of(metric: str, method: str, *, share: bool) -> tuple[float, float]:
         return AMOUNT
     if metric in LABEL_METRICS:
         return LABEL_METRICS[metric].ends
-    return SHARE if share and method == "value" else ANY
+    if method != "value":
+        return ANY
+    if share:
+        return SHARE
+    if metric in SIGNED or (metric.startswith("feature.") and metric.endswith(".mean")):
+        return ANY
+    return COUNTED if metric == "rows" else AMOUNT
 
 
 def effect(direction: str, value: float, ends: tuple[float, float], *, relative: bool) -> str:
@@ -31,7 +40,7 @@ def effect(direction: str, value: float, ends: tuple[float, float], *, relative:
     if direction == "below":
         return "never" if value <= low else "always" if value > high else ""
     if relative:
-        return "never" if direction == "drop" and low == 0 and value >= 1 else ""
+        return "never" if direction == "drop" and low >= 0 and value >= 1 else ""
     return "never" if value >= high - low else ""
 
 

@@ -65,8 +65,9 @@ def lines(metric: str, method: str) -> str:
     if reads_rows(method, metric):
         return text
     text += "params: {past_min: 12}\n" if method == "auto" else ""
-    above = "warn: {above: 0.3}\n"
-    return text + (above if method in checks.INSPECTORS else above + "fail: {below: 0.7}\n")
+    low, high = (2, 9) if (metric, method) == ("rows", "value") else (0.3, 0.7)
+    above = f"warn: {{above: {low}}}\n"
+    return text + (above if method in checks.INSPECTORS else above + f"fail: {{below: {high}}}\n")
 
 
 def allowed(task: str) -> list[Check]:
@@ -222,7 +223,7 @@ def test_clear_lies_on_the_good_side():
 
 def test_what_is_left_out_has_its_default():
     """The shortest check: one window, by value, at once, told to people."""
-    check = parsed("alert: A\nmetric: rows\nwarn: {below: 1}\n")
+    check = parsed("alert: A\nmetric: rows\nwarn: {below: 9}\n")
     assert (check.method, check.window, check.times, check.mode) == ("value", "w", (1, 1), "alert")
     assert (check.for_ms, check.keep_firing_for_ms, check.need.rows) == (0, 0, 1)
     assert check.fail is None and not check.default

@@ -73,6 +73,20 @@ def test_never_and_always_are_what_the_rules_make_of_every_figure(direction, ste
         ("r2", "value", "above: 1", "never"),
         ("r2", "value", "below: 90", "always"),
         ("rows", "auto", "above: -1", "always"),
+        ("rows", "value", "below: 1", "never"),
+        ("rows", "value", "drop: 100%", "never"),
+        ("rows", "value", "above: 0", "always"),
+        ("throughput", "value", "below: 0", "never"),
+        ("latency.p99", "value", "below: 0", "never"),
+        ("latency.mean", "value", "drop: 100%", "never"),
+        ("latency.p50", "value", "above: -1", "always"),
+        ("freshness", "value", "below: 0", "never"),
+        ("uptime", "value", "below: 0", "never"),
+        ("input_tokens.mean", "value", "below: 0", "never"),
+        ("score.sd", "value", "drop: 150%", "never"),
+        ("feature.x.sd", "value", "below: 0", "never"),
+        ("feature.x.distinct", "value", "below: 0", "never"),
+        ("class.a.support", "value", "below: 0", "never"),
         ("accuracy", "value", "below: 1", ""),
         ("accuracy", "value", "drop: 99%", ""),
         ("error_rate", "value", "rise: 300%", ""),
@@ -85,6 +99,13 @@ def test_never_and_always_are_what_the_rules_make_of_every_figure(direction, ste
         ("class.a.support", "value", "below: 10", ""),
         ("r2", "value", "drop: 500%", ""),
         ("bias", "value", "below: -3", ""),
+        ("rows", "value", "below: 2", ""),
+        ("rows", "value", "drop: 99%", ""),
+        ("latency.p99", "value", "above: 0", ""),
+        ("score.mean", "value", "below: -3", ""),
+        ("prediction.mean", "value", "drop: 150%", ""),
+        ("feature.x.mean", "value", "below: 0", ""),
+        ("label_delay.p50", "value", "below: -1", ""),
     ],
 )
 def test_a_limit_that_watches_nothing_or_tells_nothing_is_refused(metric, method, limit, why):
@@ -136,6 +157,7 @@ def test_scores_of_figures_are_distances(method, seed, figure):
         ("cpu", "value", "above: 100", "write a smaller one"),
         ("score", "psi", "above: -0.1", "write a larger one"),
         ("score", "psi", "below: 0", "write a larger one"),
+        ("latency.p99", "value", "below: 0", "write a larger one"),
     ],
 )
 def test_the_fix_is_a_limit_that_is_taken(metric, method, limit, fix):
@@ -146,3 +168,14 @@ def test_the_fix_is_a_limit_that_is_taken(metric, method, limit, fix):
     assert told.value.fix == fix
     for written in fix.split("`")[1::2]:
         checks.parse(document.parse(text.format(written), "m.yaml"), ModelFacts(), WINDOWS)
+
+
+@pytest.mark.parametrize("limit", ["below: 1", "drop: 100%"])
+def test_whoever_waits_for_no_rows_is_told_how(limit):
+    """A window opens with its first row: only a check on silence hears that there is none."""
+    text = f"alert: A\nmetric: rows\nwarn: {{{limit}}}\n"
+    with pytest.raises(ConfigError, match="'rows' is 1 or more") as told:
+        checks.parse(document.parse(text, "m.yaml"), ModelFacts(), WINDOWS)
+    metric, method, after = told.value.fix.split("`")[1::2]
+    silence = document.parse(f"alert: A\n{metric}\n{method}\n{after}\n", "m.yaml")
+    assert checks.parse(silence, ModelFacts(), WINDOWS).for_ms == 600_000

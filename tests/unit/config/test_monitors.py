@@ -306,7 +306,7 @@ def test_blocks_merge_by_key_and_checks_by_alert(write):
         write,
         "model: {label_delay: 5h}\nreference: {min_rows: 90}\nwindows: {w: {size: 5m}}\n"
         "checks:\n  - {alert: Errors, metric: error_rate, window: w, warn: {above: 9%}}\n"
-        "  - {alert: New, metric: rows, window: slow, fail: {below: 1}}\n",
+        "  - {alert: New, metric: rows, window: slow, fail: {below: 9}}\n",
     ).definition("base/a")
     assert definition.model.task == "binary"
     assert definition.model.label_delay_ms == 5 * 3_600_000

@@ -23,7 +23,7 @@ def parsed(text: str) -> Check:
 @given(
     metric=st.sampled_from(["recall", "error_rate", "latency.p99", "rows", "feature.x.mean"]),
     direction=st.sampled_from(["above", "below", "drop", "rise"]),
-    thousandths=st.integers(1, 999),
+    thousandths=st.integers(2, 999),
     percent=st.booleans(),
 )
 def test_the_amounts_are_those_of_the_limit(metric, direction, thousandths, percent):
