@@ -247,7 +247,11 @@ def move(instance: Instance, sign: Signal, severity: Severity, reason: str = "")
 
 
 def after_silence(instance: Instance, now_ms: int) -> Move | None:
-    """End a silence that is over; a move where the alert fires, of which channels heard nothing."""
+    """End a silence that is over; a move where the alert fires, of which channels heard nothing.
+
+    `now_ms` is record time: an operator asks for hours of the clock on the wall, and rows and their
+    labels may be any time behind it.
+    """
     if instance.silenced_until_ms is None or now_ms < instance.silenced_until_ms:
         return None
     instance.silenced_until_ms = None
@@ -255,9 +259,18 @@ def after_silence(instance: Instance, now_ms: int) -> Move | None:
 
 
 def record(
-    model: str, check: Check, instance: Instance, moved: Move, at_ms: int, **found: Any
+    model: str,
+    check: Check,
+    instance: Instance,
+    moved: Move,
+    at_ms: int,
+    now_ms: int,
+    **found: Any,
 ) -> AlertRecord:
-    """The record of a move; takes the next `seq`. `found` are further fields of the record."""
+    """The record of a move; takes the next `seq`. `found` are further fields of the record.
+
+    :param now_ms: time of the record being folded, the clock that silences end by.
+    """
     instance.seq += 1
     fingerprint = alert_fingerprint(
         check.alert, model, instance.version, instance.feature, instance.segment
@@ -276,7 +289,7 @@ def record(
         "previous": moved.previous,
         "reason": moved.reason,
         "mode": check.mode,
-        "flags": instance.flags(at_ms),
+        "flags": instance.flags(now_ms),
         "labels": check.labels,
         "annotations": check.annotations,
         "metric": check.metric,

@@ -12,7 +12,7 @@ import numpy as np
 
 from inferwatch.core import alerts, operators, places
 from inferwatch.core.columns import OTHER, Block, count_capped, placed, segment_words
-from inferwatch.core.model import Model
+from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output
 from inferwatch.core.places import Places
 from inferwatch.core.windows import Track
@@ -46,7 +46,9 @@ def _columns(model: Model, block: Block) -> list[str]:
     return [name for name in model.state.columns.places if name in block.segments]
 
 
-def follow(model: Model, rows: Rows, block: Block, first: int, end: int) -> list[Output]:
+def follow(
+    model: Model, rows: Rows, block: Block, first: int, end: int, at: Position
+) -> list[Output]:
     """Count the rows from `first` to `end`, which have been folded; when it is due, give places to
     the values that have become heavy, and to the rows after `end` their codes.
     """
@@ -62,7 +64,7 @@ def follow(model: Model, rows: Rows, block: Block, first: int, end: int) -> list
         places.count(column, _counted(words, first, end), end - first, most)
         if column.rows < places.STRETCH_ROWS * most:
             continue
-        outputs += _decide(model, name)
+        outputs += _decide(model, name, at)
         if words is not None:
             block.segments[name][end:] = placed(columns, name, words)[end:]
     return outputs
@@ -75,7 +77,7 @@ def _counted(column: Words | None, first: int, end: int) -> list[str]:
     return [word for word in words if word != OTHER]
 
 
-def _decide(model: Model, name: str) -> list[Output]:
+def _decide(model: Model, name: str, at: Position) -> list[Output]:
     """Give places to the values that have become heavy; gives the ends of alerts."""
     column, now_ms = model.state.columns.places[name], model.state.watermark.event_ms
     column.rows = 0
@@ -92,7 +94,7 @@ def _decide(model: Model, name: str) -> list[Output]:
             column.former[gone] = now_ms
         column.former.pop(value, None)
         column.taken[value] = codes[value]
-    return _end(model, {f"{name}={gone}" for gone, _ in risen if gone is not None})
+    return _end(model, {f"{name}={gone}" for gone, _ in risen if gone is not None}, at)
 
 
 def _remembered_ms(model: Model) -> int:
@@ -145,14 +147,14 @@ def _tracks(model: Model) -> Iterator[Track]:
         yield from tracks.values()
 
 
-def _end(model: Model, segments: set[str]) -> list[Output]:
+def _end(model: Model, segments: set[str], at: Position) -> list[Output]:
     """End the alerts of segments that are told apart no more; forget what they compared with."""
     checks = {check.alert: check for check in model.definition.checks}
     outputs = []
     for key, instance in list(model.state.instances.items()):
         if instance.segment in segments:
             at_ms, rule = model.state.watermark.event_ms, checks.get(instance.alert)
-            outputs += operators.end(model, rule, instance, "segment_gone", at_ms)
+            outputs += operators.end(model, rule, instance, "segment_gone", at_ms, at)
             alerts.begin_anew(model.state.instances, key)
     for track in _tracks(model):
         _forget(track, segments)

@@ -79,7 +79,7 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
         case Deploy() | MonitorChange() | ReferenceChange() | Verdict():
             outputs += operators.apply(model, record, at)
     outputs += _close(model, at)
-    outputs += online.quiet(model)
+    outputs += online.quiet(model, at)
     if isinstance(record, Rows) or (isinstance(record, Tick) and not record.closing):
         outputs += silence.check(model, at)
     _expire(model, at)
@@ -121,7 +121,7 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
             model.due_ms = None
         state.seen[block.version] = state.watermark.event_ms
         if state.columns.places:
-            outputs += displacement.follow(model, rows, block, first, end)
+            outputs += displacement.follow(model, rows, block, first, end, at)
         first = end
     _account(model, rows, block)
     return outputs
@@ -132,8 +132,8 @@ def _close(model: Model, at: Position) -> list[Output]:
     outputs = judge.close(model, at)
     event_ms = model.state.watermark.event_ms
     if retirement.none_before_ms(model) <= event_ms and retirement.next_ms(model, "") <= event_ms:
-        outputs += online.quiet(model)
-        outputs += retirement.check(model)
+        outputs += online.quiet(model, at)
+        outputs += retirement.check(model, at)
     return outputs
 
 

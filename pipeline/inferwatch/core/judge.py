@@ -151,11 +151,13 @@ def _judge_now(
         if not on_labels(check.metric) and check.method not in INSPECTORS:
             outputs += judge(model, check, mine, closed, at)
         if check.segment_by:
-            outputs += _end_gone(model, check, mine, views[ALL])
+            outputs += _end_gone(model, check, mine, views[ALL], at)
     return outputs
 
 
-def _end_gone(model: Model, check: Check, views: dict[str, View], whole: View) -> list[Output]:
+def _end_gone(
+    model: Model, check: Check, views: dict[str, View], whole: View, at: Position
+) -> list[Output]:
     """End the alerts of segments that have had no row for ten windows and a day."""
     after_ms = max(GONE_WINDOWS * whole.plan.window.size_ms, GONE_MS)
     after_ms += model.definition.model.label_wait_ms if on_labels(check.metric) else 0
@@ -165,7 +167,7 @@ def _end_gone(model: Model, check: Check, views: dict[str, View], whole: View) -
         if not mine or instance.segment in views or instance.judged_ms is None:
             continue
         if whole.end_ms - instance.judged_ms >= after_ms:
-            outputs += operators.end(model, check, instance, "segment_gone", whole.end_ms)
+            outputs += operators.end(model, check, instance, "segment_gone", whole.end_ms, at)
             alerts.begin_anew(model.state.instances, key)
     return outputs
 
@@ -201,7 +203,7 @@ def judge(
             if move is None:
                 continue
             around = _levels(model, check, feature, others() if others else views)
-            record = _alert(model, ruled, instance, view, reading, move, closed, around, how)
+            record = _alert(model, ruled, instance, view, reading, move, closed, around, how, at)
             outputs.append(alert_output(record))
     return outputs
 
@@ -263,7 +265,7 @@ def _step(
     severity = SEVERITIES.get(counted, instance.severity)
     fired = instance.condition == "firing"
     moved = alerts.move(instance, sign, severity)
-    over = alerts.after_silence(instance, view.end_ms)
+    over = alerts.after_silence(instance, at.time_ms)
     moved = moved or over
     flapped = alerts.flap(instance, changed=fired != (instance.condition == "firing"))
     if flapped and (moved is not None or instance.seq > instance.seq_before):
@@ -281,6 +283,7 @@ def _alert(
     closed: Closed,
     levels: dict[str, str],
     how: list[str],
+    at: Position,
 ) -> AlertRecord:
     drifted = diagnose.ranked(view.drifts) or closed.drifted
     began_ms = instance.began_ms or view.began_ms
@@ -301,6 +304,7 @@ def _alert(
         instance,
         move,
         view.end_ms,
+        at.time_ms,
         value=reading.value,
         reference=reading.reference,
         limit=rules.limit_value(check, instance.severity, reading),

@@ -65,7 +65,7 @@ def errors(model: Model, joined: Joined, at: Position) -> list[Output]:
             continue
         for finding, word in _errors_found(model, check, joined.version, truth, wrong):
             instance = instance_of(model, check, joined.version, "", "")
-            outputs += _end(model, check, instance, after_ms)
+            outputs += _end(model, check, instance, after_ms, at)
             event_ms = int(times[finding.row])
             outputs += _fire(model, check, instance, finding, event_ms, after_ms, at, word)
     return outputs
@@ -165,7 +165,7 @@ def _tell(
     outputs: list[Output] = []
     for finding in found:
         row = finding.row
-        outputs += _end(model, check, instance, int(after_ms[row]))
+        outputs += _end(model, check, instance, int(after_ms[row]), at)
         outputs += _fire(model, check, instance, finding, int(time_ms[row]), int(after_ms[row]), at)
     return outputs
 
@@ -229,6 +229,7 @@ def _fire(
         instance,
         moved,
         event_ms,
+        at.time_ms,
         value=finding.after,
         reference=finding.before,
         reference_span=SPANS.get(check.method, "the level before the change"),
@@ -238,7 +239,7 @@ def _fire(
     return [alert_output(record)]
 
 
-def quiet(model: Model) -> list[Output]:
+def quiet(model: Model, at: Position) -> list[Output]:
     """End the detections whose time is over."""
     outputs = []
     event_ms = model.state.watermark.event_ms
@@ -246,32 +247,30 @@ def quiet(model: Model) -> list[Output]:
     for instance in model.state.instances.values():
         check = checks.get(instance.alert)
         if check is not None:
-            outputs += _end(model, check, instance, event_ms)
+            outputs += _end(model, check, instance, event_ms, at)
     return outputs
 
 
-def _end(model: Model, check: Check, instance: Instance, event_ms: int) -> list[Output]:
+def _end(
+    model: Model, check: Check, instance: Instance, event_ms: int, at: Position
+) -> list[Output]:
     """End what is over when rows have come as far as `event_ms`: a silence, which is told where the
-    detection outlasts it, and the detection.
+    detection still stands, and the detection.
     """
-    until_ms = instance.until_ms
-    outputs = []
-    if instance.silenced_until_ms is not None:
-        last_ms = event_ms if until_ms is None else min(event_ms, until_ms - 1)
-        outputs = _end_silence(model, check, instance, last_ms)
+    until_ms, outputs = instance.until_ms, _end_silence(model, check, instance, at)
     if until_ms is None or event_ms < until_ms:
         return outputs
     moved = alerts.move(instance, "ok", instance.severity, reason="quiet")
     instance.until_ms = None
     if moved is not None:
-        outputs.append(alert_output(alerts.record(model.name, check, instance, moved, until_ms)))
-    alerts.after_silence(instance, event_ms)  # nothing fires: what does next is told as usual
+        record = alerts.record(model.name, check, instance, moved, until_ms, at.time_ms)
+        outputs.append(alert_output(record))
     return outputs
 
 
-def _end_silence(model: Model, check: Check, instance: Instance, now_ms: int) -> list[Output]:
-    """End a silence that is over by `now_ms`, and say so where the detection still stands."""
-    over_ms, moved = instance.silenced_until_ms, alerts.after_silence(instance, now_ms)
+def _end_silence(model: Model, check: Check, instance: Instance, at: Position) -> list[Output]:
+    """End a silence that is over, and say so where the detection still stands."""
+    over_ms, moved = instance.silenced_until_ms, alerts.after_silence(instance, at.time_ms)
     if moved is None or over_ms is None:
         return []
-    return [alert_output(alerts.record(model.name, check, instance, moved, over_ms))]
+    return [alert_output(alerts.record(model.name, check, instance, moved, over_ms, at.time_ms))]

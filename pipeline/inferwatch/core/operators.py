@@ -49,7 +49,8 @@ def _verdict(model: Model, verdict: Verdict, at: Position) -> list[Output]:
         elif verdict.verdict == "unsilence":
             instance.silenced_until_ms = None
         moved = alerts.Move(instance.condition, verdict.verdict)
-        record = alerts.record(model.name, checks[instance.alert], instance, moved, at.time_ms)
+        check = checks[instance.alert]
+        record = alerts.record(model.name, check, instance, moved, at.time_ms, at.time_ms)
         return [alert_output(record)]
     return []
 
@@ -95,7 +96,7 @@ def _end_changed(model: Model, definition: Definition, at: Position) -> list[Out
         if old is not None and old == new:
             continue
         reason = "check_changed" if new else "check_removed"
-        outputs += end(model, old, instance, reason, at.time_ms)
+        outputs += end(model, old, instance, reason, at.time_ms, at)
         alerts.begin_anew(model.state.instances, key)
     return outputs
 
@@ -121,10 +122,10 @@ def _drop_learnt(model: Model, definition: Definition) -> None:
 
 
 def end(
-    model: Model, check: Check | None, instance: Instance, reason: str, at_ms: int
+    model: Model, check: Check | None, instance: Instance, reason: str, at_ms: int, at: Position
 ) -> list[Output]:
     """The last transition of an alert that can speak no more."""
     moved = alerts.move(instance, "ended", instance.severity, reason=reason)
     if check is None or moved is None:
         return []
-    return [alert_output(alerts.record(model.name, check, instance, moved, at_ms))]
+    return [alert_output(alerts.record(model.name, check, instance, moved, at_ms, at.time_ms))]

@@ -7,7 +7,7 @@ number of its rows and of its alerts' transitions: neither is ever given twice.
 """
 
 from inferwatch.core import alerts, operators
-from inferwatch.core.model import Model
+from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output
 
 ROLLED_BACK_MS = 3_600_000
@@ -37,14 +37,14 @@ def next_ms(model: Model, version: str) -> int:
     return min((_due_ms(model, other) for other in others), default=NEVER)
 
 
-def check(model: Model) -> list[Output]:
+def check(model: Model, at: Position) -> list[Output]:
     """End the alerts of versions that are due; forget those whose time is over."""
     state, outputs = model.state, []
     for version in list(state.seen) if len(state.seen) > 1 else []:
         due_ms = _due_ms(model, version)
         if due_ms > state.watermark.event_ms:
             continue
-        outputs += _end(model, version, due_ms)
+        outputs += _end(model, version, due_ms, at)
         if due_ms == _forgotten_ms(model, version):
             model.retire(version)
         else:
@@ -67,12 +67,12 @@ def _forgotten_ms(model: Model, version: str) -> int:
     return model.state.seen[version] + after_ms
 
 
-def _end(model: Model, version: str, at_ms: int) -> list[Output]:
+def _end(model: Model, version: str, at_ms: int, at: Position) -> list[Output]:
     checks = {check.alert: check for check in model.definition.checks}
     outputs = []
     for key, instance in list(model.state.instances.items()):
         if instance.version == version:
             rule = checks.get(instance.alert)
-            outputs += operators.end(model, rule, instance, "version_retired", at_ms)
+            outputs += operators.end(model, rule, instance, "version_retired", at_ms, at)
             alerts.begin_anew(model.state.instances, key)
     return outputs

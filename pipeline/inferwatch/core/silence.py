@@ -40,6 +40,7 @@ def check(model: Model, at: Position) -> list[Output]:
             instance,
             moved,
             at.time_ms,
+            at.time_ms,
             value=silent_ms / 1000,
             limit=rule.for_ms / 1000,
         )
@@ -58,7 +59,7 @@ def _others(model: Model, rule: Check, at: Position) -> list[Output]:
             continue
         moved = alerts.move(instance, "silent", instance.severity)
         if moved is not None:
-            record = alerts.record(model.name, check, instance, moved, at.time_ms)
+            record = alerts.record(model.name, check, instance, moved, at.time_ms, at.time_ms)
             outputs.append(alert_output(record))
     return outputs
 

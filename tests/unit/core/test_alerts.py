@@ -127,7 +127,7 @@ def drive(check, text, *, instance=None):
         sign = alerts.signal(check, instance, names[letter], start, start + MINUTE)
         moved = alerts.move(instance, sign, "critical")
         if moved is not None:
-            alerts.record("m", check, instance, moved, start + MINUTE)
+            alerts.record("m", check, instance, moved, start + MINUTE, 0)
         found.append(instance.condition)
     return found
 
@@ -208,7 +208,7 @@ def test_records_are_numbered_without_a_gap_and_chain(seed):
     for at_ms in range(60):
         moved = alerts.move(instance, draw.choice(SIGNALS), draw.choice(["warning", "critical"]))
         if moved is not None:
-            told.append(alerts.record("m", check_of(), instance, moved, at_ms))
+            told.append(alerts.record("m", check_of(), instance, moved, at_ms, 0))
     assert [record.seq for record in told] == list(range(1, len(told) + 1))
     assert len({record.id for record in told}) == len(told)
     assert len({record.fingerprint for record in told}) == 1
@@ -220,8 +220,8 @@ def test_records_are_numbered_without_a_gap_and_chain(seed):
 def test_severity_is_outside_the_fingerprint():
     """A warning that becomes critical is the same alert."""
     instance, check = instance_of(), check_of()
-    first = alerts.record("m", check, instance, alerts.move(instance, "held", "warning"), 0)
-    second = alerts.record("m", check, instance, alerts.move(instance, "held", "critical"), 1)
+    first = alerts.record("m", check, instance, alerts.move(instance, "held", "warning"), 0, 0)
+    second = alerts.record("m", check, instance, alerts.move(instance, "held", "critical"), 1, 1)
     assert first.fingerprint == second.fingerprint
     assert (first.severity, second.severity) == ("warning", "critical")
 
@@ -230,13 +230,13 @@ def test_an_alert_that_begins_anew_goes_on_counting():
     """A changed check starts without a past, but a number that was given never comes again."""
     instances = {"k": instance_of()}
     moved = alerts.move(instances["k"], "held", "critical")
-    alerts.record("m", check_of(), instances["k"], moved, 0)
+    alerts.record("m", check_of(), instances["k"], moved, 0, 0)
     alerts.begin_anew(instances, "k")
     fresh = instances["k"]
     assert (fresh.condition, fresh.fired, fresh.history) == ("unknown", False, [])
     assert alerts.move(fresh, "ok", "critical") is None
     moved = alerts.move(fresh, "held", "critical")
-    assert alerts.record("m", check_of(), fresh, moved, 1).seq == 2
+    assert alerts.record("m", check_of(), fresh, moved, 1, 1).seq == 2
 
 
 def test_an_alert_that_comes_and_goes_flaps():

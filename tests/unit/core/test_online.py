@@ -183,8 +183,8 @@ def test_a_detection_that_outlasts_its_silence_is_told(batches):
     ]
 
 
-@pytest.mark.parametrize("until", [60, 70])
-@pytest.mark.parametrize("batches", [[59, 60, 65, 80], [10, 80]])
+@pytest.mark.parametrize("until", [61, 70])
+@pytest.mark.parametrize("batches", [[59, 60, 65, 80], [10, 60, 80]])
 def test_a_silence_that_outlasts_its_detection_is_over_without_a_word(batches, until):
     """There is nothing left to hear of, and the next detection is told by itself, once."""
     log = log_of("error")
@@ -192,8 +192,7 @@ def test_a_silence_that_outlasts_its_detection_is_over_without_a_word(batches, u
     silence(log, until * MINUTE)
     for minute in batches:
         log.rows(1, minute * MINUTE, ids=[f"later{minute}"])
-    flags = ["silenced"] * (until > 60)
-    assert told_since(log, 2) == [("quiet", "ok", flags, 60)]
+    assert told_since(log, 2) == [("quiet", "ok", ["silenced"], 60)]
     names = [f"n{number}" for number in range(600)]
     log.rows(600, 81 * MINUTE, ids=names, prediction=[1.0] * 600)
     log.labels(names, [1.0] * 600, 82 * MINUTE)
@@ -205,7 +204,7 @@ def test_a_silence_that_outlasts_its_detection_is_over_without_a_word(batches, u
 @pytest.mark.parametrize("batches", [1, 3])
 def test_what_is_found_behind_a_silence_is_told_once(batches):
     """A detection of the very batch that passes the end of a silence has no flag, and is no news
-    a second time.
+    a second time: what stood until then is told, and its end.
     """
     log = log_of("score")
     low, high = [0.2, 0.1] * 150, [0.9, 0.8] * 150
@@ -218,9 +217,22 @@ def test_what_is_found_behind_a_silence_is_told_once(batches):
         log.rows(n, 100 * MINUTE, score=low[:n])
     log.rows(1, 101 * MINUTE, score=[0.1])
     assert [(one[0], one[2]) for one in told_since(log, 2)] == [
-        ("quiet", ["silenced"]),
+        ("silence_over", []),
+        ("quiet", []),
         ("limit_passed", []),
     ]
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_a_silence_ends_by_the_clock_of_records(batches):
+    """An operator's two hours are over where rows are three hours behind, as where they are not."""
+    log = log_of("error")
+    shift_of_errors(log)
+    silence(log, 120 * MINUTE)
+    for minute in (119, 120):
+        for _ in range(batches):
+            log.rows(3 // batches, MINUTE, minute * MINUTE)
+    assert told_since(log, 2) == [("silence_over", "firing", [], 120)]
 
 
 @pytest.mark.parametrize("method", ["adwin", "page_hinkley"])

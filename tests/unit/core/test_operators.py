@@ -108,6 +108,26 @@ def test_what_fires_when_its_silence_is_over_is_told():
     assert told == [("silence_over", "firing", [])]
 
 
+def test_a_silence_ends_by_the_clock_of_records():
+    """Of windows too whose rows come an hour late, and of a check that waited for labels."""
+    hour = 60 * MINUTE
+    always = msgspec.structs.replace(LOW, alert="Many", window="fast", need=Need(labels=1))
+    facts = ModelFacts(task="binary", label_wait_ms=2 * hour, label_horizon_ms=2 * hour)
+    log = Log(msgspec.structs.replace(BASE, model=facts, checks=[always]))
+    for minute in range(3):
+        log.rows(1, minute * MINUTE, minute * MINUTE + hour, ids=[str(minute)], prediction=[1.0])
+        if not minute:
+            log.labels(["0"], [0.0], hour + 1)
+    verdict(log, "silence", hour + 2 * MINUTE, until_ms=log.start_ms + hour + 5 * MINUTE)
+    log.labels(["1"], [0.0], hour + 5 * MINUTE)
+    told = [(alert.reason, alert.condition, alert.flags) for alert in log.alerts()]
+    assert told == [
+        ("limit_passed", "firing", []),
+        ("silence", "firing", ["silenced"]),
+        ("silence_over", "firing", []),
+    ]
+
+
 def test_a_silence_that_is_over_is_told_of_no_alert_that_ended():
     """It is forgotten: there is nothing to hear of."""
     log = firing_log()
