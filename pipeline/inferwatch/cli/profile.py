@@ -9,6 +9,7 @@ from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table as table_of
 from inferwatch.config import mapping, monitors, profiles
 from inferwatch.core.figure import Figure
+from inferwatch.core.reference import column_key
 from inferwatch.errors import UsageError
 from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
 from inferwatch.records.rows import Rows, Truths
@@ -163,7 +164,8 @@ def _diff(old_path: Path, new_path: Path) -> None:
     print(f"{new.rows:,} rows of {new_path.name} against {old.rows:,} of {old_path.name}")
     print(table_of(["COLUMN", "PSI", "KS or V", "JENSEN-SHANNON", "WASSERSTEIN"], rows))
     before, now = (
-        {*one.numeric, *one.categories, *["score"] * bool(one.score)} for one in (old, new)
+        {*map(column_key, [*one.numeric, *one.categories]), *["score"] * bool(one.score)}
+        for one in (old, new)
     )
     for what, names in (("gone", before - now), ("new", now - before)):
         if names:
@@ -181,7 +183,7 @@ def _figure(figure: Figure) -> str:
 def _show(profile: Profile) -> None:
     print(f"{profile.name}: {profile.rows} rows")
     for name, column in (*profile.numeric.items(), *profile.categories.items()):
-        print(f"  {name}: {_column(column)}")
+        print(f"  {column_key(name)}: {_column(column)}")
     for name, extra in (("score", profile.score), ("prediction", profile.prediction)):
         if extra is not None:
             print(f"  {name}: {_column(extra)}")

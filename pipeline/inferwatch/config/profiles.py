@@ -31,7 +31,7 @@ from inferwatch.core.labels import Joined
 from inferwatch.core.metrics import CLASSES_SHOWN, ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
-from inferwatch.core.reference import Values, category_profile, numeric_profile
+from inferwatch.core.reference import Values, category_profile, column_key, numeric_profile
 from inferwatch.core.sample import hashes
 from inferwatch.core.sketches import binned, row_sample
 from inferwatch.errors import ConfigError
@@ -71,7 +71,7 @@ def build(
     value = np.concatenate([values for _, values in parts])
     joined = _join(columns, facts, rows, truths, predicted, value, score)
     values: dict[str, NDArray[np.floating]] = {
-        name: np.sort(column[np.isfinite(column)])
+        column_key(name): np.sort(column[np.isfinite(column)])
         for name, column in sorted(numeric.items())
         if np.isfinite(column).any()
     }
@@ -294,16 +294,20 @@ def _figures(
 
 
 def compare(old: Profile, new: Profile, values: Values) -> dict[str, Drift]:
-    """Drift of each column from `old` to `new`, as a window of the rows of `new` would have it.
+    """Drift of each column from `old` to `new` by `column_key`, as a window of the rows of `new`
+    would have it.
 
     :param values: the sorted columns of `new`; numbers without theirs are left out.
     """
-    known = [name for name in sorted(old.numeric) if name in new.numeric and name in values]
-    numbers = {name: (old.numeric[name], new.numeric[name]) for name in known}
+    numbers = {
+        column_key(name): (old.numeric[name], new.numeric[name])
+        for name in sorted(old.numeric)
+        if name in new.numeric and column_key(name) in values
+    }
     if old.score is not None and new.score is not None and "score" in values:
         numbers["score"] = (old.score, new.score)
     words = {
-        name: (old.categories[name], new.categories[name])
+        column_key(name): (old.categories[name], new.categories[name])
         for name in sorted(old.categories)
         if name in new.categories
     }
@@ -359,10 +363,10 @@ def write(path: Path, profile: Profile, values: Values, sample: Values | None = 
 
     :raises ConfigError: the profile is too large to travel, or holds what JSON cannot.
     """
-    columns = {"score": profile.score, **profile.numeric}
+    columns = [("score", profile.score), *profile.numeric.items()]
     if isinstance(profile.prediction, NumericProfile):
-        columns["prediction"] = profile.prediction
-    for name, column in columns.items():
+        columns.append(("prediction", profile.prediction))
+    for name, column in columns:
         if column is not None and not (math.isfinite(column.mean) and math.isfinite(column.sd)):
             raise ConfigError(
                 f"the values of {name} are too large: their spread is no number",

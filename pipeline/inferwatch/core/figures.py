@@ -14,7 +14,7 @@ from inferwatch.core.drift import WINDOW_METHODS, share, together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_rows, of_words
 from inferwatch.core.figure import Figure, known
 from inferwatch.core.intervals import rate
-from inferwatch.core.reference import VersionReference
+from inferwatch.core.reference import VersionReference, column_key
 from inferwatch.core.sketches import log_histogram, moments
 from inferwatch.core.sketches.moments import Moments
 from inferwatch.records.definition import CategoryProfile
@@ -81,8 +81,9 @@ def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[st
         compared = together.compare_numbers(reference.numbers, cell.bins, facts)
         kept = _kept(cell, columns, reference)
         for name, drift in zip(reference.names, of_numbers(compared), strict=True):
-            if name in kept and name in reference.values:
-                drift = of_rows(drift, profile.numeric[name], reference.values[name], kept[name])
+            values = reference.values.get(column_key(name))
+            if name in kept and values is not None:
+                drift = of_rows(drift, profile.numeric[name], values, kept[name])
             found[f"feature.{name}"] = drift
     words, prediction = _of_words(cell, columns, reference)
     return found | words | _of_score(cell, reference) | prediction

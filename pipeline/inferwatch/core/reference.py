@@ -59,9 +59,9 @@ class Held(msgspec.Struct, frozen=True):
 class Learnt(msgspec.Struct):
     """One version's own reference.
 
-    `values` are its sorted columns where a window is exact, `sample` some of its rows, column by
-    column, where inspectors read a window; `change` is what an operator said of it last; `held` is
-    there while one that moves along (`recent`) cannot.
+    `values` are its sorted columns by `column_key` where a window is exact, `sample` some of its
+    rows, column by column, where inspectors read a window; `change` is what an operator said of it
+    last; `held` is there while one that moves along (`recent`) cannot.
     """
 
     learning: Learning | None = None
@@ -296,10 +296,18 @@ def _values(
     columns: Columns, numeric: NDArray[np.float32], score: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     values = {
-        name: np.sort(numeric[at][np.isfinite(numeric[at])]).astype(np.float64)
+        column_key(name): np.sort(numeric[at][np.isfinite(numeric[at])]).astype(np.float64)
         for at, name in enumerate(columns.numeric)
     }
     return values | {"score": np.sort(score[np.isfinite(score)])}
+
+
+def column_key(feature: str) -> str:
+    """What a feature's column is called among columns with the model's own `score` and
+    `prediction`: as the feature, unless that could be taken for one of these.
+    """
+    ambiguous = feature in ("score", "prediction") or feature.startswith("feature.")
+    return f"feature.{feature}" if ambiguous else feature
 
 
 def numeric_profile(values: NDArray[np.floating]) -> NumericProfile:

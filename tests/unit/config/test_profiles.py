@@ -186,6 +186,28 @@ def test_a_profile_comes_back_as_it_was_written(tmp_path):
     assert profiles.values_digest(columns) == profile.values_digest
 
 
+def test_features_may_be_called_as_the_models_own_columns():
+    """A number `score` and a word `prediction` are compared beside the model's score and answer."""
+    built = []
+    for moved in (0.0, 50.0):
+        score, answer = np.linspace(0, 1, 100), np.arange(100) % 2.0
+        rows = table({"score": np.arange(100) + moved}, prediction=answer, score=score)
+        rows = [
+            structs.replace(one, categories={"prediction": one.categories["country"]})
+            for one in rows
+        ]
+        built.append(profiles.build("p", ModelFacts(task="binary"), rows, []))
+    (old, values), (new, moved_values) = built
+    assert (values["score"].max(), values["feature.score"].max()) == (1, 99)
+    found = profiles.compare(old, new, moved_values)
+    assert {name: round(drift.effect.value, 2) for name, drift in found.items()} == {
+        "score": 0,
+        "feature.score": 0.5,
+        "prediction": 0,
+        "feature.prediction": 0,
+    }
+
+
 def test_the_digest_names_the_columns():
     """Another value, another name or another order of values is another digest."""
     base = {"x": np.array([1.0, 2.0]), "y": np.array([3.0])}

@@ -184,6 +184,29 @@ def test_exact_windows_compare_with_the_values_themselves():
     assert last.features["a"].ks == pytest.approx(expected.statistic)
 
 
+def test_features_may_be_called_as_the_models_own_columns():
+    """Each has its own rows to be compared with: the model's score, a feature `score`, and one that
+    is called as that one is kept.
+    """
+    names = ["score", "feature.score", "prediction"]
+    draw = np.random.default_rng(3)
+    log, rows = log_of(min_rows=40, exact=True), {}
+    for part, centre in (("first", 0.0), ("then", 0.1)):
+        rows[part] = draw.normal(centre, 1.0, (4, 40)).astype(np.float32)
+        for at in range(0, 40, 5):
+            score, *columns_ = rows[part][:, at : at + 5].astype(float).tolist()
+            log.rows(5, at, score=score, numeric=dict(zip(names, columns_, strict=True)))
+    last = log.windows()[-1]
+    of_score, *expected = (
+        ks_2samp(first, then[-5:]).statistic
+        for first, then in zip(rows["first"], rows["then"], strict=True)
+    )
+    assert [last.features[name].ks for name in names] == pytest.approx(expected)
+    assert len({of_score, *expected}) == 4
+    kept = log.partition.models["team/model"].state.learnt["1"].values
+    np.testing.assert_array_equal(kept["score"], np.sort(rows["first"][0].astype(np.float64)))
+
+
 def test_columns_that_a_version_never_sends_are_missing():
     """A feature of the reference without a column counts as missing in every row."""
     bound = reference.bind(
