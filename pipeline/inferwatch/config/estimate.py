@@ -16,12 +16,11 @@ from inferwatch.core.columns import SCORES_MAX
 from inferwatch.core.drift import WINDOW_METHODS, state_bytes
 from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
 from inferwatch.core.inspectors import FEATURES, FIGURES
-from inferwatch.core.judge import P99_KEPT
 from inferwatch.core.metrics import CLASS_FIGURES, CLASSES_SHOWN, LABEL_METRICS
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.online import CLASS_STREAMS_MAX
 from inferwatch.core.past import APART, KEPT_MAX
-from inferwatch.core.plan import WindowPlan
+from inferwatch.core.plan import P99_KEPT, WindowPlan
 from inferwatch.core.recent import PIECES
 from inferwatch.core.sketches import row_sample
 from inferwatch.errors import ConfigError

@@ -30,17 +30,16 @@ from inferwatch.core.metrics import corrected, of_every_class, on_labels
 from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
-from inferwatch.core.plan import WindowPlan, applies, coverage_needed
+from inferwatch.core.plan import P99, WindowPlan, applies, coverage_needed, past_kept
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
 from inferwatch.core.sketches import log_histogram
-from inferwatch.core.views import P99, closed_view, key_of, opened_view, segments, trust
+from inferwatch.core.views import closed_view, key_of, opened_view, segments, trust
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
 from inferwatch.records.definition import Check, Profile
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
-P99_KEPT = 200
 GONE_WINDOWS = 10
 GONE_MS = 86_400_000
 SEVERITIES: dict[str, Severity] = {"fail": "critical", "warn": "warning"}
@@ -349,24 +348,14 @@ def _remember(plan: WindowPlan, track: Track, views: dict[str, View]) -> None:
     """Keep the figures that anomaly checks compare the next windows with."""
     for segment, view in views.items():
         known = {name: one.value for name, one in view.metrics.items() if one.value is not None}
-        for metric, most in ({P99: P99_KEPT} | _kept(plan, segment, by_hour=False)).items():
+        for metric, most in past_kept(plan, segment, by_hour=False).items():
             if metric in known:
                 past = track.series.setdefault(f"{segment}\x1f{metric}", [])
                 anomaly.keep(past, known[metric], most)
-        for metric, most in _kept(plan, segment, by_hour=True).items():
+        for metric, most in past_kept(plan, segment, by_hour=True).items():
             if metric in known:
                 hours = track.hours.setdefault(f"{segment}\x1f{metric}", {})
                 anomaly.keep_hour(hours, view.began_ms, known[metric], most)
-
-
-def _kept(plan: WindowPlan, segment: str, *, by_hour: bool) -> dict[str, int]:
-    """How many past figures the checks on a segment read, by metric."""
-    found: dict[str, int] = {}
-    for check in plan.checks:
-        reads = check.method in SERIES_METHODS and anomaly.by_hour(check.method) == by_hour
-        if reads and applies(check, segment):
-            found[check.metric] = max(found.get(check.metric, 0), anomaly.kept(check))
-    return found
 
 
 def _label_views(

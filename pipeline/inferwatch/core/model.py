@@ -179,6 +179,7 @@ class Model:
                     if alert not in checks or not plans.applies(checks[alert], segment):
                         del track.queue[key]
                 track.past = track.past if plan.keeps_figures else None
+                _forget_figures(plan, track)
 
     def _give_bits(self) -> None:
         """Windows keep their bit for as long as they are defined; new ones get the lowest free."""
@@ -318,3 +319,12 @@ class Model:
     def dump_detectors(self) -> None:
         """Bring `state.detectors` up to date, for a checkpoint."""
         self.state.detectors = {key: live.dump() for key, live in self.detectors.items()}
+
+
+def _forget_figures(plan: WindowPlan, track: Track) -> None:
+    """Drop the past figures of segments that no check reads."""
+    for kept, by_hour in ((track.series, False), (track.hours, True)):
+        for key in list(kept):
+            segment, metric = key.split("\x1f")
+            if metric not in plans.past_kept(plan, segment, by_hour=by_hour):
+                del kept[key]

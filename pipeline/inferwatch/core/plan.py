@@ -4,6 +4,8 @@ import math
 
 import msgspec
 
+from inferwatch.core import anomaly
+from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
 from inferwatch.core.metrics import CORRECTED, class_of, of_every_class, on_labels
@@ -11,6 +13,7 @@ from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.records.definition import Check, Definition, Window, digest
 
 COVERAGE_DEFAULT = 0.8
+P99, P99_KEPT = "latency.p99", 200
 
 
 class WindowPlan(msgspec.Struct, frozen=True):
@@ -156,3 +159,15 @@ def applies(check: Check, segment: str) -> bool:
     if not check.segment_by:
         return not segment
     return bool(segment) and segment.split("=", 1)[0] in check.segment_by
+
+
+def past_kept(plan: WindowPlan, segment: str, *, by_hour: bool) -> dict[str, int]:
+    """How many figures of past windows, or of hours, are kept of a segment, by metric: those that
+    checks on it read; and latencies, which every alert tells.
+    """
+    found = {} if by_hour else {P99: P99_KEPT}
+    for check in plan.checks:
+        reads = check.method in SERIES_METHODS and anomaly.by_hour(check.method) == by_hour
+        if reads and applies(check, segment):
+            found[check.metric] = max(found.get(check.metric, 0), anomaly.kept(check))
+    return found

@@ -14,14 +14,13 @@ from inferwatch.core.metrics import CORRECTED, corrected, estimated, isotonic, o
 from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.metrics.isotonic import Curve
 from inferwatch.core.model import Model
-from inferwatch.core.plan import WindowPlan
+from inferwatch.core.plan import P99, WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import View
 from inferwatch.core.sketches import score_labels
 from inferwatch.core.windows import ALL, Closed, Pane, Track
 from inferwatch.records.outputs import SchemaChange, Span, WindowRecord, percent
 
-P99 = "latency.p99"
 T = TypeVar("T")
 
 

@@ -301,6 +301,38 @@ def test_a_detector_is_scaled_by_the_reference_in_force():
     assert [key.split("\x1f")[0] for key in model.detectors] == ["error"]
 
 
+def test_figures_that_no_check_reads_any_more_are_forgotten():
+    """Those of windows and of hours, of all rows and of segments; latencies are told by any alert,
+    and what another check reads goes on.
+    """
+    checks = [
+        Check(alert="Hour", metric="rows", method="seasonal", window="fast", fail=above(9.0)),
+        Check(alert="Odd", metric="rows", method="zscore", window="fast", fail=above(9.0)),
+        Check(
+            alert="Part",
+            metric="error_rate",
+            method="zscore",
+            window="fast",
+            segment_by=["country"],
+            fail=above(9.0),
+        ),
+    ]
+    facts = ModelFacts(task="binary", segments=["country"])
+    base = msgspec.structs.replace(BASE, model=facts, checks=checks)
+    log = Log(base)
+    for minute in range(4):
+        log.rows(2, minute * MINUTE, latency_ms=[1.0] * 2, segments={"country": ["DE", "FR"]})
+    track = log.partition.models[MODEL].state.tracks["fast"]["1"]
+    latencies = {f"{segment}\x1flatency.p99" for segment in ("", "country=DE", "country=FR")}
+    parts = {f"country={one}\x1ferror_rate" for one in ("DE", "FR")}
+    assert {*track.series} == {*latencies, *parts, "\x1frows"} and [*track.hours] == ["\x1frows"]
+    before = list(track.series["\x1frows"])
+    change(log, msgspec.structs.replace(base, checks=checks[1:2]), 4 * MINUTE)
+    track = log.partition.models[MODEL].state.tracks["fast"]["1"]
+    assert ({*track.series}, track.hours) == ({*latencies, "\x1frows"}, {})
+    assert track.series["\x1frows"] == before
+
+
 def test_a_deploy_is_context_for_what_begins_within_an_hour():
     """Alerts that begin after it name the last one, in words; an hour later none does."""
     log = Log(BASE)
