@@ -270,14 +270,26 @@ def _rows(batch: InferenceBatch) -> Decoded:
         source_offsets=_source_offsets(batch.source_offsets, n),
         llm=None if batch.llm is None else _calls(batch.llm, n),
     )
-    columns = {
-        "prediction": rows.prediction,
-        "a score": rows.scores,
-        "latency_ms": rows.latency_ms,
-        "weight": rows.weight,
-        "a figure of llm": None if rows.llm is None else rows.llm.numbers,
-    }
-    return _judged(rows, [*_bad_times(time_ms), *_no_ids(ids, shortest), *_infinite(columns)])
+    return _judged(rows, [*_bad_times(time_ms), *_no_ids(ids, shortest), *_beyond(rows)])
+
+
+def finite(rows: Rows) -> Decoded:
+    """The rows without an infinite figure of their own, and rejects of the others; a feature may
+    be infinite.
+    """
+    return _judged(rows, _beyond(rows))
+
+
+def _beyond(rows: Rows) -> list[Fault]:
+    return _infinite(
+        {
+            "prediction": rows.prediction,
+            "a score": rows.scores,
+            "latency_ms": rows.latency_ms,
+            "weight": rows.weight,
+            "a figure of llm": None if rows.llm is None else rows.llm.numbers,
+        }
+    )
 
 
 def _truths(batch: LabelBatch) -> Decoded:

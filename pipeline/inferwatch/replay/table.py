@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from inferwatch.config.mapping import Mapping
 from inferwatch.errors import UsageError
 from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
+from inferwatch.records.decode import finite
 from inferwatch.records.events import Tick
 from inferwatch.records.ids import pack
 from inferwatch.records.raw import EARLIEST_MS, LATEST_MS, Decoded, RawRecord
@@ -279,7 +280,9 @@ def records(batches: Iterator[Batch], grace_ms: int) -> Iterator[tuple[RawRecord
     yield _record(offset, now_ms + grace_ms, Tick(closing=True))
 
 
-def _record(offset: int, time_ms: int, record: Rows | Truths | Tick) -> Any:
-    rows = getattr(record, "n", 1)
+def _record(offset: int, time_ms: int, record: Rows | Truths | Tick) -> tuple[RawRecord, Decoded]:
+    """The record as one that was decoded: rows that no topic would hold are rejects."""
     raw = RawRecord("table", 0, offset, time_ms, None, None)
-    return raw, Decoded(record, (), rows)
+    if isinstance(record, Rows):
+        return raw, finite(record)
+    return raw, Decoded(record, (), record.n if isinstance(record, Truths) else 1)

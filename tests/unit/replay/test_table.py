@@ -196,6 +196,25 @@ def test_a_batch_whose_labels_come_late_holds_up_no_other():
     assert isinstance(found[first + 1], Rows)
 
 
+def test_rows_that_no_topic_would_hold_are_rejects(tmp_path):
+    """An infinite answer, score, latency or figure of llm: as the decoder has it. A feature may be
+    infinite, and what is only missing rejects nothing.
+    """
+    whole = frame(12).astype({"answer": float, "tokens": float})
+    for row, column in enumerate(["answer", "score", "took", "tokens", "x"]):
+        whole.loc[row, column] = -math.inf
+    whole.to_parquet(tmp_path / "t.parquet", index=False)
+    (_, found), *_ = table.records(table.read(tmp_path / "t.parquet", FULL), 0)
+    assert list(found.record.ids) == [f"r{row}" for row in range(4, 12)]
+    assert found.record.numeric[0, 0] == -math.inf and found.rows_in == 12
+    assert {(one.reason, one.row, one.detail.split(" is ")[0]) for one in found.rejects} == {
+        ("non_finite", 0, "prediction"),
+        ("non_finite", 1, "a score"),
+        ("non_finite", 2, "latency_ms"),
+        ("non_finite", 3, "a figure of llm"),
+    }
+
+
 def made_batch(ids: list[str], minutes: list[int], delay: int) -> table.Batch:
     """Rows of these times, labelled `delay` minutes later."""
     at = START_MS + np.array(minutes, np.int64) * 60_000
