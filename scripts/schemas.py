@@ -275,6 +275,7 @@ def _check() -> Schema:
             "method": {"enum": list(checks.METHODS)},
             "window": WORD,
             "against": {"enum": ["reference"]},
+            "versus": WORD,
             "segment_by": {"type": "array", "items": WORD},
             "when": _object(
                 {"rows": _whole(1, 10**9), "labels": _whole(1, 10**9), "coverage": AMOUNT}

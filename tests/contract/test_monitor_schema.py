@@ -48,6 +48,7 @@ model:
 reference: {last: 7d, min_rows: 5000, min_span: 1h}
 windows:
   slow: {size: 1h, step: 15m, grace: 30s}
+  hour: {size: 1h}
   batch: {rows: 5000, exact: true}
 checks:
   - alert: RecallDrop
@@ -64,6 +65,7 @@ checks:
     mode: observe
     labels: {team: risk}
     annotations: {runbook: "https://example.org/1"}
+  - {alert: Worse, metric: recall, window: hour, versus: previous, fail: {drop: 0pp}}
   - {alert: Shift, metric: error, method: adwin, params: {delta: 0.002}}
   - {alert: Slow, metric: latency.p99, window: slow, fail: {above: 250ms}}
   - {alert: Drift, metric: feature.amount, method: psi, window: batch, fail: {above: 0.25}}

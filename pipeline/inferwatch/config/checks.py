@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from inferwatch.config import document, limits, metric_names, ranges
 from inferwatch.config.document import Node
 from inferwatch.config.limits import CHANGES, DURATIONS, RATIOS
-from inferwatch.core import anomaly, llm, resources, stability
+from inferwatch.core import anomaly, duel, llm, resources, stability
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import (
     NUMBERS_ONLY,
@@ -112,6 +112,7 @@ KEYS = [
     "method",
     "window",
     "against",
+    "versus",
     "segment_by",
     "when",
     "warn",
@@ -142,8 +143,11 @@ def parse(
     by_rows = reads_rows(method, metric) or method == "absent"
     _without_effect(fields, method, by_rows)
     _against(fields.get("against"))
+    versus = _versus(fields, metric, method, windows)
     warn, fail = (
-        limits.read(fields[name], metric, method, profile) if name in fields else None
+        limits.read(fields[name], metric, method, profile, versus=bool(versus))
+        if name in fields
+        else None
         for name in ("warn", "fail")
     )
     if profile is not None and metric.startswith("feature."):
@@ -170,6 +174,7 @@ def parse(
         labels=_words(fields.get("labels")),
         annotations=_words(fields.get("annotations")),
         params=_params(fields.get("params"), method, metric),
+        versus=versus,
     )
     if method == "absent" and not check.for_ms:
         raise node.error("an absent check needs a duration", "add `for: 10m`")
@@ -263,6 +268,30 @@ def _in_profile(node: Node, method: str, given: tuple[Limit | None, ...], profil
 def _against(node: Node | None) -> None:
     if node is not None:
         node.choice(["reference"])
+
+
+def _versus(
+    fields: Mapping[str, Node], metric: str, method: str, windows: Mapping[str, Window]
+) -> str:
+    """The version to compare with: by whole windows of time, of figures whose rows can be told."""
+    if "versus" not in fields:
+        return ""
+    node = fields["versus"]
+    if method != "value" or not duel.compares(metric):
+        known = ", ".join((*duel.RATES, *duel.AMOUNTS, "class.NAME.recall", "class.NAME.precision"))
+        what = f"'{metric}'" if method == "value" else f"'{metric}' by {method}"
+        raise node.error(f"{what} of two versions cannot be compared", f"it can for {known}")
+    for name in ("against", "segment_by"):
+        if name in fields:
+            raise fields[name].error("has no place beside `versus`", "leave one of the two out")
+    given = fields["window"].text() if "window" in fields else next(iter(windows))
+    window = windows.get(given)
+    if window is not None and (window.rows or window.step_ms not in (0, window.size_ms)):
+        raise fields.get("window", node).error(
+            f"two versions have no windows '{given}' of the same rows, each once",
+            "name a window of time without a `step`",
+        )
+    return node.text()
 
 
 def _inspected(

@@ -16,7 +16,7 @@ from inferwatch.core.columns import SCORES_MAX
 from inferwatch.core.drift import WINDOW_METHODS, state_bytes
 from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
 from inferwatch.core.inspectors import FEATURES, FIGURES
-from inferwatch.core.metrics import CLASS_FIGURES, CLASSES_SHOWN, LABEL_METRICS
+from inferwatch.core.metrics import CLASS_FIGURES, CLASSES_SHOWN, LABEL_METRICS, on_labels
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.online import CLASS_STREAMS_MAX
 from inferwatch.core.past import APART, KEPT_MAX
@@ -55,6 +55,8 @@ HOUR_BYTES = 14  # a figure and its hour
 COUNTER_BYTES = 50  # of a segment value of 20 characters, in a checkpoint
 COUNTER_MEMORY_BYTES = 250  # beside that
 COLUMN_BYTES = 50  # a feature that half-space trees look at
+SIDE_BYTES = 600  # of a check that compares versions: a week of days and the sums
+ROUND_BYTES = 40  # a window of it that waits for its labels
 KEY_BYTES = 50  # whose detector or past it is
 ROW_BYTES = 75  # an id of 20 characters, the columns of the join and the label
 QUERY_BYTES = 24  # of a ranking more: its query and a number as its label
@@ -380,6 +382,10 @@ def _past_bytes(one: WindowPlan, definition: Definition, load: Load, segments: i
             figure_bytes = HOUR_BYTES if by_hour(check.method) else FIGURE_BYTES
             cut = segments if check.segment_by else 1
             found += cut * (kept(check) * figure_bytes + KEY_BYTES)
+        if check.versus:
+            wait_s = definition.model.label_wait_ms / 1_000 * on_labels(check.metric)
+            rounds = 1 + int(wait_s * _closings_a_second(one, load))
+            found += SIDE_BYTES + KEY_BYTES + rounds * ROUND_BYTES
     return found
 
 

@@ -46,8 +46,11 @@ CHANGES: tuple[Direction, ...] = ("drop", "rise")
 DIRECTIONS: tuple[Direction, ...] = ("above", "below", *CHANGES)
 
 
-def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit:
-    """One level. With a `profile`, a change from it is of a figure that this has.
+def read(
+    node: Node, metric: str, method: str, profile: Profile | None, *, versus: bool = False
+) -> Limit:
+    """One level. With a `profile`, a change from it is of a figure that this has; `versus` another
+    version it is a change, and any that is sure may be one.
 
     :raises ConfigError: naming the line, the key and the fix.
     """
@@ -58,15 +61,20 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
     if len(given) != 1:
         raise node.error("one limit is needed", f"write exactly one of {', '.join(DIRECTIONS)}")
     direction = given[0]
+    if versus and direction not in CHANGES:
+        raise fields[direction].error(
+            "looks at the figure itself, not at its distance from another version's",
+            "use drop or rise, or leave `versus` out",
+        )
     if direction in CHANGES and method != "value":
         raise fields[direction].error(
             f"method {method} already compares with the reference", "use above or below"
         )
     if direction == "below" and method in INSPECTORS:
         raise fields[direction].error(f"what {method} finds grows with the change", "use above")
-    if direction in CHANGES and profile is not None:
+    if direction in CHANGES and profile is not None and not versus:
         _known(fields[direction], metric, profile)
-    value, relative = _measure(fields[direction], metric, direction)
+    value, relative = _measure(fields[direction], metric, direction, zero=versus)
     ends = ranges.of(metric, method, share=is_share(metric))
     when = ranges.effect(direction, value, ends, relative=relative)
     if when:
@@ -78,7 +86,7 @@ def read(node: Node, metric: str, method: str, profile: Profile | None) -> Limit
         )
     clear = value
     if "clear" in fields:
-        clear, clear_relative = _measure(fields["clear"], metric, direction)
+        clear, clear_relative = _measure(fields["clear"], metric, direction, zero=versus)
         if clear_relative != relative:
             raise fields["clear"].error("has another unit than the limit", "use the same unit")
         beyond = (clear < value) if direction == "below" else (clear > value)
@@ -148,11 +156,12 @@ def _known(node: Node, metric: str, profile: Profile) -> None:
     raise node.error(f"the profile '{profile.name}' has no {name} to compare with", fix)
 
 
-def _measure(node: Node, metric: str, direction: str) -> tuple[float, bool]:
+def _measure(node: Node, metric: str, direction: str, *, zero: bool) -> tuple[float, bool]:
+    """A limit's value, and whether it is relative; `zero` may be a change too."""
     amount = node.amount()
     ratio = is_share(metric)
     if direction in CHANGES:
-        if amount.value <= 0:
+        if amount.value < 0 or not (amount.value or zero):
             raise node.error("a change is a positive amount", "write 5% or 5pp")
         if amount.unit == "%":
             return amount.value, True

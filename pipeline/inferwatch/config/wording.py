@@ -7,7 +7,7 @@ from inferwatch.config.limits import DURATIONS, is_share
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.metrics import LATENESS, on_labels
-from inferwatch.records.definition import Check, Limit
+from inferwatch.records.definition import PREVIOUS, Check, Limit
 
 MOVES = {"drop": "drops", "rise": "rises"}
 
@@ -19,7 +19,12 @@ def sentence(check: Check) -> str:
     what = check.metric if check.method == "value" else f"{check.metric} by {check.method}"
     what += f" in {check.window}" if check.window else ""
     what += f" by {', '.join(check.segment_by)}" if check.segment_by else ""
+    what += f" versus {_other(check)}" if check.versus else ""
     return f"{check.alert}: {what}: {'; '.join([_levels(check), *_conditions(check)])}"
+
+
+def _other(check: Check) -> str:
+    return "the version before" if check.versus == PREVIOUS else f"v{check.versus}"
 
 
 def note(check: Check) -> str:
@@ -46,10 +51,22 @@ def _levels(check: Check) -> str:
 def _limit(check: Check, limit: Limit) -> str:
     if limit.calibrated:
         return "above a limit found from its own past"
+    if check.versus:
+        return _surely(check, limit)
     said = f"if {limit.direction} {_amount(check, limit, limit.value)}"
     if limit.direction in MOVES:
         said = f"if it {MOVES[limit.direction]} by more than {_amount(check, limit, limit.value)}"
         said += " of the reference's" if limit.relative else " from the reference's"
+    if limit.clear != limit.value:
+        said += f" (until {_amount(check, limit, limit.clear)})"
+    return said
+
+
+def _surely(check: Check, limit: Limit) -> str:
+    """The limit of a difference from another version, which no chance may explain."""
+    by = f"by more than {_amount(check, limit, limit.value)} " * (limit.value > 0)
+    of = "of" if by and limit.relative else "from"
+    said = f"if it surely {MOVES[limit.direction]} {by}{of} {_other(check)}'s"
     if limit.clear != limit.value:
         said += f" (until {_amount(check, limit, limit.clear)})"
     return said

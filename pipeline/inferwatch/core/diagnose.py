@@ -109,6 +109,17 @@ def after_deploy(deploys: Sequence[Deploy], began_ms: int, version: str) -> list
     return words
 
 
+def since_deploy(deploys: Sequence[Deploy], at_ms: int, version: str) -> list[str]:
+    """ "5 hours after deploy v12": how long the version had been live by its newest record."""
+    live = [one for one in deploys if one.version == version and one.time_ms <= at_ms]
+    if not live:
+        return []
+    hours = (at_ms - live[-1].time_ms) // 3_600_000
+    spent = _minutes(at_ms - live[-1].time_ms) if hours < 2 else f"{hours} hours"
+    spent = spent if hours < 48 else f"{hours // 24} days"
+    return [f"{spent} after {live[-1].kind} v{version}"]
+
+
 def usual(metric: str, past: Sequence[float], now: float | None) -> list[str]:
     """ "rows usually 1,200, now 300": what a distance from windows before is the distance of."""
     if now is None or not len(past):

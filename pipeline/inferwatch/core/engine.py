@@ -26,6 +26,7 @@ from inferwatch.core import (
     retirement,
     silence,
     stability,
+    versus,
     watermark,
 )
 from inferwatch.core import reference as references
@@ -128,8 +129,10 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
 
 
 def _close(model: Model, at: Position) -> list[Output]:
-    """What is over by now: windows, then detections and versions where one of these is due."""
-    outputs = judge.close(model, at)
+    """What is over by now: windows, alone and one version's by another's, then detections and
+    versions where one of these is due.
+    """
+    outputs = judge.close(model, at) + versus.close(model, at)
     event_ms = model.state.watermark.event_ms
     if retirement.none_before_ms(model) <= event_ms and retirement.next_ms(model, "") <= event_ms:
         outputs += online.quiet(model, at)

@@ -13,7 +13,7 @@ from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift import WINDOW_METHODS, share, together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_rows, of_words
 from inferwatch.core.figure import Figure, known
-from inferwatch.core.intervals import rate
+from inferwatch.core.intervals import normal, rate
 from inferwatch.core.reference import VersionReference, column_key
 from inferwatch.core.sketches import log_histogram, moments
 from inferwatch.core.sketches.moments import Moments
@@ -42,7 +42,9 @@ def service(
     }
     if count[LATENCY]:
         found |= {name: log_histogram.quantile(cell.latency, q) for name, q in QUANTILES.items()}
-        found["latency.mean"] = known(float(mean[LATENCY]), int(count[LATENCY]), "no latency")
+        found["latency.mean"] = _mean(
+            float(mean[LATENCY]), float(variance[LATENCY]), int(count[LATENCY])
+        )
     if count[SCORE]:
         n = int(count[SCORE])
         found["score.mean"] = known(float(mean[SCORE]), n, "no scores")
@@ -57,6 +59,13 @@ def service(
     if cell.llm is not None:
         found |= llm.figures(cell.llm)
     return found | resources.figures(cell.gauges, cell.lives, end_ms)
+
+
+def _mean(value: float, variance: float, n: int) -> Figure:
+    """The mean of `n` rows, none below 0, with its interval."""
+    if not math.isfinite(value):
+        return Figure(None, n, unknown="overflow")
+    return Figure(value, n, *normal(value, variance / n, least=0.0))
 
 
 def _throughput(rows: int, span_ms: int) -> Figure:

@@ -12,6 +12,7 @@ from inferwatch.core import (
     calibration,
     diagnose,
     displacement,
+    duel,
     floor,
     inspections,
     operators,
@@ -25,6 +26,7 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import Calibration
 from inferwatch.core.drift import WINDOW_METHODS
+from inferwatch.core.duel import Round, Side
 from inferwatch.core.inspectors import FIGURES, INSPECTORS
 from inferwatch.core.metrics import corrected, of_every_class, on_labels
 from inferwatch.core.metrics.corrected import Judged
@@ -33,11 +35,12 @@ from inferwatch.core.output import Output, alert_output, window_output
 from inferwatch.core.plan import P99, WindowPlan, applies, coverage_needed, past_kept
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import Reading, View
+from inferwatch.core.sequential import Sample
 from inferwatch.core.sketches import log_histogram
 from inferwatch.core.views import closed_view, key_of, opened_view, segments, trust
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
-from inferwatch.records.definition import Check, Profile
+from inferwatch.records.definition import Check, Profile, Window
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
 GONE_WINDOWS = 10
@@ -187,6 +190,9 @@ def judge(
     for segment, view in views.items():
         if view.version in model.state.retired:
             continue
+        if check.versus:
+            _note(model, check, view)
+            continue
         for feature in rules.targets(check, view):
             instance = instance_of(model, check, view.version, feature, segment)
             never = instance.judged_ms is None or bool(instance.blind)
@@ -197,7 +203,8 @@ def judge(
             level = rules.level(ruled, reading, firing, failing=failing)
             if never:
                 instance.blind = rules.blind(level, reading)
-            move = _step(ruled, instance, view, level, at)
+            lasted = view.first_offset, view.began_ms, view.end_ms
+            move = step(ruled, instance, view.plan.window, view.span.start, lasted, level, at)
             _calibrate(model, check, feature, view, reading)
             if move is None:
                 continue
@@ -205,6 +212,17 @@ def judge(
             record = _alert(model, ruled, instance, view, reading, move, closed, around, how, at)
             outputs.append(alert_output(record))
     return outputs
+
+
+def _note(model: Model, check: Check, view: View) -> None:
+    """Keep the figure of a check that compares versions: `versus` judges what it makes."""
+    reading = rules.read(check, "", view)
+    known = reading.value is not None
+    sample = duel.sample_of(check.metric, view.metrics[check.metric]) if known else Sample()
+    round_ = Round(sample, view.rows, view.first_offset, reading.unknown)
+    key = alerts.key(check, view.version, "", view.segment)
+    model.state.duels.setdefault(key, Side()).rounds[view.span.start] = round_
+    model.noted = True
 
 
 def _ruled(model: Model, check: Check, feature: str, view: View) -> tuple[Check, list[str]]:
@@ -249,18 +267,27 @@ def instance_of(model: Model, check: Check, version: str, feature: str, segment:
     return found
 
 
-def _step(
-    check: Check, instance: Instance, view: View, level: str, at: Position
+def step(
+    check: Check,
+    instance: Instance,
+    window: Window,
+    start: int,
+    lasted: tuple[int, int, int],
+    level: str,
+    at: Position,
 ) -> alerts.Move | None:
+    """Move the alert by one judged window; None where nobody need hear of it.
+
+    `lasted` is the offset of the window's first record, then its beginning and end in ms.
+    """
+    first_offset, began_ms, end_ms = lasted
     if level in ("warn", "fail") and not instance.failing:
-        instance.began_ms = view.began_ms
-        instance.first_bad = f"events.v1/{at.partition}@{view.first_offset}"
+        instance.began_ms = began_ms
+        instance.first_bad = f"events.v1/{at.partition}@{first_offset}"
     if level not in ("unknown", "learning"):
         instance.failing = level != "ok"
-    window = view.plan.window
-    stride = window.size_ms or window.rows
-    counted = alerts.count(check, instance, view.span.start, level, stride)
-    sign = alerts.signal(check, instance, counted, view.began_ms, view.end_ms)
+    counted = alerts.count(check, instance, start, level, window.size_ms or window.rows)
+    sign = alerts.signal(check, instance, counted, began_ms, end_ms)
     severity = SEVERITIES.get(counted, instance.severity)
     fired = instance.condition == "firing"
     moved = alerts.move(instance, sign, severity)

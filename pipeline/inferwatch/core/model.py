@@ -12,9 +12,10 @@ import numpy as np
 from inferwatch.core import drift, windows
 from inferwatch.core import plan as plans
 from inferwatch.core import reference as references
-from inferwatch.core.alerts import Instance
+from inferwatch.core.alerts import Instance, alert_of
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift.bank import Bank
+from inferwatch.core.duel import Side
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.labels import Join
 from inferwatch.core.metrics import on_labels
@@ -55,7 +56,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     `first` is each version's learning span as one window of rows; `row_ms` the record time of the
     newest inference row; `bits` says which bit of a prediction's `late` speaks of which window
     definition; `waiting` are closed windows that an inspector was asked about, in the order of
-    closing.
+    closing; `duels` what checks that compare versions keep of each, by `alerts.key`.
     """
 
     format: int = FORMAT
@@ -83,6 +84,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     entities: Entities | None = None
     waiting: list[Waiting] = []
     delays: dict[str, LogHistogram] = {}
+    duels: dict[str, Side] = {}
 
 
 class Model:
@@ -105,6 +107,7 @@ class Model:
         self._references: dict[str, VersionReference] = {}
         self.banks: dict[tuple[str, str], Bank] = {}
         self.due_ms: int | None = None  # of `retirement`, None where it must be worked out
+        self.noted = False  # whether `versus` has windows to pair, within one closing of windows
 
     def _joined(self) -> Join:
         """The join that fits the task."""
@@ -131,6 +134,7 @@ class Model:
     def redefine(self, definition: Definition) -> None:
         """Watch by `definition` from here on; windows whose definition changed start anew."""
         before = {plan.window.name: plan.digest for plan in self.plan.windows}
+        duels = {check.alert: check.statistic_digest() for _, check in self.plan.versus}
         if definition.reference != self.state.definition.reference:
             self.state.recent = {}
             for learnt in self.state.learnt.values():
@@ -159,6 +163,14 @@ class Model:
         ]
         self.state.delays = {
             name: past for name, past in self.state.delays.items() if name in after
+        }
+        same = {
+            check.alert
+            for plan, check in self.plan.versus
+            if plan.window.name in kept and duels.get(check.alert) == check.statistic_digest()
+        }
+        self.state.duels = {
+            key: side for key, side in self.state.duels.items() if alert_of(key) in same
         }
         self._forget_unread()
         self._give_bits()
@@ -279,6 +291,8 @@ class Model:
         state.waiting = [one for one in state.waiting if one.version != version]
         for key in [key for key in self.detectors if key.split("\x1f")[1] == version]:
             del self.detectors[key]
+        for key in [key for key in state.duels if key.split("\x1f")[1] == version]:
+            del state.duels[key]
         self.banks = {key: bank for key, bank in self.banks.items() if key[1] != version}
 
     def _refer(self, version: str, learnt: Learnt) -> None:

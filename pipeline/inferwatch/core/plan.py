@@ -52,7 +52,7 @@ class Plan(msgspec.Struct, frozen=True):
     """A definition with its checks sorted by who evaluates them.
 
     `shortest` is the window of the shortest panes, of time where there are any. `classes` are those
-    that checks name.
+    that checks name, `versus` the checks that compare versions, with the window that each reads.
     """
 
     definition: Definition
@@ -61,6 +61,7 @@ class Plan(msgspec.Struct, frozen=True):
     row_checks: tuple[Check, ...]
     absent_checks: tuple[Check, ...]
     classes: tuple[str, ...]
+    versus: tuple[tuple[WindowPlan, Check], ...] = ()
 
 
 def make(definition: Definition) -> Plan:
@@ -93,6 +94,7 @@ def make(definition: Definition) -> Plan:
                 if (name := class_of(check.metric)) and not of_every_class(check.metric)
             }
         ),
+        tuple((one, check) for one in windows for check in one.checks if check.versus),
     )
 
 

@@ -67,7 +67,8 @@ class View(msgspec.Struct):
 class Reading(msgspec.Struct, frozen=True):
     """The figure that a check compares, with what it is compared to.
 
-    `peak` is false for a score that may go on what has begun, but begins nothing.
+    `peak` is false for a score that may go on what has begun, but begins nothing. `unsure` is half
+    the interval about the distance of the two: what of it is not sure passes no limit.
     """
 
     value: float | None
@@ -75,6 +76,7 @@ class Reading(msgspec.Struct, frozen=True):
     unknown: str = ""
     learning: bool = False
     peak: bool = True
+    unsure: float = 0.0
 
 
 def targets(check: Check, view: View) -> list[str]:
@@ -146,7 +148,7 @@ def read(check: Check, feature: str, view: View) -> Reading:
 
 def _needs_reference(check: Check) -> bool:
     limits = [limit for limit in (check.warn, check.fail) if limit is not None]
-    return any(limit.direction in ("drop", "rise") for limit in limits)
+    return not check.versus and any(limit.direction in ("drop", "rise") for limit in limits)
 
 
 def _blind(check: Check, view: View) -> str:
@@ -226,6 +228,7 @@ def measure(limit: Limit, reading: Reading) -> float | None:
     distance = reading.reference - reading.value
     if limit.direction == "rise":
         distance = -distance
+    distance -= reading.unsure
     if not limit.relative:
         return distance
     return distance / abs(reading.reference) if reading.reference else None

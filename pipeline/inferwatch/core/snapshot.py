@@ -14,6 +14,7 @@ import numpy as np
 
 from inferwatch.core.alerts import Instance
 from inferwatch.core.drift import DetectorState
+from inferwatch.core.duel import Side
 from inferwatch.core.early import Early
 from inferwatch.core.emitters import Emitter
 from inferwatch.core.model import FORMAT, Model, ModelState
@@ -93,6 +94,7 @@ _DECODERS: dict[str, Any] = {
     "early": _decoder(dict[str, Early]),
     "entities": _decoder(Entities),
     "waiting": _decoder(list[Waiting]),
+    "duels": _decoder(dict[str, Side]),
     "pane": _decoder(_Panes),
     "recent": _decoder(_Panes),
     "labels": _decoder(_Labels),
@@ -129,6 +131,7 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
         detectors={},
         entities=None,
         waiting=[],
+        duels={},
     )
     pieces: dict[str, bytes | None] = {
         "head": made(head),
@@ -143,6 +146,8 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
     }
     if state.waiting:
         pieces["waiting"] = made(state.waiting)
+    if state.duels:
+        pieces["duels"] = made(state.duels)
     for name, part in _track_parts(model):
         pieces[name] = made(part)
     for version, panes in state.recent.items():
@@ -278,6 +283,7 @@ _PUT: dict[str, Callable[[ModelState, Any], None]] = {
     "alerts": _put("instances"),
     "detectors": _put("detectors"),
     "waiting": _put("waiting"),
+    "duels": _put("duels"),
     "entities": _put("entities"),
     "early": lambda state, item: setattr(state.pending, "early", item),
     "pane": lambda state, item: _track(state, item).panes.update(item.panes),

@@ -1,7 +1,8 @@
 """What on-call may do about an alert: one sentence by what it is about, and where to read more."""
 
 from inferwatch.core.metrics import LATENESS, on_labels
-from inferwatch.records.outputs import AlertRecord
+from inferwatch.notify.stamps import stamp
+from inferwatch.records.outputs import AlertRecord, Versus
 
 ID_DIGITS = 8
 RUNBOOK = "runbook_url"
@@ -48,9 +49,21 @@ def next_step(alert: AlertRecord) -> str:
 def _advice(alert: AlertRecord) -> str:
     if alert.method == "absent":
         return SENDERS
+    if alert.versus is not None:
+        return _back(alert.versus)
     if alert.metric == "error" or (on_labels(alert.metric) and alert.metric not in LATENESS):
         return WORSE
     for prefixes, words in BY_METRIC:
         if alert.metric.startswith(prefixes):
             return words
     return ODD
+
+
+def _back(versus: Versus) -> str:
+    """ "roll back to v11, deployed 2026-11-29 08:00 UTC (retrained), and tell the log: …"."""
+    since = ""
+    if versus.deployed_ms is not None:
+        since = f", deployed {stamp(versus.deployed_ms)} UTC"
+        since += f" ({versus.note})" if versus.note else ""
+    call = f'Monitor.deploy("{versus.version}", rollback=True)'
+    return f"roll back to v{versus.version}{since}, and tell the log: {call}"

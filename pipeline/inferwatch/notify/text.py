@@ -13,14 +13,12 @@ whatever is not printable is escaped.
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from inferwatch.notify.next_step import next_step
-from inferwatch.records.outputs import AlertRecord, Span, percent
+from inferwatch.notify.stamps import stamp
+from inferwatch.records.outputs import AlertRecord, Span, Versus, percent
 
 DELAYED_MS = 3_600_000
-DAY_MS = 86_400_000
-YEAR_10000_MS = 253_402_300_800_000
 STATISTICS = {
     "psi": "PSI",
     "ks": "KS",
@@ -97,6 +95,8 @@ def _figure(alert: AlertRecord) -> str:
         return _unmeasured(alert)
     if _is_shift(alert):
         return _shift(alert, alert.value)
+    if alert.versus is not None and alert.reference is not None:
+        return _differs(alert, alert.value, alert.reference, alert.versus)
     return _compared(alert, alert.value)
 
 
@@ -140,6 +140,18 @@ def _compared(alert: AlertRecord, value: float) -> str:
     elif alert.reference_span and alert.method != "value":
         words += f" (against {alert.reference_span})"
     return words
+
+
+def _differs(alert: AlertRecord, value: float, reference: float, versus: Versus) -> str:
+    """Both versions' figures, and between which ends their difference surely lies."""
+    shown = _written(alert, value)
+    against = f"{shown(reference)} of {alert.reference_span}"
+    change = "".join(f" ({share})" for share in _change(value, reference))
+    low, high = (f"{'+' if end > 0 else ''}{shown(end)}" for end in (versus.low, versus.high))
+    words = f"{_subject(alert)} {shown(value)} against {against}{change}, surely {low} to {high}"
+    if alert.limit is None or alert.limit == reference:
+        return words
+    return f"{words}, limit {shown(alert.limit)}"
 
 
 def _subject(alert: AlertRecord) -> str:
@@ -186,10 +198,10 @@ def _began_line(alert: AlertRecord, told_ms: int) -> str:
 
 def _began(alert: AlertRecord, began_ms: int, told_ms: int) -> str:
     timed = alert.window is not None and not alert.window.rows
-    words = f"Began {_stamp(began_ms, told_ms)}" + ("" if timed else " UTC")
+    words = f"Began {stamp(began_ms, told_ms)}" + ("" if timed else " UTC")
     if alert.condition == "ok" and alert.at_ms >= began_ms:
         lasted = _duration((alert.at_ms - began_ms) / 1000)
-        words += f", ended {_stamp(alert.at_ms, began_ms)} after {lasted}"
+        words += f", ended {stamp(alert.at_ms, began_ms)} after {lasted}"
     return words
 
 
@@ -207,17 +219,8 @@ def _span(window: Span, told_ms: int) -> str:
     if window.rows:
         return f"rows {window.start:,}–{window.end:,}"
     seconds = bool(window.start % 60_000 or window.end % 60_000)
-    start = _stamp(window.start, told_ms, seconds=seconds)
-    return f"{start}–{_stamp(window.end, window.start, seconds=seconds)} UTC"
-
-
-def _stamp(time_ms: int, day_of_ms: int, *, seconds: bool = False) -> str:
-    """ "14:07", with the date where it is not the day of `day_of_ms`."""
-    if not 0 <= time_ms < YEAR_10000_MS:
-        return f"{time_ms} ms"  # a damaged record; the calendar has no such day
-    time = datetime.fromtimestamp(time_ms / 1000, UTC)
-    same_day = time_ms // DAY_MS == day_of_ms // DAY_MS
-    return time.strftime(("" if same_day else "%Y-%m-%d ") + ("%H:%M:%S" if seconds else "%H:%M"))
+    start = stamp(window.start, told_ms, seconds=seconds)
+    return f"{start}–{stamp(window.end, window.start, seconds=seconds)} UTC"
 
 
 def _duration(seconds: float) -> str:

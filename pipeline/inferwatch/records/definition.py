@@ -11,6 +11,8 @@ import msgspec
 
 Task = Literal["binary", "multiclass", "regression", "ranking", "unknown"]
 Direction = Literal["above", "below", "drop", "rise"]
+PREVIOUS = "previous"
+"""As `versus` of a check: the version that served before, whichever that is."""
 
 
 class NumericProfile(msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind"):
@@ -152,7 +154,10 @@ class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One rule. `method` is "value" for a plain metric; `times` is n of the last m windows."""
+    """One rule. `method` is "value" for a plain metric; `times` is n of the last m windows.
+
+    With `versus` a version's figure is compared with that of another version, not the reference.
+    """
 
     alert: str
     metric: str
@@ -170,10 +175,14 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     annotations: dict[str, str] = {}
     params: dict[str, float] = {}
     default: bool = False
+    versus: str = ""
 
     def statistic_digest(self) -> str:
         """Names what the check computes: a change starts its state anew."""
-        return digest([self.metric, self.method, self.window, self.segment_by, self.params])
+        versus = [self.versus] if self.versus else []  # those from before there was one stay
+        return digest(
+            [self.metric, self.method, self.window, self.segment_by, self.params, *versus]
+        )
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,6 +128,22 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     partition: int = -1
 
 
+class Versus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another version that an alert's is compared with.
+
+    The version's figure less that of the other lies in [`low`, `high`], with 95 % over all the
+    looks at it together. `windows` are those that both served, 0 where the other is compared by the
+    week before. `deployed_ms` and `note` are of the other's newest deploy record.
+    """
+
+    version: str
+    low: float
+    high: float
+    windows: int = 0
+    deployed_ms: int | None = None
+    note: str = ""
+
+
 class AlertRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One transition of one alert. `seq` counts the transitions of a fingerprint from 1.
 
@@ -166,6 +182,7 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     first_bad: str = ""
     causes: list[str] = []
     context: list[str] = []
+    versus: Versus | None = None
 
 
 def live(headers: Mapping[str, bytes]) -> bool:

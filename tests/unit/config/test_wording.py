@@ -67,6 +67,16 @@ def test_the_amounts_are_those_of_the_limit(metric, direction, thousandths, perc
             "metric: error_rate\nmethod: zscore\nwarn: {above: 5}\n",
             "error_rate by zscore in w: warning if above 5",
         ),
+        (
+            "metric: recall\nversus: previous\nwarn: {drop: 0pp}\nfail: {drop: 1pp, clear: 0pp}\n",
+            "recall in w versus the version before: warning if it surely drops from the version "
+            "before's, critical if it surely drops by more than 1pp from the version before's "
+            "(until 0pp)",
+        ),
+        (
+            "metric: latency.mean\nversus: 11\nfail: {rise: 10%}\n",
+            "latency.mean in w versus v11: critical if it surely rises by more than 10% of v11's",
+        ),
         ("metric: error\nmethod: adwin\n", "error by adwin: warning at a change, row by row"),
         (
             "metric: traffic\nmethod: absent\nfor: 10m\n",

@@ -4,7 +4,8 @@ import pytest
 
 from inferwatch.config import checks
 from inferwatch.notify.next_step import ODD, SENDERS, SERVING, SOURCE, WORSE, next_step
-from inferwatch.testing.alerts import alert_record
+from inferwatch.records.outputs import Versus
+from inferwatch.testing.alerts import TOLD_MS, alert_record
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,23 @@ def test_every_metric_has_a_sentence():
     for method, metrics in checks.METRICS.items():
         for metric in metrics:
             assert len(next_step(alert_record(metric=metric, method=method)).split(" · ")) == 2
+
+
+def test_a_worse_version_is_told_which_to_go_back_to():
+    """With the deploy record of the other where there is one, and how to tell the log."""
+    back = 'and tell the log: Monitor.deploy("11", rollback=True)'
+    for found, words in (
+        (Versus(version="11", low=-0.1, high=-0.02), f"roll back to v11, {back}"),
+        (
+            Versus(version="11", low=0.1, high=0.2, deployed_ms=TOLD_MS, note="retrained"),
+            f"roll back to v11, deployed 2026-02-25 15:00 UTC (retrained), {back}",
+        ),
+        (
+            Versus(version="11", low=0.1, high=0.2, deployed_ms=-1),
+            f"roll back to v11, deployed -1 ms UTC, {back}",
+        ),
+    ):
+        assert next_step(alert_record(versus=found)).startswith(f"Next: {words} · inferwatch ")
 
 
 def test_a_runbook_is_named():

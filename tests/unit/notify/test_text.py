@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inferwatch.notify.text import header, render
-from inferwatch.records.outputs import Span
+from inferwatch.records.outputs import Span, Versus
 from inferwatch.testing.alerts import TOLD_MS, alert_record
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "alerts.txt"
@@ -58,6 +58,31 @@ SHIFT = {
     "reference_span": "the level before the change",
     "causes": ["went down"],
 }
+WORSE = {
+    "alert": "WorseThanBefore",
+    "metric": "accuracy",
+    "value": 0.8713,
+    "limit": 0.902,
+    "reference": 0.902,
+    "reference_span": "v11 in 12 windows of both",
+    "versus": Versus(
+        version="11", low=-0.0441, high=-0.0173, windows=12, deployed_ms=TOLD_MS - 9 * DAY
+    ),
+    "window": SLOW,
+    "rows": 4_180,
+    "labelled": 4_180,
+    "began_ms": TOLD_MS - HOUR,
+    "first_bad": "events.v1/7@88213",
+    "context": ["12 hours after deploy v12"],
+}
+ROLLOUT = {
+    "metric": "latency.mean",
+    "value": 161.4,
+    "limit": 145.2,
+    "reference": 132.0,
+    "reference_span": "v11 in the week before",
+    "versus": Versus(version="11", low=18.4, high=40.4),
+}
 SILENT = {
     "alert": "Silent",
     "version": "",
@@ -109,6 +134,8 @@ FORMS = [
         rows=9_000,
         began_ms=TOLD_MS - HOUR,
     ),
+    alert_record(**WORSE),
+    alert_record(**WORSE | ROLLOUT),
     alert_record(**SHIFT),
     alert_record(
         2,

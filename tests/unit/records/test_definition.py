@@ -43,6 +43,7 @@ STATISTIC = {
     "window": "other",
     "segment_by": ["country"],
     "params": {"psi": 0.1},
+    "versus": "previous",
 }
 RULE = {
     "need": Need(rows=5),

@@ -1,0 +1,136 @@
+"""What checks that compare versions keep: figures of windows, paired with those of another version.
+
+A window of a version is paired once, in order. Windows that both served are compared one by one.
+Those that it served alone are compared, all together, with what the other served in the week before
+its first window. State: a sum for each window that waits for labels and each day of a week, and the
+sums of the comparison.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from inferwatch.core import sequential
+from inferwatch.core.figure import Figure
+from inferwatch.core.intervals import Z
+from inferwatch.core.metrics import class_of
+from inferwatch.core.sequential import Difference, Sample, Strata
+from inferwatch.core.watermark import UNSET
+
+RATES = (
+    "accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "error_rate",
+    "availability",
+    "timeout_rate",
+    "positive_rate",
+)
+"""Shares of rows that were counted on their own denominator."""
+AMOUNTS = ("latency.mean", "mae")
+"""Means of rows, none of which is below 0."""
+DAY_MS = 86_400_000
+DAYS_MAX = 7
+
+
+class Round(msgspec.Struct, array_like=True):
+    """One judged window of one version; `unknown` says why its sample has no rows."""
+
+    sample: Sample
+    rows: int
+    first_offset: int
+    unknown: str = ""
+
+
+class Side(msgspec.Struct):
+    """One version before one check.
+
+    `rounds` are windows by their start, `days` older ones by day; `noted` and `rows` are of the
+    newest that is no round any more, `paired` is the start of the window that was paired last.
+    `other` is the version that it is compared with, "" where none served before it, None until it
+    is known. `before` are rows of the other, `alone` those of windows that the other did not serve.
+    """
+
+    rounds: dict[int, Round] = {}
+    days: dict[int, Sample] = {}
+    noted: int = UNSET
+    rows: int = 0
+    paired: int = UNSET
+    other: str | None = None
+    before: Sample = msgspec.field(default_factory=Sample)
+    alone: Sample = msgspec.field(default_factory=Sample)
+    strata: Strata = msgspec.field(default_factory=Strata)
+
+
+def compares(metric: str) -> bool:
+    """Whether rows of two versions can be compared by the metric."""
+    of_class = class_of(metric) not in ("", "*") and metric.endswith((".precision", ".recall"))
+    return metric in RATES or metric in AMOUNTS or of_class
+
+
+def sample_of(metric: str, figure: Figure) -> Sample:
+    """The rows that a known figure of a window was made of; those of an amount by its interval."""
+    value, n = figure.value or 0.0, figure.n
+    if metric not in AMOUNTS:
+        counted = float(round(value * n))
+        return Sample(n, counted, counted)
+    half = 0.0 if figure.high is None else (figure.high - value) / Z
+    total = value * n
+    return Sample(n, total, total * value + half * half * n * (n - 1))
+
+
+def unpaired(side: Side) -> list[int]:
+    """Starts of the windows that are to be paired, in order."""
+    return sorted(start for start in side.rounds if start > side.paired)
+
+
+def newest(side: Side, start: int) -> tuple[int, int]:
+    """The newest window that began by `start`, and its rows."""
+    begun = max((one for one in side.rounds if one <= start), default=side.noted)
+    return begun, side.rounds[begun].rows if begun in side.rounds else side.rows
+
+
+def begin(side: Side, start: int, name: str, other: Side | None) -> None:
+    """The first window of `side` is known, and with it what the other served before."""
+    side.other = name
+    if other is None:
+        return
+    before = (one.sample for at, one in other.rounds.items() if at < start)
+    for sample in (*other.days.values(), *before):
+        side.before.add(sample)
+
+
+def pair(side: Side, start: int, other: Side | None) -> None:
+    """Take the window into the comparison: with that of the other, or as one served alone.
+
+    What has no figure, or is a single row, tells nothing.
+    """
+    side.paired = start
+    mine = side.rounds[start].sample
+    theirs = other.rounds.get(start) if other is not None else None
+    if theirs is None:
+        side.alone.add(mine)
+    elif min(mine.n, theirs.sample.n) > 1:
+        side.strata.add(mine, theirs.sample)
+
+
+def difference(side: Side) -> Difference:
+    """By windows of both, or by those before, whichever has more to tell.
+
+    Which it is depends on rows alone and never on what they say.
+    """
+    live = sequential.together(side.strata)
+    after = sequential.apart(side.alone, side.before)
+    return live if live.weight >= after.weight else after
+
+
+def forget(sides: Iterable[Side], start: int) -> None:
+    """Windows that began by `start` are paired with no other any more: add them to their days."""
+    for side in sides:
+        for at in sorted(at for at in side.rounds if at <= start):
+            side.noted, side.rows = at, side.rounds[at].rows
+            day = side.days.setdefault(at // DAY_MS, Sample())
+            day.add(side.rounds.pop(at).sample)
+        newest_day = max(side.days, default=0)
+        side.days = {day: one for day, one in side.days.items() if day > newest_day - DAYS_MAX}
