@@ -75,14 +75,30 @@ def test_the_sdk_alone_needs_two_packages():
     ]
 
 
-def test_the_lock_holds_every_dependency_that_is_named():
-    """What the project asks for is pinned, so `make` installs the same everywhere."""
-    text = (ROOT / "requirements.lock").read_text()
-    locked = {normal(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    asked = [*PROJECT["project"]["dependencies"], *(need for group in extras for need in group)]
-    names = {normal(re.split(r"[<>=\[]", need)[0]) for need in asked} - {"inferwatch"}
-    assert names <= locked
+def test_the_locks_hold_every_dependency_that_is_named():
+    """What the project asks for is pinned, so `make` installs the same everywhere: what runs in one
+    lock, without the tools for development, which are in the other, at no other versions.
+    """
+    extras = PROJECT["project"]["optional-dependencies"]
+    needed = [*PROJECT["project"]["dependencies"], *extras["worker"]]
+    needed += PROJECT["build-system"]["requires"]
+    every = [*needed, *(need for group in extras.values() for need in group)]
+    runs, tools = (pinned(name) for name in ("requirements.lock", "requirements-dev.lock"))
+    assert names(needed) <= runs.keys()
+    assert names(every) <= runs.keys() | tools.keys()
+    assert not {"mypy", "pytest", "ruff"} & runs.keys()
+    assert all(tools[name] == version for name, version in runs.items() if name in tools)
+
+
+def names(needs: list[str]) -> set[str]:
+    """Of requirements the packages, but for our own."""
+    return {normal(re.split(r"[<>=\[]", need)[0]) for need in needs} - {"inferwatch"}
+
+
+def pinned(lock: str) -> dict[str, str]:
+    """Version of each package in a lock."""
+    found = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)
+    return {normal(name): version for name, version in found}
 
 
 def test_importing_from_the_root_is_no_second_copy():

@@ -45,13 +45,25 @@ def test_two_commands_do_everything():
         assert make("-n", command.split()[1]).returncode == 0
 
 
-def test_each_step_of_a_first_run_is_told(tmp_path):
-    """A fresh machine installs and compiles for minutes before the demo: each says so before it."""
-    lines = make("-n", f"VENV={tmp_path}/none", "demo").stdout.splitlines()
-    steps = ["echo.*installing.*1.1 GB", "pip install.*requirements.lock", "inferwatch warmup"]
-    steps += ["echo.*the demo, about a minute", "inferwatch demo$"]
+RUNS = ["echo.*installing.*0.8 GB", "pip install.*requirements.lock", "inferwatch warmup"]
+TOOLS = ["echo.*adding.*0.4 GB", "pip install.*requirements-dev.lock"]
+
+
+@pytest.mark.parametrize(
+    ("target", "steps"),
+    [
+        ("demo", [*RUNS, "echo.*the demo, about a minute", "inferwatch demo$"]),
+        ("test", [*RUNS, *TOOLS, "-m pytest"]),
+    ],
+)
+def test_each_step_of_a_first_run_is_told(tmp_path, target, steps):
+    """A fresh machine installs and compiles for minutes before anything: each says so before it.
+    Tools for development are for the tests alone.
+    """
+    lines = make("-n", f"VENV={tmp_path}/none", target).stdout.splitlines()
     places = [next(at for at, line in enumerate(lines) if re.search(one, line)) for one in steps]
     assert places == sorted(places)
+    assert (target == "test") == any(re.search(TOOLS[1], line) for line in lines)
 
 
 def test_the_makefile_is_short():

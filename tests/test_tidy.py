@@ -18,7 +18,7 @@ TOP_LEVEL = {
     *(".ci", "pipeline", "schemas", "tests", "examples", "benchmarks", "docs", "scripts"),
     *("deploy", "docker-compose.yml", "k8s"),
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
-    *("Makefile", "pyproject.toml", "requirements.lock", ".gitignore"),
+    *("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock", ".gitignore"),
 }
 Rule = Callable[[str, str], Iterator[str]]
 TEXT = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".txt", ".lock", ".xml", "Makefile", "run")
@@ -53,7 +53,7 @@ def machine(path: str, text: str) -> Iterator[str]:
 
 def lock(path: str, text: str) -> Iterator[str]:
     """Names, versions, markers and hashes."""
-    if path != "requirements.lock":
+    if not path.endswith(".lock"):
         return
     line = re.compile(r"[a-z0-9._-]+==[\w.+]+( ; .*?)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
     wrong = [found for found in text.splitlines() if not line.fullmatch(found)]
