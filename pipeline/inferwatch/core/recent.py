@@ -124,8 +124,8 @@ def _profile(
     score = old.score
     if score is not None and cell.score_bins is not None:
         score = _numbers(score, cell.score_bins, cell.answers, SCORE)
-    prediction = old.prediction
-    if isinstance(prediction, CategoryProfile):
+    prediction = None  # numbers have no bins in windows: none rather than those of the first rows
+    if isinstance(old.prediction, CategoryProfile):
         named = {columns.classes[code]: count for code, count in sorted(cell.classes.items())}
         prediction = category_profile(named, cell.rows - sum(named.values()))
     return Profile(

@@ -70,8 +70,8 @@ def deadlines(model: Model) -> list[int]:
         return []
     found = []
     for rule in model.plan.absent_checks:
-        instance = instance_of(model, rule, VERSIONS, "", "")
-        if instance.condition != "firing":
+        instance = model.state.instances.get(alerts.key(rule, VERSIONS, "", ""))
+        if instance is None or instance.condition != "firing":
             found.append(model.state.row_ms + rule.for_ms)
         elif instance.silenced_until_ms is not None:
             found.append(instance.silenced_until_ms)

@@ -1,11 +1,12 @@
 """A model that sends nothing: told once, and its other alerts know that they know nothing."""
 
+import msgspec
 import pytest
 
-from inferwatch.core import engine
+from inferwatch.core import engine, silence, snapshot
 from inferwatch.core.model import Position
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Window
-from inferwatch.records.events import Deploy, Resource, Tick
+from inferwatch.records.events import Deploy, MonitorChange, Resource, Tick
 from inferwatch.testing.folding import Log, alert_records
 
 MINUTE = 60_000
@@ -131,3 +132,17 @@ def test_the_last_tick_of_a_table_proves_no_silence():
     at = Position(0, 1, log.start_ms + 60 * MINUTE)
     outputs = engine.step(model, Tick(closing=True), at)
     assert [output.kind for output in outputs] == ["window"]
+
+
+def test_to_ask_when_a_model_must_be_woken_leaves_its_state():
+    """Also where a check on silence is new and nothing has come since: a checkpoint must not depend
+    on when that was asked.
+    """
+    log = log_of()
+    log.rows(1, 0)
+    definition = msgspec.structs.replace(log.definition, checks=[SILENT])
+    log.event(MonitorChange(model=log.model, definition=definition), MINUTE)
+    model = log.partition.models[log.model]
+    before = snapshot.cut(model)
+    assert silence.deadlines(model) == [log.start_ms + 10 * MINUTE]
+    assert snapshot.cut(model) == before
