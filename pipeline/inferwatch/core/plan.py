@@ -99,7 +99,8 @@ def make(definition: Definition) -> Plan:
 
 
 def _extent(window: Window) -> tuple[int, int]:
-    return window.rows, window.size_ms
+    """Windows of rows last as long as their rows take to come: any of time is taken for longer."""
+    return window.size_ms, window.rows
 
 
 def _plan(definition: Definition, window: Window, checks: list[Check], longest: bool) -> WindowPlan:

@@ -376,3 +376,19 @@ def test_checks_are_sorted_by_what_they_read():
     assert [check.alert for check in plan.absent_checks] == ["d"]
     assert [window.reads_labels for window in plan.windows] == [False, True]
     assert [window.pane_ms for window in plan.windows] == [60_000, 3_600_000]
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        ({"day": (86_400_000, 0), "four": (0, 4), "hour": (3_600_000, 0)}, ["day"]),
+        ({"few": (0, 4), "many": (0, 400)}, ["many"]),
+    ],
+)
+def test_labels_are_read_in_the_longest_window_where_no_check_names_one(windows, expected):
+    """Of time where there is any: how long the rows of another take nobody knows."""
+    definition = Definition(
+        windows=[Window(name=name, size_ms=ms, rows=n) for name, (ms, n) in windows.items()]
+    )
+    read = [one.window.name for one in plans.make(definition).windows if one.reads_labels]
+    assert read == expected
