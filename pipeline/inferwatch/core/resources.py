@@ -85,11 +85,12 @@ def _bound(instances: dict[str, T]) -> None:
 
 
 def add(gauges: dict[str, Gauge], sample: Resource) -> None:
-    """Add what a process used."""
+    """Add what a process used, in shares of at most 1."""
     for name in NAMES:
         value = getattr(sample, name)
         if value is not None:
-            _merge(gauges.setdefault(name, Gauge()), Gauge(1, value, value, sample.instance))
+            share = min(1.0, value)
+            _merge(gauges.setdefault(name, Gauge()), Gauge(1, share, share, sample.instance))
 
 
 def life(sample: Resource, *, restarted: bool) -> Lives | None:

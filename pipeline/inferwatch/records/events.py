@@ -11,7 +11,8 @@ import msgspec
 from inferwatch.records.definition import Definition
 from inferwatch.records.raw import Instance
 
-Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.01)]
+"""0…1. What clocks and kernels round goes a little beyond, and is read as 1."""
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,9 +20,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `cpu` is used over available (0…n cores as a share of what the process may use), `memory` is
     used over the limit, `gpu` and `gpu_memory` likewise. `throttled` is the share of CPU periods
-    since the sample before in which a quota stopped the process. Each is 0…1, or absent where the
-    machine does not have it. `started_ms` is when the process began, `hardware` what it runs on,
-    in words.
+    since the sample before in which a quota stopped the process. Each is 0…1, where up to 1.01
+    counts as 1, or absent where the machine does not have it. `started_ms` is when the process
+    began, `hardware` what it runs on, in words.
     """
 
     model: str

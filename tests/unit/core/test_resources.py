@@ -50,6 +50,17 @@ def restarts_of(log, window="fast"):
     return found
 
 
+def test_a_share_that_rounding_took_beyond_its_end_is_the_end():
+    """Mean and peak stay in 0…1, and the sample's other figures count."""
+    log = log_of()
+    log.rows(1, 0)
+    sample(log, 1_000, memory=1.00003, cpu=1.01, gpu=0.25)
+    log.rows(1, 2 * MINUTE)
+    (first,) = log.windows()
+    figures = {"memory": 1.0, "memory.max": 1.0, "cpu": 1.0, "cpu.max": 1.0, "gpu": 0.25}
+    assert figures.items() <= first.metrics.items()
+
+
 # ── restarts ─────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -111,10 +111,12 @@ def test_a_tick_closes_only_when_it_says_so():
 
 @pytest.mark.parametrize("name", ["cpu", "memory", "gpu", "gpu_memory", "throttled"])
 def test_a_sample_that_is_no_share_is_a_dead_letter(name):
-    """What a process used is 0…1 of what it may use: 7.3 would raise a mean to anything."""
-    for share in (0, 0.3, 1):
+    """What a process used is 0…1 of what it may use: 7.3 would raise a mean to anything. What only
+    rounding takes beyond 1 does not cost the rest of the sample.
+    """
+    for share in (0, 0.3, 1, 1.0000001, 1.01):
         assert getattr(sampled(**{name: share}).record, name) == share
-    for wrong in (7.3, 1.0000001, -0.1, 1e300):
+    for wrong in (7.3, 1.0100001, -0.1, 1e300):
         (reject,) = sampled(**{name: wrong}).rejects
         assert reject.reason == "schema_invalid" and f"`$.{name}`" in reject.detail
 
