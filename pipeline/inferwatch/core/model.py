@@ -91,7 +91,8 @@ class Model:
     """A model at work: its state, and the plan, indexes and detectors that follow from it.
 
     :param values: sorted reference columns by the digest a profile names them with.
-    :raises ConfigError: an exact window needs columns that are not among them.
+    :raises ConfigError: an exact window needs columns that are not among them, or a reference is to
+        be learnt from no rows.
     """
 
     def __init__(self, state: ModelState, values: Mapping[str, Values]) -> None:
@@ -100,7 +101,7 @@ class Model:
         if not state.seen:  # a state from before versions were retired
             state.seen = dict.fromkeys(state.rows, state.watermark.event_ms)
         self.plan = plans.make(state.definition)
-        self._check_values()
+        self._check_reference()
         self._give_bits()
         self.join = self._joined()
         self.detectors = {key: drift.load(kept) for key, kept in state.detectors.items()}
@@ -140,7 +141,7 @@ class Model:
             for learnt in self.state.learnt.values():
                 learnt.held = None
         self.state.definition, self.due_ms = definition, None
-        self._check_values()
+        self._check_reference()
         self.plan = plans.make(definition)
         after = {plan.window.name: plan.digest for plan in self.plan.windows}
         kept = [name for name in after if before.get(name) == after[name]]
@@ -205,9 +206,18 @@ class Model:
         """Which bit of a prediction's `late` speaks of this window definition."""
         return np.uint16(self.state.bits[plan.window.name])
 
-    def _check_values(self) -> None:
-        """Exact windows compare with the profile's own columns, which do not travel in the log."""
-        profile = self.definition.reference.profile
+    def _check_reference(self) -> None:
+        """It is learnt of some rows; exact windows compare with the profile's own columns, which do
+        not travel in the log.
+        """
+        asked = self.definition.reference
+        if asked.min_rows < 1:
+            raise ConfigError(
+                f"{self.name} would learn its reference from {asked.min_rows} rows",
+                key="reference.min_rows",
+                fix="1 or more; monitor files take 50 to 1,000,000",
+            )
+        profile = asked.profile
         exact = any(window.exact for window in self.definition.windows)
         if profile is None or not exact or profile.values_digest in self.values:
             return

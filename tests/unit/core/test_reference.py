@@ -9,6 +9,7 @@ from inferwatch.core import columns, reference, vocabulary
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.reference import FINE_BINS, Learning, category_profile, numeric_profile
 from inferwatch.core.sketches import binned
+from inferwatch.errors import ConfigError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import (
     Check,
@@ -90,6 +91,14 @@ def test_a_learnt_reference_holds_the_first_rows_exactly():
     assert (profile.from_ms, profile.to_ms) == (log.start_ms, log.start_ms + 6)
     log.rows(50, 10, numeric={"a": [9.0] * 50})
     assert model.reference("1").profile == profile
+
+
+@pytest.mark.parametrize("min_rows", [0, -1])
+def test_a_reference_of_no_rows_is_refused(min_rows):
+    """One made in code, which no monitor file could ask for, is told and not learnt for ever."""
+    log = Log(Definition(reference=Reference(min_rows=min_rows)))
+    with pytest.raises(ConfigError, match=r"would learn its reference from -?[01] rows"):
+        log.rows(1, 0, numeric={"x": [1.0]})
 
 
 def test_each_version_learns_its_own():
