@@ -137,6 +137,29 @@ MODEL = [
         ],
     ),
     Panel(
+        "Accuracy: estimated, corrected, by labels",
+        [
+            (
+                "max by (version, window) (inferwatch_window_ratio"
+                f'{{{THIS}, metric="estimated.accuracy"}})',
+                "estimated {{version}} {{window}}",
+            ),
+            (
+                "max by (version, window) (inferwatch_quality"
+                f'{{{THIS}, metric="corrected.accuracy"}})',
+                "corrected {{version}} {{window}}",
+            ),
+            (
+                f'max by (version, window) (inferwatch_quality{{{THIS}, metric="accuracy"}})',
+                "by labels {{version}} {{window}}",
+            ),
+        ],
+        "percentunit",
+        about="Of models with checks on the first two. The estimate is of "
+        "the newest window, what labels say of one before: where they part for long, inputs and "
+        "truths are related in another way.",
+    ),
+    Panel(
         "Recall by class (10 lowest)",
         [
             (
@@ -181,7 +204,7 @@ MODEL = [
         [
             (
                 "max by (version, window, metric) (inferwatch_window_ratio"
-                f'{{{THIS}, metric!~"{RESOURCES}"}})',
+                f'{{{THIS}, metric!~"{RESOURCES}|estimated.*"}})',
                 "{{metric}} {{version}} {{window}}",
             )
         ],

@@ -59,6 +59,15 @@ checks:
     window: fast
     when: {labels: 100}
     fail: {below: 0.5}
+  - alert: AccuracyFalls
+    metric: estimated.accuracy
+    window: fast
+    fail: {below: 0.5}
+  - alert: AccuracyFell
+    metric: corrected.accuracy
+    window: fast
+    when: {labels: 100}
+    fail: {below: 0.5}
 """
 KINDS_MONITORS = """\
 apiVersion: inferwatch/v1
