@@ -60,9 +60,11 @@ def awaited(held: dict[str, Early], ids: Ids, hashes: Hashes) -> list[tuple[int,
     return [(row, id_) for id_, row in found.items()]
 
 
-def claim(held: dict[str, Early], id_: str, version: str) -> Early | None:
-    """The label of an answer of `version`, which waits no more; None where there is none."""
-    waiting = _waiting(held.get(id_))
+def claim(held: dict[str, Early], id_: str, version: str, oldest_ms: int) -> Early | None:
+    """The label of an answer of `version`, which waits no more; None where there is none, and where
+    `expire` at `oldest_ms` would forget it.
+    """
+    waiting = [one for one in _waiting(held.get(id_)) if held[id_].at_ms >= oldest_ms]
     mine = [one for one in waiting if one.version in (None, version)]
     if not mine:
         return None

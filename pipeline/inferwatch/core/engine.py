@@ -116,7 +116,7 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
         end = _next_cut(model, block, first, advance)
         outputs += _close(model, at) if first else []
         piece = block if end - first == rows.n else block.take(slice(first, end))
-        outputs += _fold(model, piece, advance.after_ms[first:end], at)
+        outputs += _fold(model, piece, advance, first, at)
         watermark.reach(state.watermark, int(advance.after_ms[end - 1]), at.time_ms)
         if block.version not in state.seen:
             model.due_ms = None
@@ -160,8 +160,12 @@ def _next_cut(model: Model, block: Block, first: int, advance: watermark.Advance
     return min([len(block.row), *cuts])
 
 
-def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) -> list[Output]:
+def _fold(
+    model: Model, block: Block, advance: watermark.Advance, first: int, at: Position
+) -> list[Output]:
+    """Fold the rows of a piece, which are those of the batch from `first` on."""
     state, version = model.state, block.version
+    mine = slice(first, first + len(block.row))
     sample = model.join.sample(block)
     late = np.zeros(len(block.row), np.uint16)
     _learn(model, block, sample)
@@ -172,9 +176,10 @@ def _fold(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position)
         lost = panes.fold(plan, track, block, reference, sample, counted)
         if lost.any():
             late |= lost.astype(np.uint16) << model.bit(plan)
-    outputs = online.rows(model, block, after_ms, at)
+    outputs = online.rows(model, block, advance.after_ms[mine], at)
     numbers = state.columns.task in ("regression", "ranking")
-    met, again = model.join.predict(block, late, sample, values=numbers)
+    oldest_ms = advance.now_ms[mine] - model.definition.model.label_horizon_ms
+    met, again = model.join.predict(block, late, oldest_ms, sample, values=numbers)
     if again.any():
         _repeat(model, block, late, sample, again)
     if block.entities is not None and state.columns.task != "ranking":

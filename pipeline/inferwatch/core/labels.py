@@ -120,13 +120,15 @@ class Join:
         self,
         block: Block,
         late: NDArray[np.uint16],
+        oldest_ms: NDArray[np.int64],
         sampled: NDArray[np.bool_] | None = None,
         *,
         values: bool,
     ) -> tuple[list[Joined], NDArray[np.bool_]]:
         """Remember the predictions of `block` that the sample keeps: `sampled` as from `sample`.
 
-        Gives those whose label was here already, and the mask of the kept rows whose id was.
+        `oldest_ms` is the label horizon before each row. Gives those whose label was here already,
+        and the mask of the kept rows whose id was.
         """
         rows = _slab(block, late, sampled, values=values)
         if not len(rows.row):
@@ -136,7 +138,8 @@ class Join:
         hashes = block.hashes if sampled is None else block.hashes[sampled]
         again = self._index(block.version).put(hashes, first)
         self.state.collisions += int(np.count_nonzero(again))
-        return self._meet(rows, hashes, first), again
+        oldest_ms = oldest_ms if sampled is None else oldest_ms[sampled]
+        return self._meet(rows, hashes, first, oldest_ms), again
 
     def _append(self, rows: Slab) -> tuple[int, int]:
         """Put rows behind those of their version; gives the slab and the place of the first."""
@@ -164,14 +167,20 @@ class Join:
         state.bytes += slab_bytes(rows)
         return key, base
 
-    def _meet(self, rows: Slab, hashes: Hashes, first: int) -> list[Joined]:
+    def _meet(
+        self, rows: Slab, hashes: Hashes, first: int, oldest_ms: NDArray[np.int64]
+    ) -> list[Joined]:
+        """Rows that a label waits for; past the horizon they take none, as of one behind them."""
         held = self.state.early
         if not held:
             return []
         met: dict[int, int] = {}
         for row, id_ in early.awaited(held, rows.ids, hashes):
-            label = early.claim(held, id_, rows.version)
+            label = early.claim(held, id_, rows.version, int(oldest_ms[row]))
             if label is None:
+                continue
+            if rows.time_ms[row] < oldest_ms[row]:
+                self.state.too_late += 1
                 continue
             self._write(first + row, label.label, label.truth, label.time_ms)
             met[first + row] = label.time_ms

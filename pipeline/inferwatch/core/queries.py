@@ -61,6 +61,7 @@ class QueryJoin(Join):
         self,
         block: Block,
         late: NDArray[np.uint16],
+        oldest_ms: NDArray[np.int64],
         sampled: NDArray[np.bool_] | None = None,
         *,
         values: bool,
@@ -71,7 +72,7 @@ class QueryJoin(Join):
         kept = slice(None) if sampled is None else sampled
         touched = [*self._of_slots(version, hashes[kept]), *block.query[1, kept].tolist()]
         before = self._whole(version, touched, -1)
-        met, again = super().predict(block, late, sampled, values=values)
+        met, again = super().predict(block, late, oldest_ms, sampled, values=values)
         after = self._whole(version, touched, 1)
         return [*_changed(before, after), *met, *_changed(after, before)], again
 

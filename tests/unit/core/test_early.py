@@ -21,8 +21,8 @@ def test_the_last_label_of_a_version_rules_and_the_answer_takes_it():
     held = {}
     early.hold(held, "a", label("1", code=1, time_ms=5))
     early.hold(held, "a", label("1", code=0, time_ms=4))
-    assert early.claim(held, "a", "2") is None
-    assert early.claim(held, "a", "1").label == 1
+    assert early.claim(held, "a", "2", 0) is None
+    assert early.claim(held, "a", "1", 0).label == 1
     assert held == {}
 
 
@@ -32,9 +32,9 @@ def test_an_answer_takes_what_is_for_any_version_and_what_is_for_its_own():
     early.hold(held, "a", label(None, code=1, time_ms=2))
     early.hold(held, "a", label("1", code=2, time_ms=1))
     early.hold(held, "a", label("2", code=3, time_ms=0))
-    assert early.claim(held, "a", "1").label == 1
-    assert early.claim(held, "a", "1") is None
-    assert early.claim(held, "a", "2").label == 3
+    assert early.claim(held, "a", "1", 0).label == 1
+    assert early.claim(held, "a", "1", 0) is None
+    assert early.claim(held, "a", "2", 0).label == 3
 
 
 def test_an_id_keeps_the_newest_sixteen_versions():
@@ -43,8 +43,8 @@ def test_an_id_keeps_the_newest_sixteen_versions():
     for number in range(300):
         early.hold(held, "a", label(str(number)))
     assert len(held["a"].others) == 15
-    assert early.claim(held, "a", "284").version == "284"
-    assert early.claim(held, "a", "283") is None
+    assert early.claim(held, "a", "284", 0).version == "284"
+    assert early.claim(held, "a", "283", 0) is None
 
 
 def test_the_oldest_are_forgotten_and_one_that_came_again_is_not_old():

@@ -45,7 +45,8 @@ def block_of(ids, *, version="1", time_ms=TIME_MS, first_row=0):
 def predict(join, ids, **options):
     """Add predictions; the rows that a label was waiting for."""
     block = block_of(ids, **options)
-    return join.predict(block, np.zeros(len(ids), np.uint16), values=False)[0]
+    late, oldest_ms = np.zeros(len(ids), np.uint16), np.full(len(ids), UNSET)
+    return join.predict(block, late, oldest_ms, values=False)[0]
 
 
 def label(join, ids, code=0, *, version=None, at_ms=TIME_MS, now_ms=TIME_MS, oldest_ms=UNSET):
@@ -255,6 +256,25 @@ def test_a_waiting_label_is_taken_by_the_first_row_in_whatever_batches(ids, wait
     assert parts == whole
     assert {row for _, _, row, _ in whole} <= {ids.index(name) for name in ids}
     assert repr(one.state.early) == repr(other.state.early)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_horizon_is_asked_at_each_row_of_a_batch(size):
+    """A row that takes a waiting label past the horizon takes it from those behind it in its batch
+    too; and a row that is itself past it takes none, whichever came first.
+    """
+    log = Log(Definition(model=msgspec.structs.replace(FACTS, label_horizon_ms=HOUR)))
+    log.rows(1, 0, ids=["first"])
+    log.labels(["a", "b", "c"], [1.0] * 3, record_ms=0)
+    ids, times = ["b", "ahead", "a"], [1, HOUR + 1, HOUR + 1]
+    for at in range(0, 3, size):
+        log.rows(len(ids[at : at + size]), times[at : at + size], 2 * HOUR, ids=ids[at : at + size])
+    state = log.partition.models[log.model].state.pending
+    assert [slot for slot, *_ in state.answered] == [1]
+    assert (state.orphans, state.early) == (2, {})
+    log.labels(["old"], [1.0], record_ms=2 * HOUR)
+    log.rows(1, 0, 2 * HOUR, ids=["old"])
+    assert (len(state.answered), state.too_late) == (1, 1)
 
 
 def test_a_label_of_a_far_time_keeps_none_behind_it_from_going():
