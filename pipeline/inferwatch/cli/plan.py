@@ -72,18 +72,25 @@ def run(arguments: argparse.Namespace) -> int:
             print(msgspec.json.encode(said | msgspec.structs.asdict(one), order="sorted").decode())
         return Exit.DONE
     _say(files)
-    heads = ["MATCH", "OPEN PANES", "WAIT FOR LABELS", "JOIN", "REFERENCE", "DETECTORS", "A MODEL"]
-    print(table(heads, [_row(match, one) for match, one in found]), end="\n\n")
+    print("state of one model, by what it is for:")
+    heads = ["MATCH", "OPEN WINDOWS", "WAIT FOR LABELS", "PREDICTIONS THAT DO"]
+    heads += ["REFERENCE", "DETECTORS", "A MODEL"]
+    print(table(heads, [_row(match, one) for match, one in found]))
+    for match, one in found:
+        if one.sampled < 1.0:
+            print(f"note: {_joined(match, one)}")
+    print()
     _tell(found, arguments.models)
     print(
-        f"expected of each model: {load.rows_per_s:,g} rows a second, {load.features:,} features, "
+        "expected of each model, where options say nothing else: "
+        f"{load.rows_per_s:,g} rows a second, {load.features:,} features, "
         f"{load.segments:,} values of segments, {load.versions:,} versions at a time{_beside(load)}"
     )
     models = arguments.models * len(found)
     partitions = estimate.partitions_for(models, arguments.models_max)
     print(
         f"models: {models:,}; a partition takes {arguments.models_max:,} (--models-max): "
-        f"{partitions:,} partitions or more"
+        f"{partitions:,} partition{'s' * (partitions > 1)} or more"
     )
     return Exit.DONE
 
@@ -118,18 +125,24 @@ def _beside(load: Load) -> str:
 
 
 def _row(match: str, one: Estimate) -> list[str]:
-    join = _size(one.pending_bytes)
-    if one.sampled < 1.0:
-        join += f", {one.sampled:.1%} of the rows"
     return [
         match,
-        f"{one.panes:,} · {_size(one.panes_bytes)}",
-        f"{one.closed:,} · {_size(one.closed_bytes)}",
-        join,
+        f"{one.panes:,} panes, {_size(one.panes_bytes)}",
+        f"{one.closed:,} windows, {_size(one.closed_bytes)}",
+        f"{_size(one.pending_bytes)}, {one.sampled:.1%} of them",
         _size(one.reference_bytes),
         _size(one.detectors_bytes),
         _size(one.total_bytes()),
     ]
+
+
+def _joined(match: str, one: Estimate) -> str:
+    """How few predictions are joined with their labels, and what all of them would need."""
+    whole = math.ceil(one.pending_bytes / one.sampled / 2**20)
+    return (
+        f"{one.sampled:.1%} of the predictions of {match} are joined with their labels, a fair "
+        f"sample of ids; all of them need `pending_max: {whole}MiB`"
+    )
 
 
 def _tell(found: list[tuple[str, Estimate]], models: int) -> None:

@@ -188,7 +188,9 @@ def _without_effect(fields: Mapping[str, Node], method: str, by_rows: bool) -> N
     idle = "keep_firing_for" if method == "absent" else "for"
     for name in ("window", "segment_by", "when", "times", idle):
         if name in fields:
-            raise fields[name].error(f"has no effect on method {method}", "leave it out")
+            raise fields[name].error(
+                f"has no effect on method {method}, which looks at no window", "leave it out"
+            )
 
 
 def _metric(node: Node, method: str, facts: ModelFacts) -> str:
@@ -200,15 +202,20 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
     of_class = method == "value" and bool(class_of(metric))
     task, of_classes = facts.task, facts.task in ("unknown", "multiclass")
     fitting = [name for name in allowed if task in ("unknown", *TASKS.get(name, (task,)))]
+    if metric in METHODS and metric not in allowed:
+        raise node.error(
+            f"'{metric}' is a method", f"write `method: {metric}`, and what it looks at as `metric`"
+        )
     if metric not in allowed and not of_class:
         hints = [name for name in HINTS.get(method, ()) if not class_of(name) or of_classes]
         raise node.error(
-            f"'{metric}' is no metric for method {method}",
+            f"'{metric}' is no metric" + (f" for method {method}" if method != "value" else ""),
             metric_names.fix(metric, [*fitting, *hints]),
         )
     if metric not in fitting and not (of_class and of_classes):
+        of = " and ".join(TASKS.get(metric, ("multiclass",)))
         fix = metric_names.fix(metric, fitting)
-        raise node.error(f"'{metric}' means nothing for a {task} model", fix)
+        raise node.error(f"'{metric}' means nothing for a {task} model, it is of {of} ones", fix)
     return metric
 
 
@@ -325,7 +332,8 @@ def _window(node: Node, given: Node | None, by_rows: bool, windows: Mapping[str,
         return ""
     if len(windows) == 1:
         return next(iter(windows))
-    raise node.error("does not say which window it reads", f"add `window:` ({', '.join(windows)})")
+    named = " or ".join(f"`window: {name}`" for name in windows)
+    raise node.error("does not say which window it reads", f"add {named}")
 
 
 def _segments(node: Node | None, facts: ModelFacts, metric: str) -> list[str]:

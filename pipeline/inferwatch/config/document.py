@@ -26,6 +26,9 @@ class Node:
     def fields(self, allowed: Iterable[str], required: Iterable[str] = ()) -> dict[str, "Node"]:
         """The keys of a mapping. Unknown ones are errors with a suggestion, missing ones too."""
         names = list(allowed)
+        if not isinstance(self.value, CommentedMap):
+            fix = _as_mapping(self.value, names)
+            raise self.error(f"expected a mapping, found {kind(self.value)}", fix)
         found = self.entries()
         for name, node in found.items():
             if name not in names:
@@ -62,7 +65,7 @@ class Node:
     def items(self) -> list["Node"]:
         """The entries of a list."""
         if not isinstance(self.value, CommentedSeq):
-            raise self.error(f"expected a list, found {kind(self.value)}", "write `- entry` lines")
+            raise self.error(f"expected a list, found {kind(self.value)}", _as_list(self.value))
         return [
             Node(value, self.file, self.value.lc.item(at)[0] + 1, f"{self.key}[{at}]")
             for at, value in enumerate(self.value)
@@ -151,6 +154,21 @@ def kind(value: object) -> str:
     return str(value) if isinstance(value, int | float) else f"a {type(value).__name__}"
 
 
+def _as_mapping(value: object, names: list[str]) -> str:
+    """The value under the first of the keys, which is the usual one; and the others."""
+    written = f"`{{{names[0]}: {value}}}`" if isinstance(value, str | int | float) else ""
+    others = ", ".join(names[1:] if written else names)
+    if not written:
+        return f"write `key: value`; the keys are {others}"
+    return f"write {written}" + (f"; other keys are {others}" if others else "")
+
+
+def _as_list(value: object) -> str:
+    if isinstance(value, str | int | float):
+        return f"write `[{value}]`"
+    return "begin each entry with `- `"
+
+
 def suggestion(name: str, names: Iterable[str]) -> str:
     """ "did you mean …?" where one is near, and what is allowed."""
     allowed = sorted(names)
@@ -159,9 +177,10 @@ def suggestion(name: str, names: Iterable[str]) -> str:
 
 def meant(name: str, names: Iterable[str]) -> str:
     """ "did you mean …? " where a name is near, or `name` is short for it, as `tz` is."""
-    known = list(names)
-    near = difflib.get_close_matches(name, known, n=1)
-    near = near or [one for one in known if len(name) > 1 and _is_short_for(name, one)]
+    known, small = list(names), name.lower()
+    near = [one for one in known if one.lower() == small]
+    near = near or difflib.get_close_matches(small, known, n=1)
+    near = near or [one for one in known if len(name) > 1 and _is_short_for(small, one)]
     return f"did you mean '{near[0]}'? " if near else ""
 
 
@@ -195,11 +214,12 @@ def parse(text: str, file: str) -> Node:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
+        problem = error.problem or error.context or ""
         raise ConfigError(
-            f"not YAML: {error.problem or error.context}",
+            f"not YAML: {problem}",
             file=file,
             line=line,
-            fix="mend the syntax there",
+            fix="indent by spaces" if "'\\t'" in problem else "mend the syntax there",
         ) from None
     except Exception as error:  # tags that do not fit their values end in errors of many kinds
         first = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,6 +1,6 @@
 """The limits of a check: what they may say, in which unit, and that they can be reached."""
 
-from inferwatch.config import ranges
+from inferwatch.config import document, ranges
 from inferwatch.config.document import Node
 from inferwatch.core import llm, resources, stability
 from inferwatch.core.calibration import EFFECTS
@@ -56,6 +56,9 @@ def read(
     """
     if node.value == CALIBRATED:
         return _calibrated(node, metric, method)
+    if isinstance(node.value, str | int | float):
+        ways = " or ".join(f"`{{{name}: {node.value}}}`" for name in DIRECTIONS)
+        raise node.error(f"{document.kind(node.value)} has no direction", f"write {ways}")
     fields = node.fields((*DIRECTIONS, "clear"))
     given = [name for name in DIRECTIONS if name in fields]
     if len(given) != 1:

@@ -12,8 +12,9 @@ def test_what_was_expected_is_printed(capsys):
     """A cost without its load means nothing: that which was given, and what stands for the rest."""
     assert main(["plan", "--rows-per-s", "2500", "--features", "60"]) == Exit.DONE
     assert (
-        "expected of each model: 2,500 rows a second, 60 features, 10 values of segments, "
-        "2 versions at a time, 10 classes where there are several\n" in capsys.readouterr().out
+        "expected of each model, where options say nothing else: 2,500 rows a second, "
+        "60 features, 10 values of segments, 2 versions at a time, "
+        "10 classes where there are several\n" in capsys.readouterr().out
     )
 
 
@@ -39,6 +40,19 @@ def test_what_was_understood_is_printed(tmp_path, capsys):
     ]
     assert main(["plan", str(path), "--format", "json"]) == Exit.DONE
     assert "Recall" not in capsys.readouterr().out
+
+
+def test_what_is_not_joined_is_said_and_what_mends_it(tmp_path, capsys):
+    """With the `pending_max` that is named all predictions are joined, and nothing is noted."""
+    path = tmp_path / "m.yaml"
+    text = 'apiVersion: inferwatch/v1\nmatch: {model: "risk/*"}\nmodel: {label_delay: 14d%s}\n'
+    path.write_text(text % "")
+    assert main(["plan", str(path)]) == Exit.DONE
+    [note] = [line for line in capsys.readouterr().out.splitlines() if line[:5] == "note:"]
+    assert note.startswith("note: 3.7% of the predictions of risk/* are joined with their labels")
+    path.write_text(text % f", {note.split('`')[1]}")
+    assert main(["plan", str(path)]) == Exit.DONE
+    assert "note:" not in capsys.readouterr().out
 
 
 def test_what_rows_carry_is_printed_and_costs(capsys):

@@ -84,7 +84,7 @@ def node(text: str) -> Node:
         ("010", lambda n: n.text(), "is a number where a word is expected (put it into quotes)"),
         ("2020-01-01", lambda n: n.text(), "expected text, found a date (write a word)"),
         ("!tag x", lambda n: n.text(), "expected text, found a TaggedScalar (write a word)"),
-        ("3", lambda n: n.items(), "expected a list, found 3 (write `- entry` lines)"),
+        ("3", lambda n: n.items(), "expected a list, found 3 (write `[3]`)"),
         ("[1]", lambda n: n.entries(), "expected a mapping, found a list (write `key: value`)"),
         ("x", lambda n: n.integer(1, 9), "expected a whole number, found 'x' (1 to 9)"),
         ("true", lambda n: n.integer(1, 9), "expected a whole number, found True (1 to 9)"),

@@ -348,6 +348,6 @@ def test_models_find_a_place_among_the_partitions_named(models, models_max):
 def test_plan_says_how_many_partitions_the_models_need(capsys):
     """By the cap that a worker has, or would be given."""
     assert main(["plan", "--models", "500"]) == Exit.DONE
-    assert "a partition takes 500 (--models-max): 1 partitions or more" in capsys.readouterr().out
+    assert "a partition takes 500 (--models-max): 1 partition or more" in capsys.readouterr().out
     assert main(["plan", "--models", "500", "--models-max", "100"]) == Exit.DONE
     assert f"{estimate.partitions_for(500, 100)} partitions or more" in capsys.readouterr().out
