@@ -178,20 +178,23 @@ def drift_share(
 def features(
     cell: Cell, columns: Columns, reference: VersionReference, found: Mapping[str, Drift]
 ) -> dict[str, FeatureFigures]:
-    """What each feature looked like, with its drift."""
+    """What each feature looked like, with its drift.
+
+    All rows without a usable value lack one, also those that came before the feature first did.
+    """
     if cell.numeric is None:
         return {}
     outside = _outside(cell, reference)
     described = {
         name: _with_drift(figures, found.get(f"feature.{name}"))
-        for name, figures in _numeric_features(cell.numeric, columns, outside)
+        for name, figures in _numeric_features(cell.numeric, cell.rows, columns, outside)
     }
     for name in columns.categories:
         words = cell.words.get(name, {})
         known = reference.profile.categories.get(name) if reference.profile else None
         figures = FeatureFigures(
             rows=sum(words.values()),
-            missing=cell.wordless.get(name, 0),
+            missing=cell.rows - sum(words.values()),
             unseen=_unseen(words, known),
             empty=sum(count for word, count in words.items() if not word.strip()),
             distinct=distinct(cell, name),
@@ -201,12 +204,11 @@ def features(
 
 
 def _numeric_features(
-    state: Moments, columns: Columns, outside: Mapping[str, int]
+    state: Moments, whole: int, columns: Columns, outside: Mapping[str, int]
 ) -> Iterator[tuple[str, FeatureFigures]]:
     rows = zip(
         columns.numeric,
         state.count.tolist(),
-        state.missing.tolist(),
         state.non_finite.tolist(),
         moments.mean(state).tolist(),
         moments.variance(state).tolist(),
@@ -214,10 +216,10 @@ def _numeric_features(
         state.most.tolist(),
         strict=False,
     )
-    for name, n, missing, non_finite, mean, variance, least, most in rows:
+    for name, n, non_finite, mean, variance, least, most in rows:
         figures = FeatureFigures(
             rows=n,
-            missing=missing,
+            missing=whole - n - non_finite,
             non_finite=non_finite,
             mean=mean if n else None,
             sd=math.sqrt(max(variance, 0.0)) if n > 1 else None,

@@ -43,7 +43,6 @@ class Learning(msgspec.Struct):
     value: list[NDArray[np.float64]] = []
     predicted: list[NDArray[np.int32]] = []
     words: dict[str, dict[str, int]] = {}
-    wordless: dict[str, int] = {}
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -177,8 +176,7 @@ def _halve(state: Learning) -> None:
 
 def _count_words(state: Learning, block: Block) -> None:
     for name, column in block.categories.items():
-        wordless, seen = vocabulary.counted(column)
-        state.wordless[name] = state.wordless.get(name, 0) + wordless
+        _, seen = vocabulary.counted(column)
         vocabulary.add(state.words.setdefault(name, {}), column, seen)
 
 
@@ -249,7 +247,7 @@ def freeze(
             if np.isfinite(numeric[at]).any()
         },
         categories={
-            name: category_profile(words, state.wordless.get(name, 0))
+            name: category_profile(words, state.rows - sum(words.values()))
             for name, words in state.words.items()
         },
         score=numeric_profile(score) if np.isfinite(score).any() else None,

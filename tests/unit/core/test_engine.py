@@ -1,5 +1,6 @@
 """A step of the fold: what a batch, a label, a sample do to the windows that hold them."""
 
+import math
 from random import Random
 
 import pytest
@@ -7,7 +8,15 @@ from sklearn import metrics
 
 from inferwatch.core import engine
 from inferwatch.core.model import DEPLOYS_MAX
-from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Need, Window
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    Limit,
+    ModelFacts,
+    Need,
+    Reference,
+    Window,
+)
 from inferwatch.records.events import Deploy, Resource
 from inferwatch.testing.folding import Log, window_records
 
@@ -17,10 +26,17 @@ FAST = Window(name="fast", size_ms=MINUTE, grace_ms=0)
 SLOW = Window(name="slow", size_ms=3 * MINUTE, step_ms=MINUTE, grace_ms=0)
 
 
-def log_of(*windows, facts=None, checks=()):
+def log_of(*windows, facts=None, checks=(), min_rows=5_000):
     """A binary model in countries."""
     model = ModelFacts(**{"task": "binary", "segments": ["country"]} | (facts or {}))
-    return Log(Definition(model=model, windows=list(windows or [FAST]), checks=list(checks)))
+    return Log(
+        Definition(
+            model=model,
+            reference=Reference(min_rows=min_rows),
+            windows=list(windows or [FAST]),
+            checks=list(checks),
+        )
+    )
 
 
 def reads_labels(window):
@@ -209,6 +225,23 @@ def test_only_windows_that_read_labels_are_kept_for_them():
     tracks = log.partition.models[MODEL].state.tracks
     assert (tracks["fast"]["1"].closed, tracks["fast"]["1"].labels) == ({}, {})
     assert len(tracks["slow"]["1"].closed) == 3
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_feature_was_missing_before_it_first_came(together):
+    """In the window and in the reference that is learnt, whether its batch had the rows before."""
+    log = log_of(min_rows=3)
+    if not together:
+        log.rows(1, 0, numeric={})
+        log.rows(1, 0, numeric={})
+    n = 3 if together else 1
+    numbers, words = [math.nan, math.nan, 1.0][-n:], [None, None, "x"][-n:]
+    log.rows(n, 0, numeric={"a": numbers}, categories={"k": words})
+    log.tick(5 * MINUTE)
+    (window,) = log.windows()
+    assert {(one.rows, one.missing) for one in window.features.values()} == {(1, 2)}
+    profile = log.partition.models[MODEL].state.learnt["1"].profile
+    assert (profile.numeric["a"].counts[-1], profile.categories["k"].missing) == (2, 2)
 
 
 def test_words_count_where_a_model_has_no_numbers():

@@ -81,7 +81,7 @@ def test_parts_of_numbers_are_pandas(reference, rows):
 @given(st.lists(words, min_size=1, max_size=40))
 def test_parts_of_words_are_pandas(column):
     """Missing, blank and unseen words; how many different ones there are."""
-    _, _, seen, profile = window([0.0, 1.0], [0.0], {"a": 5, "b": 4, "": 1}, column)
+    _, _, seen, profile = window([0.0, 1.0], [0.0] * len(column), {"a": 5, "b": 4, "": 1}, column)
     series = pd.Series(column, dtype=object)
     present = series.dropna()
     assert read("missing", seen, profile) == series.isna().mean()
