@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from inferwatch.cli import states, windows
+from inferwatch.cli import compared, states, windows
+from inferwatch.cli.compared import Compared
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.cli.windows import latest, span_ms
@@ -17,14 +18,18 @@ from inferwatch.notify.text import printable
 from inferwatch.records.outputs import WindowRecord, percent
 from inferwatch.replay import unjudged
 
+Stand = tuple[int, dict[str, str], dict[str, Compared]]
+"""Of a version how many checks it has, why some were never judged, how it compares."""
+
 
 class Model(msgspec.Struct):
     """What the newest windows say about one version of a model.
 
     `labels` and `coverage` are of `labels_window`, the newest that had labels, or, where none had,
     the newest that reads them; that is seldom the newest of all, which is `window`. `checks` is how
-    many it has, and `unjudged` says of those never judged why, where the model was asked for by
-    name and its newest checkpoint has the version.
+    many it has, and `unjudged` says of those never judged why, `versus` by alert how the version
+    compares with another, where the model was asked for by name and its newest checkpoint has the
+    version.
     """
 
     model: str
@@ -41,6 +46,7 @@ class Model(msgspec.Struct):
     unknown: dict[str, str]
     checks: int | None = None
     unjudged: dict[str, str] | None = None
+    versus: dict[str, Compared] | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,33 +71,36 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the newest windows and print one line a model and version; of a named one the checks."""
     there, name = connection(arguments), arguments.model
     found = models(windows.read(there, name))
-    checks, unjudged = _checks(there, name) if name else (0, {})
+    stands = _stands(there, name) if name else {}
     if arguments.format == "json":
         for model in found:
-            if model.version in unjudged:
-                model.checks, model.unjudged = checks, unjudged[model.version]
+            if model.version in stands:
+                model.checks, model.unjudged, model.versus = stands[model.version]
             print(msgspec.json.encode(model, order="sorted").decode())
     else:
-        print(_lines(found) or _nothing(there, "" if unjudged else name))
-        for version, reasons in unjudged.items():
+        print(_lines(found) or _nothing(there, "" if stands else name))
+        for version, (checks, reasons, versus) in stands.items():
             print(_said(version, checks, reasons))
+            if versus:
+                print(table(None, [compared.row(*one) for one in versus.items()]))
     return Exit.DONE
 
 
-def _checks(there: Connection, name: str) -> tuple[int, dict[str, dict[str, str]]]:
-    """How many checks the model has, and by version why some were never judged; nothing where no
-    checkpoint of it can be read.
-    """
+def _stands(there: Connection, name: str) -> dict[str, Stand]:
+    """How each version of the model stands; nothing where no checkpoint of it can be read."""
     try:
         state = states.read(there, name)
     except ValueError as error:
         print(f"the checkpoint of {name}: {error}", file=sys.stderr)
         state = None
     if state is None:
-        return 0, {}
+        return {}
     alive = [version for version in state.seen if version not in state.retired]
-    by_version = {version: unjudged.reasons(state, version) for version in alive}
-    return len(state.definition.checks), by_version
+    checks = len(state.definition.checks)
+    return {
+        version: (checks, unjudged.reasons(state, version), compared.of(state, version))
+        for version in alive
+    }
 
 
 def _lines(found: Sequence[Model]) -> str:

@@ -1,9 +1,9 @@
 """What checks that compare versions keep: figures of windows, paired with those of another version.
 
 A window of a version is paired once, in order. Windows that both served are compared one by one.
-Those that it served alone are compared, all together, with what the other served in the week before
-its first window. State: a sum for each window that waits for labels and each day of a week, and the
-sums of the comparison.
+Those that it served alone in its first week are compared, all together, with what the other served
+in the week before: what comes later differs by the time of the year. State: a sum for each window
+that waits for labels and each day of a week, and the sums of the comparison.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,8 @@ class Side(msgspec.Struct):
     `rounds` are windows by their start, `days` older ones by day; `noted` and `rows` are of the
     newest that is no round any more, `paired` is the start of the window that was paired last.
     `other` is the version that it is compared with, "" where none served before it, None until it
-    is known. `before` are rows of the other, `alone` those of windows that the other did not serve.
+    is known. `before` are rows of the other before `first`, the start of this one's first window;
+    `alone` those of windows that the other did not serve.
     """
 
     rounds: dict[int, Round] = {}
@@ -58,6 +59,7 @@ class Side(msgspec.Struct):
     rows: int = 0
     paired: int = UNSET
     other: str | None = None
+    first: int = UNSET
     before: Sample = msgspec.field(default_factory=Sample)
     alone: Sample = msgspec.field(default_factory=Sample)
     strata: Strata = msgspec.field(default_factory=Strata)
@@ -93,7 +95,7 @@ def newest(side: Side, start: int) -> tuple[int, int]:
 
 def begin(side: Side, start: int, name: str, other: Side | None) -> None:
     """The first window of `side` is known, and with it what the other served before."""
-    side.other = name
+    side.other, side.first = name, start
     if other is None:
         return
     before = (one.sample for at, one in other.rounds.items() if at < start)
@@ -110,7 +112,8 @@ def pair(side: Side, start: int, other: Side | None) -> None:
     mine = side.rounds[start].sample
     theirs = other.rounds.get(start) if other is not None else None
     if theirs is None:
-        side.alone.add(mine)
+        if start < side.first + DAYS_MAX * DAY_MS:
+            side.alone.add(mine)
     elif min(mine.n, theirs.sample.n) > 1:
         side.strata.add(mine, theirs.sample)
 

@@ -208,11 +208,13 @@ def load(pieces: Mapping[str, bytes], values: Mapping[str, Values] | None = None
 
 
 def glance(pieces: Mapping[str, bytes]) -> ModelState:
-    """Of the state what says how checks stand: definition, columns, versions, alerts, detectors.
+    """Of the state what says how checks stand: definition, columns, versions, alerts, detectors,
+    comparisons of versions.
 
     Raises what `load` raises; needs no columns of profiles.
     """
-    return _read(pieces, lambda: _whole({name: pieces[name] for name in GLANCE}))
+    wanted = (*GLANCE, *(["duels"] if "duels" in pieces else []))
+    return _read(pieces, lambda: _whole({name: pieces[name] for name in wanted}))
 
 
 def _read(pieces: Mapping[str, bytes], made: Callable[[], _Made]) -> _Made:

@@ -7,8 +7,10 @@ to.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from inferwatch.core import alerts, diagnose, duel, rules
+from inferwatch.core.alerts import Instance
 from inferwatch.core.duel import Side
 from inferwatch.core.judge import instance_of, step
 from inferwatch.core.metrics import on_labels
@@ -19,7 +21,7 @@ from inferwatch.core.rules import Reading
 from inferwatch.core.sequential import Difference
 from inferwatch.core.windows import ALL
 from inferwatch.records.definition import PREVIOUS, Check
-from inferwatch.records.outputs import AlertRecord, Span, Versus
+from inferwatch.records.outputs import Span, Versus
 
 NONE_BEFORE = "no version served before it"
 
@@ -114,50 +116,46 @@ def _judge(
     move = step(check, instance, plan.window, start, lasted, level, at)
     if move is None:
         return []
-    return [alert_output(_alert(model, check, instance, move, span, side, found, reading, at))]
-
-
-def _alert(
-    model: Model,
-    check: Check,
-    instance: alerts.Instance,
-    move: alerts.Move,
-    span: Span,
-    side: Side,
-    found: Difference,
-    reading: Reading,
-    at: Position,
-) -> AlertRecord:
-    other, known = side.other or "", reading.value is not None
-    served = f"in {found.windows} windows of both" if found.windows else "in the week before"
-    began_ms = instance.began_ms or span.start
-    return alerts.record(
+    began_ms = instance.began_ms or start
+    record = alerts.record(
         model.name,
         check,
         instance,
         move,
         span.end,
         at.time_ms,
-        value=reading.value,
-        reference=found.theirs if known else None,
-        limit=rules.limit_value(check, instance.severity, reading) if known else None,
-        reference_span=f"v{other} {served}" if known else "",
-        versus=_versus(model, other, found) if known else None,
         window=span,
-        rows=found.rows,
-        labelled=found.rows if on_labels(check.metric) else 0,
-        context=diagnose.since_deploy(model.state.deploys, began_ms, instance.version),
+        context=diagnose.since_deploy(model.state.deploys, began_ms, version),
+        **({} if why else _measured(model, check, instance, side.other or "", found, reading)),
     )
+    return [alert_output(record)]
 
 
-def _versus(model: Model, other: str, found: Difference) -> Versus:
+def _measured(
+    model: Model,
+    check: Check,
+    instance: Instance,
+    other: str,
+    found: Difference,
+    reading: Reading,
+) -> dict[str, Any]:
+    """What an alert's record says of the comparison, where there is one."""
     gap = found.mine - found.theirs
     live = [one for one in model.state.deploys if one.version == other]
-    return Versus(
-        version=other,
-        low=gap - found.half,
-        high=gap + found.half,
-        windows=found.windows,
-        deployed_ms=live[-1].time_ms if live else None,
-        note=live[-1].note if live else "",
-    )
+    served = f"in {found.windows} windows of both" if found.windows else "in the week before"
+    return {
+        "value": found.mine,
+        "reference": found.theirs,
+        "limit": rules.limit_value(check, instance.severity, reading),
+        "reference_span": f"v{other} {served}",
+        "rows": found.rows,
+        "labelled": found.rows if on_labels(check.metric) else 0,
+        "versus": Versus(
+            version=other,
+            low=gap - found.half,
+            high=gap + found.half,
+            windows=found.windows,
+            deployed_ms=live[-1].time_ms if live else None,
+            note=live[-1].note if live else "",
+        ),
+    }

@@ -155,6 +155,13 @@ def _checks() -> list[Check]:
             params={"threshold": 15.0},
             fail=_above(0.0),
         ),
+        Check(
+            alert="FailsMore",
+            metric="error_rate",
+            window="fast",
+            warn=Limit(direction="rise", value=0.0, clear=0.0),
+            versus="previous",
+        ),
         Check(alert="Silent", metric="traffic", method="absent", for_ms=4 * MINUTE_MS),
     ]
 
@@ -215,7 +222,10 @@ def _label_checks(task: Task) -> list[Check]:
                 alert="Bias", metric="bias", window="batch", fail=_above(0.5), need=Need(labels=10)
             ),
         ]
-    points = Limit(direction="drop", value=0.05, clear=0.03)
+    points, any_drop = (
+        Limit(direction="drop", value=value, clear=clear)
+        for value, clear in ((0.05, 0.03), (0.0, 0.0))
+    )
     share = Limit(direction="drop", value=0.15, relative=True, clear=0.1)
     checks = [
         Check(
@@ -227,6 +237,14 @@ def _label_checks(task: Task) -> list[Check]:
             warn=points,
             fail=share,
             times=(1, 2),
+        ),
+        Check(
+            alert="WorseVersion",
+            metric="accuracy",
+            window="fast",
+            need=Need(coverage=0.3),
+            warn=any_drop,
+            versus="previous",
         ),
         Check(
             alert="AccuracyLow",

@@ -1,6 +1,7 @@
 """`inferwatch models MODEL`: which of its checks were never judged, by its newest checkpoint."""
 
 import json
+import re
 
 import pytest
 
@@ -140,6 +141,30 @@ def test_a_model_without_a_checkpoint_has_its_lines_all_the_same(show):
         "no window of team/modl has closed yet; did you mean 'team/model'? "
         "see `inferwatch models`\n"
     )
+
+
+def test_a_comparison_of_versions_is_told_where_nothing_fires(show):
+    """Both figures and the interval of each check, or what it still lacks; in lines for programs
+    the same.
+    """
+    limit = Limit(direction="rise", value=0.5, clear=0.5)
+    errors = Check(alert="Worse", metric="error_rate", window="w", fail=limit, versus="previous")
+    slow = Check(alert="Slower", metric="latency.mean", window="w", fail=limit, versus="previous")
+    log = Log(Definition(windows=[WINDOW], checks=[errors, slow]))
+    for minute in range(6):
+        for number, version in enumerate(("1", "2")):
+            failed = ["x"] * (20 + 20 * number) + [None] * (80 - 20 * number)
+            log.rows(100, minute * 60_000 + number, version=version, error=failed)
+    first, second = show(log, written(log)).out.split("version 2:")
+    assert "surely" not in first
+    worse, slower = (re.split("  +", line) for line in second.splitlines()[-2:])
+    assert worse[1:3] == ["Worse", "0.4 against 0.2 of v1 in 4 windows of both"]
+    assert slower[1:3] == ["Slower", "against v1"]
+    assert slower[-1] == "unknown: no window of both versions"
+    *_, line = show(log, written(log), "--format", "json").out.splitlines()
+    versus = json.loads(line)["versus"]["Worse"]
+    assert (versus["version"], versus["windows"], versus["rows"]) == ("1", 4, 400)
+    assert versus["low"] < 0.2 < versus["high"]
 
 
 def test_a_glance_is_what_the_whole_state_says():

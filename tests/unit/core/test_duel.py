@@ -65,7 +65,7 @@ def test_a_version_begins_with_the_week_of_the_other_before_it():
 
 def test_a_window_that_the_other_lacks_counts_apart():
     """One that both served is a stratum, one without a figure on either side tells nothing."""
-    mine, other = Side(other="1"), Side()
+    mine, other = Side(other="1", first=0), Side()
     mine.rounds = {
         0: one_of(5),
         HOUR: one_of(6),
@@ -77,6 +77,17 @@ def test_a_window_that_the_other_lacks_counts_apart():
         duel.pair(mine, start, other)
     assert (mine.alone.n, mine.strata.my_rows.n, mine.strata.windows) == (5, 6, 1)
     assert duel.unpaired(mine) == []
+
+
+def test_only_the_first_week_is_compared_with_the_week_before():
+    """Later windows without the other differ by the time of the year; those of both still count."""
+    mine, other = Side(), Side()
+    duel.begin(mine, DAY_MS, "1", other)
+    for day in range(1, 20):
+        mine.rounds = {day * DAY_MS: one_of(5)}
+        other.rounds = {day * DAY_MS: one_of(5)} if day > 15 else {}
+        duel.pair(mine, day * DAY_MS, other)
+    assert (mine.alone.n, mine.strata.windows) == (7 * 5, 4)
 
 
 def test_the_comparison_of_more_rows_is_told():

@@ -153,6 +153,19 @@ def test_the_alert_ends_when_the_loss_is_no_longer_sure():
     assert told(log) == [("2", "firing", "1"), ("2", "ok", "1")]
 
 
+def test_the_rollback_that_was_proposed_ends_the_alert():
+    """Told to the log, an hour after the last row of the version that was left."""
+    log = log_of(worse())
+    for hour in range(6):
+        hour_of(log, hour, "1", 400, 20)
+        hour_of(log, hour, "2", 100, 30, minute=30)
+    deployed(log, 6, "1", kind="rollback")
+    for hour in range(6, 9):
+        hour_of(log, hour, "1", 400, 20)
+    assert told(log) == [("2", "firing", "1"), ("2", "ok", None)]
+    assert log.alerts()[-1].reason == "version_retired"
+
+
 def test_the_other_is_the_one_that_served_most_before():
     """Of two canaries each is compared with the version that had the traffic, not with the other;
     one that a check names is compared with all that are not it.

@@ -61,6 +61,13 @@ def test_the_message_shown_is_one_that_is_sent():
     assert f"```\n{render(alert, TOLD_MS, TOLD_MS)}\n```" in DOCS
 
 
+def test_the_comparison_shown_is_one_of_the_golden_file():
+    """The message about a worse version is kept with the other texts."""
+    golden = (ROOT / "tests" / "golden" / "alerts.txt").read_text(encoding="utf-8").split("\n\n")
+    first, *_ = (text for text in golden if "WorseThanBefore" in text)
+    assert f"```\n{first}\n```" in DOCS
+
+
 def test_the_channels_file_shown_can_be_used(tmp_path):
     """The example of a channels file loads, with a secret made as the text says."""
     [example] = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
