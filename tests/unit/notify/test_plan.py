@@ -107,7 +107,7 @@ def history(signals):
     for sign, severity in signals:
         moved = machine.move(instance, sign, severity)
         if moved is not None:
-            records.append(machine.record("m", CHECK, instance, moved, TOLD_MS, value=0.5))
+            records.append(machine.record("m", CHECK, instance, moved, TOLD_MS, TOLD_MS, value=0.5))
     return instance, records
 
 
