@@ -139,8 +139,8 @@ def fold(
         starts, lost, late, one = kernel.place(
             block.time_ms, block.before_ms, *_sizes(plan), track.boundary_ms
         )
-        # of a new version: windows before it never open
-        track.boundary_ms = max(track.boundary_ms, _last_end(plan, int(block.before_ms[0])))
+        # what rows had passed before the last of them never opens: of a new version, or after ticks
+        track.boundary_ms = max(track.boundary_ms, _last_end(plan, int(block.before_ms[-1])))
         track.late += int(late)
     else:
         starts, lost = block.row // plan.window.rows * plan.window.rows, np.zeros(n, np.bool_)

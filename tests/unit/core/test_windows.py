@@ -117,6 +117,22 @@ def test_after_a_silence_a_row_of_then_is_late_only_where_its_window_was_closed(
     assert spans(log) == [(0, 1, 0), (MINUTE, 1, 1)]
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_window_that_rows_pass_at_once_after_ticks_is_not_opened_behind_them(size):
+    """Ticks end what is open; then a row jumps over the end of a window, and one behind it, in the
+    same batch or not, is of the windows after that only.
+    """
+    log = log_of(Window(name="slow", size_ms=3 * MINUTE, step_ms=MINUTE, grace_ms=0))
+    log.rows(1, 0)
+    log.tick(10 * MINUTE)
+    times = [4 * MINUTE + 30_000, 2 * MINUTE + 10_000]
+    for at in range(0, 2, size):
+        log.rows(size, times[at : at + size], record_ms=10 * MINUTE)
+    log.tick(20 * MINUTE)
+    starts = [(one.window.start - log.start_ms) // MINUTE for one in log.windows("slow")]
+    assert starts == [-2, -1, 0, 2, 3, 4]
+
+
 def test_windows_of_rows_are_cut_in_log_order_per_version():
     """Every N rows of a version, however late their times; the last row closes the window."""
     log = log_of(Window(name="batch", rows=3))
