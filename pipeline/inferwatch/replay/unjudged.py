@@ -43,4 +43,4 @@ def _why(state: ModelState, check: Check, version: str | None) -> str:
         return mine[0].blind
     if on_labels(check.metric):
         return "no window has the labels it asks for, or has waited for them long enough"
-    return "no window, feature or segment to look at"
+    return "no window has closed yet, or none with its feature or segment"
