@@ -96,43 +96,22 @@ def together(strata: Strata) -> Difference:
     if not strata.windows:
         return Difference(unknown="no window of both versions")
     weight = strata.weight
-    variance = max(strata.within, strata.pooled) / (weight * weight)
-    return _difference(
-        strata.mine / weight,
-        strata.theirs / weight,
-        variance,
-        weight,
-        strata.my_rows,
-        strata.their_rows,
-        strata.windows,
-    )
+    mine, theirs = strata.mine / weight, strata.theirs / weight
+    half = _half_width(max(strata.within, strata.pooled) / (weight * weight), weight)
+    if not all(math.isfinite(one) for one in (mine, theirs, half)):
+        return Difference(unknown="overflow")
+    expected = _expected(strata.my_rows, strata.their_rows)
+    unknown = "" if expected >= EVENTS_MIN else f"{int(expected)} of {EVENTS_MIN} events"
+    return Difference(mine, theirs, half, weight, strata.my_rows.n, strata.windows, unknown)
 
 
 def apart(mine: Sample, theirs: Sample) -> Difference:
-    """By rows that were never served together."""
+    """By rows that were never served together: all of them as if in one window."""
     if min(mine.n, theirs.n) < 2:
         return Difference(unknown="no rows of the other version")
-    weight = mine.n * theirs.n / (mine.n + theirs.n)
-    variance = max(_variances(mine, theirs))
-    means = mine.total / mine.n, theirs.total / theirs.n
-    return _difference(*means, variance, weight, mine, theirs, 0)
-
-
-def _difference(
-    mine: float,
-    theirs: float,
-    variance: float,
-    weight: float,
-    my_rows: Sample,
-    their_rows: Sample,
-    windows: int,
-) -> Difference:
-    half = _half_width(variance, weight)
-    if not all(math.isfinite(one) for one in (mine, theirs, half)):
-        return Difference(unknown="overflow")
-    expected = _expected(my_rows, their_rows)
-    unknown = "" if expected >= EVENTS_MIN else f"{int(expected)} of {EVENTS_MIN} events"
-    return Difference(mine, theirs, half, weight, my_rows.n, windows, unknown)
+    whole = Strata()
+    whole.add(mine, theirs)
+    return msgspec.structs.replace(together(whole), windows=0)
 
 
 def _variances(mine: Sample, theirs: Sample) -> tuple[float, float]:

@@ -11,15 +11,17 @@ from inferwatch.cli.main import main
 from inferwatch.config import estimate, monitors
 from inferwatch.config.checks import PLAIN
 from inferwatch.config.estimate import Load
-from inferwatch.core import past, places, snapshot
+from inferwatch.core import duel, past, places, snapshot
 from inferwatch.core.drift import ROW_METHODS
 from inferwatch.core.drift import state_bytes as state_bytes_of
 from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
 from inferwatch.core.drift.scale import Scale
+from inferwatch.core.duel import Round, Side
 from inferwatch.core.fold import Partition
 from inferwatch.core.inspections import LEFT_OUT
 from inferwatch.core.past import Past
 from inferwatch.core.placement import partition_of
+from inferwatch.core.sequential import Sample, Strata
 from inferwatch.core.sketches import space_saving
 from inferwatch.core.sketches.space_saving import Counters
 from inferwatch.errors import ConfigError, Exit
@@ -234,6 +236,20 @@ def test_past_figures_for_inspectors_are_in_the_estimate():
         past.add(kept, dict.fromkeys(PLAIN - set(LEFT_OUT), 1.0))
     windows = 1 + 6  # what is kept, and those of six minutes that nobody answers
     assert windows * kept.figures.nbytes <= more - less <= 1.2 * windows * kept.figures.nbytes
+
+
+def test_comparisons_of_versions_are_in_the_estimate():
+    """Of each version a week of days, and the windows that may wait for their labels."""
+    found = definition(labelled=True)
+    check = msgspec.structs.replace(found.checks[0], versus="previous")
+    asked = msgspec.structs.replace(found, checks=[check])
+    load = Load(rows_per_s=5, features=1, segments=1, versions=1)
+    less, more = (estimate.of(one, load).total_bytes() for one in (found, asked))
+    side, sample = Side(other="v1", strata=Strata(9, *[0.1] * 5)), Sample(9_999, 1_234.5, 6_789.1)
+    side.rounds = {TIME_MS + at: Round(sample, 9_999, 1 << 40) for at in range(24 * 60)}
+    side.days = dict.fromkeys(range(duel.DAYS_MAX), sample)
+    kept = len(msgspec.msgpack.encode({"Low\x1fv2\x1f\x1f": side}))
+    assert kept <= more - less <= 1.2 * kept
 
 
 @pytest.mark.parametrize("name", ROW_METHODS)

@@ -60,6 +60,27 @@ def test_a_deploy_within_an_hour_before_is_named(ago_ms, phrase):
     assert diagnose.after_deploy(deploys, 1_000_000 + ago_ms, "2") == phrase
 
 
+def test_how_long_a_version_is_live():
+    """By its own newest record, in the largest unit that says it; nothing without one."""
+    deploys = [
+        Deploy(model="m", version="12", time_ms=0),
+        Deploy(model="m", version="13", time_ms=9 * MINUTE),
+        Deploy(model="m", version="12", time_ms=10 * MINUTE, kind="rollback"),
+    ]
+    for minutes, words in (
+        (10, "less than a minute"),
+        (11, "one minute"),
+        (129, "119 minutes"),
+        (130, "2 hours"),
+        (48 * 60 + 9, "47 hours"),
+        (3 * 24 * 60, "2 days"),
+    ):
+        said = diagnose.since_deploy(deploys, minutes * MINUTE, "12")
+        assert said == [f"{words} after rollback v12"]
+    assert diagnose.since_deploy(deploys, 9 * MINUTE, "12") == ["nine minutes after deploy v12"]
+    assert diagnose.since_deploy(deploys, 8 * MINUTE, "13") == []
+
+
 def test_the_last_deploy_rules_and_a_rollback_says_so():
     """By its own time, wherever it stands in the list."""
     deploys = [

@@ -107,6 +107,20 @@ def test_a_rise_is_not_a_drop():
         assert level(better, reference=0.7, **limits) == "ok"
 
 
+def test_a_change_counts_as_far_as_it_is_sure():
+    """Half the interval is taken off the distance, in either direction, before it is a share."""
+    for direction, value in (("drop", 0.6), ("rise", 1.0)):
+        for relative, most in ((False, 0.15), (True, 0.1875)):
+            reading = Reading(value, 0.8, unsure=0.05)
+            assert rules.measure(limit_of(direction, 0.0, relative=relative), reading) == (
+                pytest.approx(most)
+            )
+    nothing = Reading(0.79, 0.8, unsure=0.05)
+    for direction in ("drop", "rise"):
+        check = check_of(versus="previous", fail=limit_of(direction, 0.0))
+        assert rules.level(check, nothing, "") == "ok"
+
+
 def test_a_share_of_a_negative_reference_is_a_share_of_its_size():
     """Bias may be negative: 50 % of −2 is one unit, in either direction."""
     limits = {"fail": limit_of("rise", 0.5, relative=True)}
