@@ -344,14 +344,16 @@ class Join:
                 joined.scores[: len(slab.scores), mine] = slab.scores[:, picked]
         return joined
 
-    def labelled(self, version: str, first_row: int, end_row: int) -> Joined:
-        """Labelled predictions of `version` with row numbers in `[first_row, end_row)`."""
+    def labelled(self, version: str, first_row: int, end_row: int, oldest_ms: int) -> Joined:
+        """Labelled predictions of `version` with row numbers in `[first_row, end_row)`, those that
+        are not past `oldest_ms`, however long their slabs are kept.
+        """
         slots = []
         for key, slab in self.state.slabs.items():
             if slab.version != version or slab.row[-1] < first_row or slab.row[0] >= end_row:
                 continue
             inside = (slab.row >= first_row) & (slab.row < end_row)
-            inside &= self.known[key].at_ms != NONE_MS
+            inside &= (self.known[key].at_ms != NONE_MS) & (slab.time_ms >= oldest_ms)
             slots += [key << ROW_BITS | row for row in np.flatnonzero(inside).tolist()]
         return self.gather(version, slots, 1)
 

@@ -169,6 +169,8 @@ def _label_figures(
     exact = None
     if plan.window.exact and columns.task == "binary":
         exact = _rows_of(model, version, start, plan.window.rows, name)
+        if len(exact.label) != labels.labelled:
+            exact = None  # some are past the horizon: the rest is another sample
     found = quality.figures(labels, columns, positive, exact)
     named = [*model.plan.classes, *classes]
     found |= quality.class_figures(labels, columns, named, whole=not name)
@@ -209,7 +211,8 @@ def _lateness(
 
 
 def _rows_of(model: Model, version: str, start: int, rows: int, segment: str) -> Joined:
-    joined = model.join.labelled(version, start, start + rows)
+    oldest_ms = model.state.watermark.now_ms() - model.definition.model.label_horizon_ms
+    joined = model.join.labelled(version, start, start + rows, oldest_ms)
     if not segment:
         return joined
     column, value = segment.split("=", 1)

@@ -155,6 +155,32 @@ def test_an_exact_window_has_the_figures_of_its_rows():
         assert found.metrics["brier"] == pytest.approx(metrics.brier_score_loss(*mine), rel=1e-11)
 
 
+def test_an_exact_window_that_outlasts_the_horizon_has_the_figures_of_all_its_rows():
+    """Rows past it are forgotten, and those that are left are another sample: the counts by score,
+    which hold all rows, stand in.
+    """
+    window = Window(name="batch", rows=8, exact=True)
+    log = log_of(window, checks=[reads_labels("batch")], facts={"label_horizon_ms": MINUTE})
+    score = [0.2, 0.9, 0.3, 0.6, 0.8, 0.4, 0.7, 0.5]
+    truth = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0]
+    for rows, at_ms in ((range(4), 0), (range(4, 7), 2 * MINUTE), (range(7, 8), 2 * MINUTE)):
+        mine = [score[row] for row in rows]
+        if at_ms:  # the model goes on, and forgets
+            log.rows(1, at_ms, version="2", ids=["other"])
+        log.rows(
+            len(mine),
+            at_ms,
+            ids=[str(row) for row in rows],
+            score=mine,
+            prediction=[float(one > 0.5) for one in mine],
+        )
+        log.labels([str(row) for row in rows], [truth[row] for row in rows], at_ms)
+    found = log.windows("batch")[-1]
+    assert (found.revision, found.labels, found.coverage) == (1, 8, 1.0)
+    assert found.metrics["auc"] == pytest.approx(metrics.roc_auc_score(truth, score), abs=0.02)
+    assert found.metrics["brier"] == pytest.approx(metrics.brier_score_loss(truth, score), rel=0.02)
+
+
 def test_a_window_record_says_which_records_it_is_made_of():
     """First and last offset, event times, and the partition it came from."""
     log = log_of()
