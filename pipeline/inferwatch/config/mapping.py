@@ -14,6 +14,7 @@ from inferwatch.records.raw import NAME, NAME_MAX
 KEYS = [
     "model",
     "version",
+    "version_column",
     "prediction_id",
     "timestamp",
     "prediction",
@@ -31,6 +32,7 @@ KEYS = [
 
 
 SINGLE = (
+    "version_column",
     "prediction_id",
     "timestamp",
     "prediction",
@@ -49,11 +51,13 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     `numeric` and `categories` are the feature columns; where both are empty every column that is
     not named elsewhere is one. `label_delay_ms` makes labels trail where no column says when they
-    came. `llm` names the columns of what a call of a language model used.
+    came. With `version_column` each row says its version. `llm` names the columns of what a call of
+    a language model used.
     """
 
     model: str
     version: str = "1"
+    version_column: str | None = None
     prediction_id: str
     timestamp: str
     prediction: str | None = None
@@ -84,6 +88,10 @@ def read(path: Path) -> Mapping:
     root = document.read(path)
     fields = root.fields(KEYS, required=("model", *REQUIRED))
     given: dict[str, Any] = {}
+    if "version" in fields and "version_column" in fields:
+        raise fields["version"].error(
+            "says the same as `version_column`", "leave one of the two out"
+        )
     for name, node in fields.items():
         if name == "features":
             given |= _features(node)

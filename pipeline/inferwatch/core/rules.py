@@ -68,7 +68,7 @@ class Reading(msgspec.Struct, frozen=True):
     """The figure that a check compares, with what it is compared to.
 
     `peak` is false for a score that may go on what has begun, but begins nothing. `unsure` is half
-    the interval about the distance of the two: what of it is not sure passes no limit.
+    the interval about the distance of the two: what of it is not sure begins nothing either.
     """
 
     value: float | None
@@ -219,8 +219,10 @@ def _feature_part(part: str, feature: str, view: View) -> Reading:
     return Reading(figure.value, reference, figure.unknown)
 
 
-def measure(limit: Limit, reading: Reading) -> float | None:
-    """The figure in the limit's own measure: itself, or its distance from the reference."""
+def measure(limit: Limit, reading: Reading, unsure: float = 0.0) -> float | None:
+    """The figure in the limit's own measure: itself, or its distance from the reference, of which
+    so much is `unsure`.
+    """
     if reading.value is None or limit.direction in ("above", "below"):
         return reading.value
     if reading.reference is None:
@@ -228,17 +230,17 @@ def measure(limit: Limit, reading: Reading) -> float | None:
     distance = reading.reference - reading.value
     if limit.direction == "rise":
         distance = -distance
-    distance -= reading.unsure
+    distance -= unsure
     if not limit.relative:
         return distance
     return distance / abs(reading.reference) if reading.reference else None
 
 
 def passed(limit: Limit | None, reading: Reading, *, firing: bool) -> bool:
-    """Whether the figure is past the limit, or, once `firing`, not yet back behind `clear`."""
+    """Whether the figure is surely past the limit, or, once `firing`, not back behind `clear`."""
     if limit is None:
         return False
-    value = measure(limit, reading)
+    value = measure(limit, reading, 0.0 if firing else reading.unsure)
     if value is None:
         return False
     edge = limit.clear if firing else limit.value

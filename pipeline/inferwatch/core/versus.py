@@ -2,8 +2,8 @@
 
 A window joins the comparison when both versions' figures for it are known, and then the whole
 comparison is judged: past a limit is what lies beyond it with its interval (`sequential`), so
-looking at every window costs no false alarms. What is told names both versions and what to go back
-to.
+looking at every window costs no false alarms; what was sure once ends with the difference itself.
+What is told names both versions and what to go back to.
 """
 
 from collections.abc import Mapping

@@ -7,6 +7,7 @@ open.
 
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
 
 
 class Batch(msgspec.Struct):
-    """Up to 500 rows of a table, and the labels that came along; -1 for a label without a time."""
+    """Up to 500 rows of a table, all of one version, and the labels that came along; -1 for a label
+    without a time.
+    """
 
     rows: Rows
     labels: Truths | None
@@ -74,7 +77,8 @@ def read(path: Path, mapping: Mapping) -> Iterator[Batch]:
         for block in _blocks(path, mapping):
             _check_columns(path, mapping, block.schema.names)
             for start in range(0, block.num_rows, BATCH_ROWS):
-                yield _batch(path, mapping, block.slice(start, BATCH_ROWS))
+                for run in _runs(path, mapping, block.slice(start, BATCH_ROWS)):
+                    yield _batch(path, mapping, run)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
 
@@ -87,6 +91,7 @@ def _blocks(path: Path, mapping: Mapping) -> Iterator[Any]:
     with pa.input_stream(str(path), compression="detect") as stream:
         if ".csv" in path.name:
             words = [mapping.prediction_id, *mapping.categories, *mapping.segments]
+            words += [mapping.version_column] if mapping.version_column else []
             types = dict.fromkeys(words, pa.string()) | dict.fromkeys(mapping.numeric, pa.float64())
             convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True)
             reader = pa.csv.open_csv(stream, convert_options=convert)
@@ -120,6 +125,19 @@ def _check_columns(path: Path, mapping: Mapping, names: Sequence[str]) -> None:
         raise UsageError(f"{path}: column '{doubled[0]}' is there twice")
 
 
+def _runs(path: Path, mapping: Mapping, block: Any) -> Iterator[Any]:
+    """The block cut wherever the version changes: a batch is of one."""
+    if mapping.version_column is None:
+        yield block
+        return
+    codes = _words(block, mapping.version_column).codes
+    if (codes < 0).any():
+        raise UsageError(f"{path}: column '{mapping.version_column}' has rows without a version")
+    cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    for first, end in pairwise(cuts):
+        yield block.slice(first, end - first)
+
+
 def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
     if block.column(mapping.prediction_id).null_count:
         raise UsageError(f"{path}: column '{mapping.prediction_id}' has rows without an id")
@@ -128,7 +146,9 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
     numeric, categories = _features(mapping, block)
     rows = Rows(
         model=mapping.model,
-        version=mapping.version,
+        version=_texts(block, mapping.version_column)[0]
+        if mapping.version_column
+        else mapping.version,
         emitter="",
         seq=-1,
         emitted=0,

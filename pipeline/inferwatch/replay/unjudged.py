@@ -40,7 +40,7 @@ def _why(state: ModelState, check: Check, version: str | None) -> str:
     if any(not one.blind for one in mine):
         return ""
     if mine:
-        return mine[0].blind
+        return mine[-1].blind
     if on_labels(check.metric):
         return "no window has the labels it asks for, or has waited for them long enough"
     return "no window has closed yet, or none with its feature or segment"

@@ -28,11 +28,8 @@ def test_three_keys_are_enough(tmp_path):
 
 def test_every_key_is_taken(tmp_path):
     """Each ends in its own field, and every column is among those that must be there."""
-    names = [
-        key
-        for key in mapping.KEYS
-        if key not in ("model", "version", "label_delay", "features", "segments", "llm")
-    ]
+    others = ("model", "version", "version_column", "label_delay", "features", "segments", "llm")
+    names = [key for key in mapping.KEYS if key not in others]
     text = "".join(f"{name}: the_{name}\n" for name in names)
     text += "model: team/model\nversion: 3\nlabel_delay: 20d\nsegments: [s]\n"
     text += "llm: {cost: spent}\n"
@@ -43,6 +40,14 @@ def test_every_key_is_taken(tmp_path):
     assert (found.numeric, found.categories, found.segments) == (["n", "m"], ["c"], ["s"])
     assert found.llm == {"cost": "spent"}
     assert set(found.columns()) == {*(f"the_{name}" for name in names), "n", "m", "c", "s", "spent"}
+
+
+def test_the_version_is_one_or_a_column(tmp_path):
+    """A column of it is no feature; a table cannot be of one version and of several."""
+    found = read(tmp_path, LEAST + "version_column: v\n")
+    assert (found.version_column, found.columns()[0]) == ("v", "v")
+    with pytest.raises(ConfigError, match="version: says the same as `version_column`"):
+        read(tmp_path, LEAST + "version_column: v\nversion: 3\n")
 
 
 def test_the_example_is_read():

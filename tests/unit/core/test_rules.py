@@ -111,14 +111,28 @@ def test_a_change_counts_as_far_as_it_is_sure():
     """Half the interval is taken off the distance, in either direction, before it is a share."""
     for direction, value in (("drop", 0.6), ("rise", 1.0)):
         for relative, most in ((False, 0.15), (True, 0.1875)):
-            reading = Reading(value, 0.8, unsure=0.05)
-            assert rules.measure(limit_of(direction, 0.0, relative=relative), reading) == (
-                pytest.approx(most)
+            found = rules.measure(
+                limit_of(direction, 0.0, relative=relative), Reading(value, 0.8), 0.05
             )
-    nothing = Reading(0.79, 0.8, unsure=0.05)
-    for direction in ("drop", "rise"):
-        check = check_of(versus="previous", fail=limit_of(direction, 0.0))
-        assert rules.level(check, nothing, "") == "ok"
+            assert found == pytest.approx(most)
+
+
+def test_what_is_not_sure_begins_nothing_and_ends_nothing():
+    """A level begins with all of the interval past its limit, and ends with the figure itself."""
+    for direction, towards in (("drop", -1), ("rise", 1)):
+        check = check_of(
+            versus="previous", warn=limit_of(direction, 0.0), fail=limit_of(direction, 0.1)
+        )
+        for change, levels in {
+            0.04: ("ok", "warn", "warn"),
+            0.06: ("warn", "warn", "warn"),
+            0.12: ("warn", "warn", "fail"),
+            0.16: ("fail", "fail", "fail"),
+            -0.01: ("ok", "ok", "ok"),
+        }.items():
+            reading = Reading(0.8 + towards * change, 0.8, unsure=0.05)
+            firing = ("", "warning", "critical")
+            assert tuple(rules.level(check, reading, one) for one in firing) == levels
 
 
 def test_a_share_of_a_negative_reference_is_a_share_of_its_size():

@@ -5,6 +5,7 @@ import math
 import warnings
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -342,6 +343,21 @@ def json_event(prediction) -> Rows:
     return decode(raw).record
 
 
+@pytest.mark.parametrize("ending", table.SUFFIXES)
+def test_rows_of_several_versions_keep_their_order(tmp_path, ending):
+    """A batch ends where the version changes, its labels with it; no row moves."""
+    source = frame(1_237)
+    source["v"] = np.where(np.arange(1_237) % 100 < 90, "1.10", "2")
+    mapping = msgspec.structs.replace(FULL, version_column="v")
+    batches = list(table.read(written(source, tmp_path, ending), mapping))
+    found = columns(batches)
+    assert found["id"] == source["id"].tolist()
+    versions = [batch.rows.version for batch in batches for _ in range(batch.rows.n)]
+    assert versions == source["v"].tolist()
+    assert all(batch.labels.version == batch.rows.version for batch in batches)
+    assert max(batch.rows.n for batch in batches) == 90
+
+
 def class_names(prediction, n: int) -> list[str]:
     """Answers as a binary model's fold names them."""
     known = Columns(task="binary")
@@ -368,6 +384,8 @@ def class_names(prediction, n: int) -> list[str]:
         ({"at": ["2020-01-01", None]}, {}, "column 'at' has rows without a time"),
         ({"at": pd.array([START_MS, None], "Int64")}, {}, "column 'at' has rows without a time"),
         ({"id": ["a", None]}, {}, "column 'id' has rows without an id"),
+        ({"v": ["1", None]}, {"version_column": "v"}, "column 'v' has rows without a version"),
+        ({"x": [1]}, {"version_column": "v"}, "column 'v' is missing; the table has id, at, x"),
     ],
 )
 def test_a_wrong_column_is_a_sentence(tmp_path, found, more, says):
