@@ -178,6 +178,8 @@ def parse(
     )
     if method == "absent" and not check.for_ms:
         raise node.error("an absent check needs a duration", "add `for: 10m`")
+    if check.window and not check.versus:
+        _met(fields.get("when", node), check.need, windows[check.window])
     return check
 
 
@@ -383,6 +385,17 @@ def _need(node: Node | None, metric: str, rows: int) -> Need:
         labels=fields["labels"].integer(1, 10**9) if "labels" in fields else labels,
         coverage=coverage,
     )
+
+
+def _met(node: Node, need: Need, window: Window) -> None:
+    """A window of rows has no more of them, nor more labels: its check would never be judged."""
+    for name, asked in (("rows", need.rows), ("labels", need.labels)):
+        if window.rows and asked > window.rows:
+            raise node.error(
+                f"asks for {asked:,} {name}, and '{window.name}' is a window of {window.rows:,} "
+                "rows, so it would never be judged",
+                f"at most {window.rows}, or a longer window",
+            )
 
 
 def _times(node: Node | None) -> tuple[int, int]:

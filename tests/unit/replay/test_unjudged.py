@@ -10,29 +10,34 @@ from inferwatch.replay import driver, table, unjudged
 
 MAPPING = "model: team/model\nprediction_id: id\ntimestamp: at\nprediction: answer\nlabel: truth\n"
 HEAD = 'apiVersion: inferwatch/v1\nmatch: {model: "*"}\nmodel: {task: binary}\n'
-HEAD += "reference: {min_rows: 50}\nwindows: {w: {rows: 50}}\nchecks:\n"
+HEAD += "reference: {min_rows: 50}\nwindows: {w: {rows: 50}, all: {size: 1m}}\nchecks:\n"
 CHECKS = {
-    "Rows": ("{metric: rows, fail: {above: 10}}", ""),
-    "Age": ("{metric: feature.age.missing, fail: {below: 0.9}}", ""),
-    "Early": ("{metric: latency.p99, fail: {above: 1ms}}", ""),
+    "Rows": ("{window: w, metric: rows, fail: {above: 10}}", ""),
+    "Age": ("{window: w, metric: feature.age.missing, fail: {below: 0.9}}", ""),
+    "Early": ("{window: w, metric: latency.p99, fail: {above: 1ms}}", ""),
     "Typo": (
-        "{metric: feature.agee.missing, fail: {below: 0.9}}",
+        "{window: w, metric: feature.agee.missing, fail: {below: 0.9}}",
         "no feature 'agee'; did you mean 'age'?",
     ),
     "TypoByRow": ("{metric: feature.zzz, method: adwin}", "no feature 'zzz'"),
     "Words": ("{metric: feature.country, method: adwin}", "no number that it reads"),
-    "Cpu": ("{metric: cpu, fail: {below: 0.9}}", "not measured"),
+    "Cpu": ("{window: w, metric: cpu, fail: {below: 0.9}}", "not measured"),
     "Labels": (
-        "{metric: accuracy, when: {labels: 90}, fail: {below: 0.99}}",
+        "{window: all, metric: accuracy, when: {labels: 250}, fail: {below: 0.99}}",
         "no window has the labels",
     ),
-    "Many": ("{metric: error_rate, when: {rows: 60}, fail: {below: 0.5}}", "50 rows of 60"),
+    "Many": (
+        "{window: all, metric: error_rate, when: {rows: 250}, fail: {below: 0.5}}",
+        "200 rows of 250",
+    ),
     "Silent": ("{metric: traffic, method: absent, for: 10m}", ""),
 }
 
 
 def replayed(folder: Path, names: list[str]) -> tuple[driver.Summary, set[str]]:
-    """Four windows of a model, of which only the first have latencies; and what fired."""
+    """Four windows of rows, of which only the first have latencies, and a minute of all; and what
+    fired.
+    """
     rows = "".join(
         f"r{n},{1_700_000_000_000 + n},{n % 2},1,{n},{'DE' if n % 3 else 'FR'},"
         f"{9 if n < 100 else ''}\n"
@@ -47,7 +52,7 @@ def replayed(folder: Path, names: list[str]) -> tuple[driver.Summary, set[str]]:
     loaded = monitors.load([folder / "m.yaml"])
     batches = table.read(folder / "t.csv", mapping.read(folder / "mapping.yaml"))
     outputs = []
-    summary = driver.run(table.records(batches, 0), loaded.definition, {}, outputs.append)
+    summary = driver.run(table.records(batches, 120_000), loaded.definition, {}, outputs.append)
     kinds = {name.split()[0] for name in summary.transitions}
     return summary, kinds
 
