@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from inferwatch.core import duel
+from inferwatch.core.duel import Round, Side
+from inferwatch.core.sequential import Sample
 from inferwatch.testing.duels import LOSSES, STATIONARY, Traffic, beyond, by_single_looks
 
 STREAMS = 1_000
@@ -15,6 +18,30 @@ def test_a_look_at_every_window_is_wrong_in_one_of_twenty_streams_at_most(name):
     chance = np.random.default_rng(7)
     wrong = sum(beyond(STATIONARY[name], chance)[0] > 0 for _ in range(STREAMS))
     assert wrong <= ALPHA * STREAMS
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.5])
+@pytest.mark.parametrize(("mine", "theirs"), [(50, 50), (15, 285)])
+def test_mean_latencies_are_compared_as_safely(spread, mine, theirs):
+    """Lognormal ones, of which a few rows are most of the mean: 300 streams, 100 looks at each."""
+    chance, wrong = np.random.default_rng(3), 0
+    for _ in range(300):
+        side, other = Side(other="1", first=0), Side()
+        for at in range(100):
+            side.rounds, other.rounds = (
+                {at: latencies(chance.lognormal(3.0, spread, n))} for n in (mine, theirs)
+            )
+            duel.pair(side, at, other)
+            found = duel.difference(side)
+            if not found.unknown and abs(found.mine - found.theirs) > found.half:
+                wrong += 1
+                break
+    assert wrong <= ALPHA * 300
+
+
+def latencies(values):
+    """A window of rows with these values."""
+    return Round(Sample(len(values), float(values.sum()), float((values**2).sum())), len(values), 0)
 
 
 def test_a_look_at_a_fixed_interval_would_be_wrong_far_more_often():

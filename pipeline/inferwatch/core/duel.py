@@ -1,9 +1,10 @@
 """What checks that compare versions keep: figures of windows, paired with those of another version.
 
 A window of a version is paired once, in order. Windows that both served are compared one by one.
-Those that it served alone in its first week are compared, all together, with what the other served
-in the week before: what comes later differs by the time of the year. State: a sum for each window
-that waits for labels and each day of a week, and the sums of the comparison.
+Those that it served alone in its first week are compared with what the other served in the week
+before, by the hour of the day where that was a day at least; what comes later differs by the time
+of the year. State: a sum for each window that waits for labels and each hour of a week, and the
+sums of the comparison.
 """
 
 from collections.abc import Iterable
@@ -30,8 +31,8 @@ RATES = (
 """Shares of rows that were counted on their own denominator."""
 AMOUNTS = ("latency.mean", "mae")
 """Means of rows, none of which is below 0."""
-DAY_MS = 86_400_000
-DAYS_MAX = 7
+HOUR_MS = 3_600_000
+DAY_HOURS, WEEK_HOURS = 24, 168
 
 
 class Round(msgspec.Struct, array_like=True):
@@ -46,22 +47,24 @@ class Round(msgspec.Struct, array_like=True):
 class Side(msgspec.Struct):
     """One version before one check.
 
-    `rounds` are windows by their start, `days` older ones by day; `noted` and `rows` are of the
+    `rounds` are windows by their start, `hours` older ones by hour; `noted` and `rows` are of the
     newest that is no round any more, `paired` is the start of the window that was paired last.
     `other` is the version that it is compared with, "" where none served before it, None until it
-    is known. `before` are rows of the other before `first`, the start of this one's first window;
-    `alone` those of windows that the other did not serve.
+    is known. `before` are rows of the other before `first`, the start of this one's first window,
+    `alone` those of windows that the other did not serve: where `hourly` by the hour of the day,
+    else all as of hour 0.
     """
 
     rounds: dict[int, Round] = {}
-    days: dict[int, Sample] = {}
+    hours: dict[int, Sample] = {}
     noted: int = UNSET
     rows: int = 0
     paired: int = UNSET
     other: str | None = None
     first: int = UNSET
-    before: Sample = msgspec.field(default_factory=Sample)
-    alone: Sample = msgspec.field(default_factory=Sample)
+    hourly: bool = False
+    before: dict[int, Sample] = {}
+    alone: dict[int, Sample] = {}
     strata: Strata = msgspec.field(default_factory=Strata)
 
 
@@ -98,9 +101,12 @@ def begin(side: Side, start: int, name: str, other: Side | None) -> None:
     side.other, side.first = name, start
     if other is None:
         return
-    before = (one.sample for at, one in other.rounds.items() if at < start)
-    for sample in (*other.days.values(), *before):
-        side.before.add(sample)
+    newest = [(at // HOUR_MS, one.sample) for at, one in other.rounds.items() if at < start]
+    before = [*other.hours.items(), *newest]
+    hours = [hour for hour, _ in before]
+    side.hourly = max(hours, default=0) - min(hours, default=0) >= DAY_HOURS - 1
+    for hour, sample in before:
+        _add(side.before, _place(side, hour), sample)
 
 
 def pair(side: Side, start: int, other: Side | None) -> None:
@@ -112,8 +118,8 @@ def pair(side: Side, start: int, other: Side | None) -> None:
     mine = side.rounds[start].sample
     theirs = other.rounds.get(start) if other is not None else None
     if theirs is None:
-        if start < side.first + DAYS_MAX * DAY_MS:
-            side.alone.add(mine)
+        if mine.n and start < side.first + WEEK_HOURS * HOUR_MS:
+            _add(side.alone, _place(side, start // HOUR_MS), mine)
     elif min(mine.n, theirs.sample.n) > 1:
         side.strata.add(mine, theirs.sample)
 
@@ -129,11 +135,19 @@ def difference(side: Side) -> Difference:
 
 
 def forget(sides: Iterable[Side], start: int) -> None:
-    """Windows that began by `start` are paired with no other any more: add them to their days."""
+    """Windows that began by `start` are paired with no other any more: add them to their hours."""
     for side in sides:
         for at in sorted(at for at in side.rounds if at <= start):
             side.noted, side.rows = at, side.rounds[at].rows
-            day = side.days.setdefault(at // DAY_MS, Sample())
-            day.add(side.rounds.pop(at).sample)
-        newest_day = max(side.days, default=0)
-        side.days = {day: one for day, one in side.days.items() if day > newest_day - DAYS_MAX}
+            _add(side.hours, at // HOUR_MS, side.rounds.pop(at).sample)
+        oldest = max(side.hours, default=0) - WEEK_HOURS
+        for hour in [one for one in side.hours if one <= oldest]:
+            del side.hours[hour]
+
+
+def _place(side: Side, hour: int) -> int:
+    return hour % DAY_HOURS if side.hourly else 0
+
+
+def _add(into: dict[int, Sample], hour: int, sample: Sample) -> None:
+    into.setdefault(hour, Sample()).add(sample)

@@ -8,9 +8,10 @@ theory and asymptotic confidence sequences" (Ann. Statist. 2024, arXiv 2103.0647
 the running mean of differences whose own means may change, by Robbins' mixture of normals. Rows of
 both versions in one window are a stratum of N. Mantel and W. Haenszel (1959): weight h = ab/(a + b)
 for a and b rows, so that neither hours nor a changing share of the traffic count as a difference.
-What was never served together is compared as two samples; the score of their difference is a
-Brownian motion in the time 1/variance too (C. Jennison, B. Turnbull, "Group Sequential Methods",
-2000, section 3.1), so the same boundary holds.
+Where two were never served together the hours of the day are the strata, of one version that stands
+and one that grows. The score of the difference of two samples is a Brownian motion in the time
+1/variance too (C. Jennison, B. Turnbull, "Group Sequential Methods", 2000, section 3.1), so the
+same boundary holds.
 
 It is asymptotic. Two guards make it hold on few and on rare rows, as `tests/statistical` has it:
 the variance is the larger of that within the versions and of that of all rows as if there were no
@@ -18,6 +19,7 @@ difference, and nothing is said before `EVENTS_MIN` events are to be expected of
 """
 
 import math
+from collections.abc import Mapping
 
 import msgspec
 
@@ -105,13 +107,16 @@ def together(strata: Strata) -> Difference:
     return Difference(mine, theirs, half, weight, strata.my_rows.n, strata.windows, unknown)
 
 
-def apart(mine: Sample, theirs: Sample) -> Difference:
-    """By rows that were never served together: all of them as if in one window."""
-    if min(mine.n, theirs.n) < 2:
-        return Difference(unknown="no rows of the other version")
-    whole = Strata()
-    whole.add(mine, theirs)
-    return msgspec.structs.replace(together(whole), windows=0)
+def apart(mine: Mapping[int, Sample], theirs: Mapping[int, Sample]) -> Difference:
+    """By rows that were never served together, hour of the day by hour of the day."""
+    strata = Strata()
+    for hour, sample in mine.items():
+        other = theirs.get(hour, Sample())
+        if min(sample.n, other.n) > 1:
+            strata.add(sample, other)
+    if not strata.windows:
+        return Difference(unknown="no rows of the other version at these hours")
+    return msgspec.structs.replace(together(strata), windows=0)
 
 
 def _variances(mine: Sample, theirs: Sample) -> tuple[float, float]:

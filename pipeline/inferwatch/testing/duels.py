@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import duel
-from inferwatch.core.duel import Round, Side
+from inferwatch.core.duel import DAY_HOURS, HOUR_MS, Round, Side
 from inferwatch.core.intervals import Z
 from inferwatch.core.sequential import Sample
 
@@ -16,7 +16,8 @@ HOURS = 0.1 + 0.08 * np.sin(np.arange(WINDOWS) / 24 * 2 * np.pi)
 
 
 class Traffic(NamedTuple):
-    """Rows of a version and of the other in each window, the other's `before` the first one.
+    """Rows of a version and of the other in each window of an hour; of the other so many `before`
+    the first one, as many in each hour of the day.
 
     `rate` is the other's share of errors, by window or in all.
     """
@@ -36,6 +37,7 @@ STATIONARY = {
     "50 and 450, by the hour": Traffic(HOURS, 50, 450),
     "100 behind 20,000": Traffic(0.1, 100, 0, 20_000),
     "100 behind 1,000": Traffic(0.02, 100, 0, 1_000),
+    "100 behind 70,000, by the hour": Traffic(HOURS, 100, 0, 70_000),
 }
 LOSSES = {
     "half and half": (Traffic(0.1, 500, 500), Traffic(0.1, 100, 100)),
@@ -58,13 +60,16 @@ def beyond(
     :param loss: what the version's share of errors is larger by.
     """
     rates = np.broadcast_to(traffic.rate, windows)
-    side, other = Side(other="1", first=0), Side()
+    side, other = Side(other="1", first=0, hourly=True), Side()
     if traffic.before:
-        side.before = _errors(chance, traffic.before, float(rates[0])).sample
+        for hour in range(DAY_HOURS):
+            rows = traffic.before // DAY_HOURS
+            side.before[hour] = _errors(chance, rows, float(rates[hour])).sample
     for at, rate in enumerate(rates.tolist()):
-        side.rounds = {at: _errors(chance, traffic.mine, rate + loss)}
-        other.rounds = {at: _errors(chance, traffic.theirs, rate)} if traffic.theirs else {}
-        duel.pair(side, at, other)
+        start = at * HOUR_MS
+        side.rounds = {start: _errors(chance, traffic.mine, rate + loss)}
+        other.rounds = {start: _errors(chance, traffic.theirs, rate)} if traffic.theirs else {}
+        duel.pair(side, start, other)
         found = duel.difference(side)
         gap = found.mine - found.theirs - held
         if not found.unknown and abs(gap) > found.half:

@@ -239,7 +239,7 @@ def test_past_figures_for_inspectors_are_in_the_estimate():
 
 
 def test_comparisons_of_versions_are_in_the_estimate():
-    """Of each version a week of days, and the windows that may wait for their labels."""
+    """Of each version a week of hours, and the windows that may wait for their labels."""
     found = definition(labelled=True)
     check = msgspec.structs.replace(found.checks[0], versus="previous")
     asked = msgspec.structs.replace(found, checks=[check])
@@ -247,7 +247,8 @@ def test_comparisons_of_versions_are_in_the_estimate():
     less, more = (estimate.of(one, load).total_bytes() for one in (found, asked))
     side, sample = Side(other="v1", strata=Strata(9, *[0.1] * 5)), Sample(9_999, 1_234.5, 6_789.1)
     side.rounds = {TIME_MS + at: Round(sample, 9_999, 1 << 40) for at in range(24 * 60)}
-    side.days = dict.fromkeys(range(duel.DAYS_MAX), sample)
+    side.hours = {500_000 + at: sample for at in range(duel.WEEK_HOURS)}
+    side.before = side.alone = dict.fromkeys(range(duel.DAY_HOURS), sample)
     kept = len(msgspec.msgpack.encode({"Low\x1fv2\x1f\x1f": side}))
     assert kept <= more - less <= 1.2 * kept
 

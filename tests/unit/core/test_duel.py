@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from inferwatch.core import duel
-from inferwatch.core.duel import DAY_MS, Round, Side
+from inferwatch.core.duel import HOUR_MS as HOUR
+from inferwatch.core.duel import Round, Side
 from inferwatch.core.intervals import rate
 from inferwatch.core.metrics import regression
 from inferwatch.core.sequential import Sample
 
-HOUR = 3_600_000
+DAY_MS = 24 * HOUR
 
 
 def one_of(n, events=0.0):
@@ -51,16 +52,27 @@ def test_what_can_be_compared_has_rows_that_can_be_told():
 
 
 def test_a_version_begins_with_the_week_of_the_other_before_it():
-    """Windows that began before its first one, old days and new ones alike, and none after."""
+    """Windows that began before its first one, old hours and new ones alike, and none after."""
     other = Side()
     for hour in range(24 * 12):
         other.rounds[hour * HOUR] = one_of(2)
     duel.forget([other], DAY_MS * 10 - HOUR)
-    assert len(other.days) == 7 and min(other.days) == 3 and max(other.days) == 9
+    assert (len(other.hours), min(other.hours), max(other.hours)) == (168, 72, 239)
     assert (other.noted, other.rows) == (DAY_MS * 10 - HOUR, 2)
     mine = Side()
     duel.begin(mine, 11 * DAY_MS, "1", other)
-    assert mine.before.n == 2 * 24 * 8
+    assert {hour: one.n for hour, one in mine.before.items()} == dict.fromkeys(range(24), 2 * 8)
+
+
+def test_the_hours_of_a_day_are_told_apart_where_there_was_one():
+    """Of an afternoon's version no hour is another's: all its rows are one sample."""
+    for hours, places in ((23, [0]), (24, [*range(24)])):
+        mine, other = Side(), Side()
+        other.rounds = {hour * HOUR: one_of(2) for hour in range(hours)}
+        duel.begin(mine, 30 * HOUR, "1", other)
+        mine.rounds = {30 * HOUR: one_of(5)}
+        duel.pair(mine, 30 * HOUR, None)
+        assert (list(mine.before), list(mine.alone)) == (places, [6 if hours == 24 else 0])
 
 
 def test_a_window_that_the_other_lacks_counts_apart():
@@ -75,7 +87,8 @@ def test_a_window_that_the_other_lacks_counts_apart():
     other.rounds = {HOUR: one_of(8), 2 * HOUR: Round(Sample(), 3, 0, "3 rows of 9")}
     for start in duel.unpaired(mine):
         duel.pair(mine, start, other)
-    assert (mine.alone.n, mine.strata.my_rows.n, mine.strata.windows) == (5, 6, 1)
+    assert [(hour, one.n) for hour, one in mine.alone.items()] == [(0, 5)]
+    assert (mine.strata.my_rows.n, mine.strata.windows) == (6, 1)
     assert duel.unpaired(mine) == []
 
 
@@ -87,14 +100,14 @@ def test_only_the_first_week_is_compared_with_the_week_before():
         mine.rounds = {day * DAY_MS: one_of(5)}
         other.rounds = {day * DAY_MS: one_of(5)} if day > 15 else {}
         duel.pair(mine, day * DAY_MS, other)
-    assert (mine.alone.n, mine.strata.windows) == (7 * 5, 4)
+    assert (mine.alone[0].n, mine.strata.windows) == (7 * 5, 4)
 
 
 def test_the_comparison_of_more_rows_is_told():
     """A moment together does not stand for a month apart, nor a day alone for a month together."""
-    mine = Side(other="1", before=Sample(9_000, 900.0, 900.0))
+    mine = Side(other="1", before={3: Sample(9_000, 900.0, 900.0)})
     mine.strata.add(Sample(30, 9.0, 9.0), Sample(30, 3.0, 3.0))
-    mine.alone.add(Sample(9_000, 900.0, 900.0))
+    mine.alone = {3: Sample(9_000, 900.0, 900.0)}
     assert duel.difference(mine).windows == 0
     for _ in range(200):
         mine.strata.add(Sample(100, 9.0, 9.0), Sample(100, 3.0, 3.0))

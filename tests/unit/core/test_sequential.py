@@ -29,6 +29,11 @@ def counted(n, events):
     return Sample(n, float(events), float(events))
 
 
+def apart(mine, theirs):
+    """Two samples of the same hour."""
+    return sequential.apart({9: mine}, {9: theirs})
+
+
 def measured(values):
     """Rows with these values."""
     return Sample(len(values), float(np.sum(values)), float(np.sum(values**2)))
@@ -48,7 +53,7 @@ def test_the_boundary_is_where_the_mixture_of_normals_reaches_one_in_alpha(n):
     difference passes 1/α with probability α ever (Ville), is 1/α: by numerical integration.
     """
     mine, theirs = counted(n, n // 5), counted(3 * n, 3 * n // 5)
-    found = sequential.apart(mine, theirs)
+    found = apart(mine, theirs)
     variance = max(sequential._variances(mine, theirs))
     spread = math.sqrt(variance * found.weight * sequential._RHO_SQUARED)
 
@@ -91,15 +96,26 @@ def test_hours_and_a_growing_share_are_no_difference():
     for one, other in hours:
         mine.add(one)
         theirs.add(other)
-    both = sequential.apart(mine, theirs)
+    both = apart(mine, theirs)
     assert both.mine - both.theirs > both.half
+
+
+def test_hours_of_the_day_are_compared_each_with_itself():
+    """A version that began in the worst hours is no worse for that; hours that the other never had
+    tell nothing.
+    """
+    theirs = {hour: counted(700, 280 if hour < 12 else 70) for hour in range(20)}
+    mine = {hour: counted(100, 40) for hour in range(5)} | {22: counted(100, 90)}
+    found = sequential.apart(mine, theirs)
+    assert found.mine == pytest.approx(found.theirs) == pytest.approx(0.4)
+    assert (found.rows, found.windows, found.unknown) == (500, 0, "")
 
 
 def test_amounts_have_the_variance_of_their_rows():
     """As numpy has it, in one window and between two samples that never met."""
     chance = np.random.default_rng(1)
     mine, theirs = chance.gamma(2, 30, 400), chance.gamma(2, 33, 700)
-    found = sequential.apart(measured(mine), measured(theirs))
+    found = apart(measured(mine), measured(theirs))
     assert (found.mine, found.theirs) == pytest.approx((mine.mean(), theirs.mean()))
     both = np.concatenate([mine, theirs])
     within = mine.var(ddof=1) / 400 + theirs.var(ddof=1) / 700
@@ -114,9 +130,9 @@ def test_amounts_have_the_variance_of_their_rows():
 def test_rare_rows_are_waited_for():
     """Of events, or of their absence, the version of fewer rows should have had twenty."""
     for events in (lambda n, rare: rare, lambda n, rare: n - rare):
-        early = sequential.apart(counted(100, events(100, 9)), counted(9_900, events(9_900, 1_941)))
+        early = apart(counted(100, events(100, 9)), counted(9_900, events(9_900, 1_941)))
         assert early.unknown == f"19 of {EVENTS_MIN} events"
-        late = sequential.apart(counted(100, events(100, 9)), counted(9_900, events(9_900, 1_991)))
+        late = apart(counted(100, events(100, 9)), counted(9_900, events(9_900, 1_991)))
         assert late.unknown == ""
 
 
@@ -124,7 +140,7 @@ def test_one_large_amount_is_one_row():
     """A mean that a single row makes is not told, however many rows there are."""
     values = np.full(5_000, 1e-3)
     values[0] = 1e9
-    found = sequential.apart(measured(values), measured(np.full(5_000, 1e-3)))
+    found = apart(measured(values), measured(np.full(5_000, 1e-3)))
     assert found.unknown == f"0 of {EVENTS_MIN} events"
 
 
@@ -132,16 +148,16 @@ def test_nothing_to_compare_has_a_reason():
     """No rows, one row, sums that are no numbers: unknown, never NaN."""
     assert sequential.together(Strata()) == Difference(unknown="no window of both versions")
     for mine, theirs in [(Sample(), counted(9, 1)), (counted(9, 1), counted(1, 1))]:
-        assert sequential.apart(mine, theirs).unknown == "no rows of the other version"
+        assert apart(mine, theirs).unknown == "no rows of the other version at these hours"
     huge = Sample(9, 1e300, math.inf)
     for sums in (huge, Sample(9, math.inf, math.inf)):
-        for found in (sequential.apart(sums, sums), sequential.together(strata_of([(sums, sums)]))):
+        for found in (apart(sums, sums), sequential.together(strata_of([(sums, sums)]))):
             assert found.unknown and not math.isnan(found.mine)
 
 
 def test_rows_that_are_all_alike_differ_for_sure_only_where_they_differ():
     """No variance within either version is no proof: that of both together rules."""
-    same = sequential.apart(measured(np.full(500, 7.0)), measured(np.full(500, 7.0)))
+    same = apart(measured(np.full(500, 7.0)), measured(np.full(500, 7.0)))
     assert (same.half, same.unknown) == (0.0, "") and same.mine == same.theirs
-    other = sequential.apart(measured(np.full(500, 7.0)), measured(np.full(500, 8.0)))
+    other = apart(measured(np.full(500, 7.0)), measured(np.full(500, 8.0)))
     assert 0 < other.half < 1
