@@ -323,20 +323,23 @@ def _add_labels(model: Model, plan: WindowPlan, track: Track, joined: Joined) ->
         if cells is None:
             continue
         part = joined.take(starts == start)
-        for segment, keep in _label_segments(part):
-            cell = cells.setdefault(segment, LabelCell())
-            if segment == ALL:
-                quality.add_delays(cell, part)
-            quality.add(
-                cell,
-                model.state.columns,
-                model.definition.model.positive,
-                part if keep is None else part.take(keep),
-            )
-        for window in panes.windows_of(plan, start):
-            if window in track.closed:
-                track.closed[window].restate = True
-                track.restating[window] = None
+        quality.add_delays(cells.setdefault(ALL, LabelCell()), part)
+        _count(model, cells, part)
+        for closed in panes.closed_with(plan, track, start):
+            late = part.row >= closed.next_row
+            if late.any():
+                missed = msgspec.structs.replace(part.take(late), sign=-part.sign)
+                _count(model, closed.missed, missed)
+            if not late.all():
+                closed.restate = True
+                track.restating[closed.start] = None
+
+
+def _count(model: Model, cells: dict[str, LabelCell], part: Joined) -> None:
+    columns, positive = model.state.columns, model.definition.model.positive
+    for segment, keep in _label_segments(part):
+        cell = cells.setdefault(segment, LabelCell())
+        quality.add(cell, columns, positive, part if keep is None else part.take(keep))
 
 
 def _label_segments(joined: Joined) -> list[tuple[str, NDArray[np.bool_] | None]]:
@@ -396,10 +399,16 @@ def _leave(model: Model, joined: Joined) -> None:
         starts = place // width * width
         for start in np.unique(starts).tolist():
             part = kept.take(starts == start)
-            for segment, keep in _label_segments(part):
-                cell = track.labels.get(start, {}).get(segment)
-                if cell is not None:
-                    cell.predicted -= len(part.row) if keep is None else int(keep.sum())
+            _uncount(track.labels.get(start, {}), part, 1)
+            for closed in panes.closed_with(plan, track, start):
+                _uncount(closed.missed, part.take(part.row >= closed.next_row), -1)
+
+
+def _uncount(cells: dict[str, LabelCell], part: Joined, sign: int) -> None:
+    """Rows that could be labelled no more, in what they were added to, or -1 taken out of."""
+    for segment, keep in _label_segments(part):
+        if segment in cells:
+            cells[segment].predicted -= sign * (len(part.row) if keep is None else int(keep.sum()))
 
 
 def wake_ms(model: Model) -> int | None:

@@ -114,6 +114,7 @@ def _publish(
         start, windows.end_of(plan, start), pane.to_ms, base, drifted, len(drifted), at.time_ms
     )
     closed.trust = trust(model, plan, version, track)
+    closed.next_row = track.first_row + track.rows
     outputs += _judge_now(model, plan, track, views, closed, at)
     outputs += inspections.ask(model, views[ALL], pane, closed, at)
     if plan.reads_labels:

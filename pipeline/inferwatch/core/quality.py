@@ -85,12 +85,12 @@ def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> Non
         _add_scores(cell, columns, joined)
 
 
-def decide(cell: LabelCell, columns: Columns, positive: str, block: Block) -> None:
-    """Count the rows that labels are to correct the guesses of."""
+def decide(cell: LabelCell, columns: Columns, positive: str, block: Block, sign: int = 1) -> None:
+    """Count the rows that labels are to correct the guesses of, or take them out with -1."""
     score, answer = decisions(columns, positive, block.predicted, block.score, block.scores)
     known = np.isfinite(score)
     cell.judged = cell.judged or Judged()
-    score_labels.add(cell.judged.all, score[known], answer[known])
+    score_labels.add(cell.judged.all, score[known], answer[known], sign)
 
 
 def _judge(judged: Judged, columns: Columns, positive: str, joined: Joined) -> None:

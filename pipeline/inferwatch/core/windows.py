@@ -49,6 +49,9 @@ class Pane(msgspec.Struct):
 class Closed(msgspec.Struct):
     """A published window that still takes labels. `base` is its last record by segment; `trust` is
     what windows before said of its scores when it closed, for `metrics.corrected`.
+
+    Rows from `next_row` on came after it. Where they are of panes that later windows hold too,
+    `missed` takes them out of its labels again, by segment.
     """
 
     start: int
@@ -62,6 +65,8 @@ class Closed(msgspec.Struct):
     restate: bool = False
     whole: bool = False
     trust: float = 1.0
+    next_row: int = 1 << 62
+    missed: dict[str, LabelCell] = {}
 
 
 class Waiting(msgspec.Struct):
@@ -173,6 +178,7 @@ def _add(
     pane.from_ms, pane.to_ms = min(pane.from_ms, from_ms), max(pane.to_ms, to_ms)
     pane.last_offset = block.offset
     labels = track.labels.setdefault(start, {}) if plan.reads_labels else None
+    closed = closed_with(plan, track, start) if plan.reads_labels else []
     for segment, keep in segments_of(block):
         part = block if keep is None else block.take(keep)
         if segment not in pane.cells:
@@ -197,6 +203,11 @@ def _add(
             label_cell.predicted += taking_part
             if plan.corrects:
                 quality.decide(label_cell, reference.columns_known, plan.estimates, part)
+            for one in closed:
+                missed = one.missed.setdefault(segment, LabelCell())
+                missed.predicted -= taking_part
+                if plan.corrects:
+                    quality.decide(missed, reference.columns_known, plan.estimates, part, -1)
 
 
 def segments_of(block: Block) -> Iterator[tuple[str, NDArray[np.bool_] | None]]:
@@ -335,16 +346,29 @@ def drop_panes(plan: WindowPlan, track: Track, started: list[int]) -> list[Pane]
     return [track.panes.pop(start) for start in started]
 
 
+def closed_with(plan: WindowPlan, track: Track, pane: int) -> list[Closed]:
+    """The closed windows that hold the pane. Cost: none for a pane of open ones only."""
+    starts = windows_of(plan, pane)
+    if plan.pane_ms and end_of(plan, starts[0]) > track.boundary_ms:
+        return []
+    return [track.closed[start] for start in starts if start in track.closed]
+
+
+def _label_parts(plan: WindowPlan, track: Track, start: int, segment: str) -> list[LabelCell]:
+    parts = [track.labels.get(at, {}).get(segment) for at in pane_starts(plan, start)]
+    if start in track.closed:
+        parts.append(track.closed[start].missed.get(segment))
+    return [part for part in parts if part is not None]
+
+
 def window_labels(plan: WindowPlan, track: Track, start: int, segment: str) -> LabelCell:
     """Label part of a window and segment."""
-    parts = [track.labels.get(at, {}).get(segment) for at in pane_starts(plan, start)]
-    return quality.merge([part for part in parts if part is not None])
+    return quality.merge(_label_parts(plan, track, start, segment))
 
 
 def label_counts(plan: WindowPlan, track: Track, start: int, segment: str) -> tuple[int, int]:
     """Rows of a window and segment that could be labelled, and those that are."""
-    parts = [track.labels.get(at, {}).get(segment) for at in pane_starts(plan, start)]
-    found = [part for part in parts if part is not None]
+    found = _label_parts(plan, track, start, segment)
     return sum(part.predicted for part in found), sum(part.labelled for part in found)
 
 

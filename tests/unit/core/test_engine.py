@@ -39,10 +39,10 @@ def log_of(*windows, facts=None, checks=(), min_rows=5_000):
     )
 
 
-def reads_labels(window):
+def reads_labels(window, metric="accuracy"):
     """A check that makes a window keep its labels."""
     low = Limit(direction="below", value=0.0, clear=0.0)
-    return Check(alert=window, metric="accuracy", window=window, warn=low, need=Need(coverage=0.1))
+    return Check(alert=window, metric=metric, window=window, warn=low, need=Need(coverage=0.1))
 
 
 def test_a_repeated_batch_changes_nothing():
@@ -129,6 +129,42 @@ def test_a_row_that_came_too_late_for_a_window_gives_it_no_label_either():
     assert last["fast", log.start_ms].metrics["accuracy"] == 1.0
     assert last["batch", 0].labels == 3
     assert last["batch", 0].metrics["accuracy"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("task", "metric", "expected"), [("binary", "accuracy", 0.75), ("regression", "mae", 0.25)]
+)
+def test_a_row_that_is_late_for_some_windows_is_labelled_in_the_others(
+    task, metric, expected, size
+):
+    """A window that had closed has neither the row nor its label, whatever it says again, and the
+    figures of the rows it has; nor is it said again for that label alone.
+    """
+    facts = {"task": task, "restate_every_ms": 0}
+    log = log_of(SLOW, checks=[reads_labels("slow", metric)], facts=facts)
+    times, predicted, truth = [130_000, 150_000, 200_000, 140_000], [1.0] * 4, [1.0, 0.0, 1.0, 0.0]
+    for at in range(0, 4, size):
+        part = slice(at, at + size)
+        log.rows(
+            size,
+            times[part],
+            200_000,
+            prediction=predicted[part],
+            segments={"country": ["DE"] * size},
+        )
+    log.labels(["3"], truth[3:], 210_000)
+    assert not any(one.revision for one in log.windows("slow"))
+    log.labels(["0", "1", "2"], truth[:3], 211_000)
+    log.tick(10 * MINUTE)
+    log.labels(["3"], [1.0], 10 * MINUTE)
+    for segment in ("", "country=DE"):
+        last = {one.window.start - log.start_ms: one for one in log.windows("slow", segment)}
+        closed, open_ = last[0], last[MINUTE]
+        assert (closed.rows, closed.labels, closed.coverage) == (2, 2, 1.0)
+        assert (open_.rows, open_.labels, open_.coverage) == (4, 4, 1.0)
+        assert closed.metrics[metric] == 0.5
+        assert open_.metrics[metric] == pytest.approx(expected)
 
 
 def test_an_exact_window_has_the_figures_of_its_rows():
