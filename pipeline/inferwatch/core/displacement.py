@@ -97,6 +97,29 @@ def _decide(model: Model, name: str, at: Position) -> list[Output]:
     return _end(model, {f"{name}={gone}" for gone, _ in risen if gone is not None}, at)
 
 
+def fit(model: Model, at: Position) -> list[Output]:
+    """Take away the places that a changed definition gives no more, those of the lightest values
+    first, and of the last to come; gives the ends of alerts.
+    """
+    columns = model.state.columns
+    gone: set[str] = set()
+    most, now_ms = model.definition.model.segments_max, model.state.watermark.event_ms
+    for name in model.definition.model.segments:
+        known = columns.segments.get(name, [])
+        if name not in columns.places and len(known) > most:
+            taken = {value: code for code, value in enumerate(known) if value != OTHER}
+            columns.places[name] = Places(taken=taken)
+            known += [OTHER] * (OTHER not in known)
+        if name in columns.places:
+            column = columns.places[name]
+            by_weight = sorted(column.taken, key=lambda value: -column.counters.at_most(value))
+            for value in by_weight[most:]:
+                del column.taken[value]
+                column.former[value] = now_ms
+                gone.add(f"{name}={value}")
+    return _end(model, gone, at) if gone else []
+
+
 def _remembered_ms(model: Model) -> int:
     """How long a row is named: by its windows, then by what waits for its label."""
     windows = model.definition.windows

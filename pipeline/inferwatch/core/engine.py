@@ -79,6 +79,7 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
             _resource(model, record)
         case Deploy() | MonitorChange() | ReferenceChange() | Verdict():
             outputs += operators.apply(model, record, at)
+            outputs += displacement.fit(model, at)
     outputs += _close(model, at)
     outputs += online.quiet(model, at)
     if isinstance(record, Rows) or (isinstance(record, Tick) and not record.closing):

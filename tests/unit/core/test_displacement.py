@@ -20,7 +20,8 @@ from inferwatch.records.definition import (
     Reference,
     Window,
 )
-from inferwatch.testing.folding import Log
+from inferwatch.records.events import MonitorChange
+from inferwatch.testing.folding import Log, alert_records
 
 MINUTE, HOUR = 60_000, 3_600_000
 PLACES = 3
@@ -294,3 +295,36 @@ def test_the_word_for_all_others_is_no_value(size):
     found = {window.segment: window.rows for window in log.windows("rows", None)}
     assert found == {"": 50, "country=FR": 20, "country=DE": 20}
     assert not log.partition.models[MODEL].state.columns.places
+
+
+@pytest.mark.parametrize("others", [1, 6])
+def test_places_that_a_changed_definition_gives_no_more_are_taken_away(others):
+    """The heaviest value keeps its place, or the first to come where none was counted; alerts of
+    the rest end, and what comes of it is `__other__` from then on.
+    """
+    log, words = Log(definition()), ["DE", "FR", *(f"o{number}" for number in range(others))]
+    for minute in range(3):
+        column = ["DE"] * 40 + words
+        log.rows(
+            len(column),
+            minute * MINUTE,
+            segments={"country": column},
+            error=["Failed"] * len(column),
+        )
+    assert {alert.segment for alert in log.alerts("Wrong")} >= {"country=DE", "country=FR"}
+    facts = msgspec.structs.replace(log.definition.model, segments_max=1)
+    changed = msgspec.structs.replace(log.definition, model=facts)
+    told = alert_records(log.event(MonitorChange(model=MODEL, definition=changed), 3 * MINUTE))
+    assert ("country=FR", "ok", "segment_gone") in {
+        (alert.segment, alert.condition, alert.reason) for alert in told
+    }
+    assert "country=DE" not in {alert.segment for alert in told}
+    log.rows(len(column), 3 * MINUTE, segments={"country": column})
+    log.tick(5 * MINUTE)
+    newest = [
+        one for one in log.windows("minute", None) if one.window.start >= log.start_ms + 3 * MINUTE
+    ]
+    rows = {one.segment: one.rows for one in newest}
+    assert rows == {"": 42 + others, "country=DE": 41, "country=__other__": 1 + others}
+    pieces = snapshot.cut(log.partition.models[MODEL])
+    assert snapshot.cut(snapshot.load(pieces)) == pieces
