@@ -206,8 +206,8 @@ class Watched:
         name = self.partition.undefined(decoded)
         if name is not None:
             self.partition.define(name, self.definition, raw.offset)
-        outputs = self.partition.fold(raw, decoded)
-        self.status.folded(self.partition, raw, decoded, outputs)
+        outputs = self.partition.fold_all([(raw, decoded)])
+        self.status.folded(self.partition, [(raw, decoded)], outputs)
         for window in window_records(outputs):
             if window.window.name == "minute" and not window.revision:
                 self._add(window)

@@ -27,7 +27,7 @@ from inferwatch.core.columns import (
 )
 from inferwatch.core.drift import together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_words
-from inferwatch.core.labels import Joined
+from inferwatch.core.joined import Joined
 from inferwatch.core.metrics import CLASSES_SHOWN, ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell

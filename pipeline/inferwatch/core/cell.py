@@ -141,8 +141,11 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
     cell.timed_out += counted.timed_out
     moments.update(cell.answers, counted.answers)
     log_histogram.update(cell.latency, block.latency_ms)
+    known = len(cell.classes)
     for code, count in counted.classes:
         cell.classes[code] = cell.classes.get(code, 0) + count
+    if len(cell.classes) > known:
+        cell.classes = dict(sorted(cell.classes.items()))
     if cell.score_bins is not None and counted.score_bins is not None:
         cell.score_bins += counted.score_bins
     if block.llm is not None:

@@ -55,8 +55,9 @@ class Block(msgspec.Struct):
     `predicted` holds class codes (-1 missing), `value` a regression's prediction (NaN missing),
     `score` the probability of the positive class, or the highest of several. `scores` float32[k, n]
     are a multiclass model's, in the order of `Columns.scores`, NaN missing; None without them.
-    `segments` holds codes into `Columns.segments`. `row` numbers the version's rows. `query`
-    int64[2, n] is for the join of a ranking: hash of the query and number of its first row.
+    `segments` holds codes into `Columns.segments`. `row` numbers the version's rows, `offset`
+    int64[n] is that of each row's record. `query` int64[2, n] is for the join of a ranking: hash of
+    the query and number of its first row.
     """
 
     version: str
@@ -73,7 +74,7 @@ class Block(msgspec.Struct):
     latency_ms: Floats
     failed: NDArray[np.bool_]
     segments: dict[str, Codes]
-    offset: int
+    offset: NDArray[np.int64]
     llm: Calls | None = None
     entities: Hashes | None = None
     scores: NDArray[np.float32] | None = None
@@ -100,7 +101,7 @@ class Block(msgspec.Struct):
             latency_ms=self.latency_ms[keep],
             failed=self.failed[keep],
             segments={name: codes[keep] for name, codes in self.segments.items()},
-            offset=self.offset,
+            offset=self.offset[keep],
             llm=None if self.llm is None else self.llm.take(keep),
             entities=None if self.entities is None else self.entities[keep],
             scores=None if self.scores is None else self.scores[:, keep],
@@ -116,7 +117,7 @@ def align(
     time_ms: NDArray[np.int64],
     before_ms: NDArray[np.int64],
     first_row: int,
-    offset: int,
+    offset: NDArray[np.int64],
 ) -> Block:
     """Put `rows` into the model's order; new names are added to `columns`."""
     declare(columns, facts)

@@ -6,7 +6,7 @@ compute is a record in the log. The order of work on a batch, read aloud:
     repeats → watermark → columns → reference → panes → join → detectors → windows → silence
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from inferwatch.core import (
     quality,
     resources,
     retirement,
+    runs,
     silence,
     stability,
     versus,
@@ -33,11 +34,12 @@ from inferwatch.core import reference as references
 from inferwatch.core import windows as panes
 from inferwatch.core.cell import tally
 from inferwatch.core.columns import Block
-from inferwatch.core.labels import Joined
+from inferwatch.core.joined import Joined
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
+from inferwatch.core.runs import Batch, Run
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Track
 from inferwatch.records.events import (
@@ -62,9 +64,7 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
     match record:
         case Rows():
             record = emitters.fresh(model.state.emitters, model.state.sources, record)
-            if record is None:
-                return None
-            outputs += _rows(model, record, at)
+            return None if record is None else fold_batches(model, [(record, at)])
         case Truths():
             record = emitters.fresh(model.state.emitters, model.state.sources, record)
             if record is None:
@@ -80,25 +80,38 @@ def step(model: Model, record: Any, at: Position) -> list[Output] | None:
         case Deploy() | MonitorChange() | ReferenceChange() | Verdict():
             outputs += operators.apply(model, record, at)
             outputs += displacement.fit(model, at)
-    outputs += _close(model, at)
+    speaks = isinstance(record, Tick) and not record.closing
+    return outputs + _after(model, at, speaks=speaks)
+
+
+def fold_batches(model: Model, batches: Sequence[Batch]) -> list[Output]:
+    """Fold one batch whose rows the model has not seen, or several that go together (`runs`)."""
+    _, at = batches[-1]
+    outputs = _rows(model, runs.join(batches), at)
+    return outputs + _after(model, at, speaks=True)
+
+
+def _after(model: Model, at: Position, *, speaks: bool) -> list[Output]:
+    """What is due behind a record; `speaks` where it tells how long the model has been silent."""
+    outputs = _close(model, at)
     outputs += online.quiet(model, at)
-    if isinstance(record, Rows) or (isinstance(record, Tick) and not record.closing):
+    if speaks:
         outputs += silence.check(model, at)
     _expire(model, at)
     return outputs
 
 
-def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
-    """Fold a batch in pieces between which a window closes, so that its size never shows."""
-    state = model.state
+def _rows(model: Model, run: Run, at: Position) -> list[Output]:
+    """Fold rows in pieces between which a window closes, so that a batch's size never shows."""
+    state, rows = model.state, run.rows
     version = model.version(rows.version)
     if version != rows.version:
         model_columns.count_capped(state.columns, "versions", rows.n)
         rows = msgspec.structs.replace(rows, version=version)
-    advance = watermark.advance(state.watermark, rows.time_ms, at.time_ms)
+    advance = watermark.advance(state.watermark, rows.time_ms, run.record_ms)
     first_row = state.rows.get(rows.version, 0)
     state.rows[rows.version] = first_row + rows.n
-    state.row_ms = max(state.row_ms, at.time_ms)
+    state.row_ms = max(state.row_ms, int(run.record_ms.max()))
     if rows.version in state.retired:
         state.retired = [one for one in state.retired if one != rows.version]
         model.due_ms = None
@@ -109,23 +122,25 @@ def _rows(model: Model, rows: Rows, at: Position) -> list[Output]:
         advance.time_ms,
         advance.before_ms,
         first_row,
-        at.offset,
+        run.offset,
     )
     outputs: list[Output] = []
     first = 0
     while first < rows.n:
         end = _next_cut(model, block, first, advance)
         outputs += _close(model, at) if first else []
-        piece = block if end - first == rows.n else block.take(slice(first, end))
-        outputs += _fold(model, piece, advance, first, at)
-        watermark.reach(state.watermark, int(advance.after_ms[end - 1]), at.time_ms)
+        whole = end - first == rows.n
+        piece = block if whole else block.take(slice(first, end))
+        ends = run.ends if whole else [end - first]
+        outputs += _fold(model, piece, advance, first, ends, at)
+        watermark.reach(state.watermark, advance.after_ms, run.record_ms, end)
         if block.version not in state.seen:
             model.due_ms = None
         state.seen[block.version] = state.watermark.event_ms
         if state.columns.places:
             outputs += displacement.follow(model, rows, block, first, end, at)
         first = end
-    _account(model, rows, block)
+    _account(model, run, block)
     return outputs
 
 
@@ -162,9 +177,14 @@ def _next_cut(model: Model, block: Block, first: int, advance: watermark.Advance
 
 
 def _fold(
-    model: Model, block: Block, advance: watermark.Advance, first: int, at: Position
+    model: Model,
+    block: Block,
+    advance: watermark.Advance,
+    first: int,
+    ends: Sequence[int],
+    at: Position,
 ) -> list[Output]:
-    """Fold the rows of a piece, which are those of the batch from `first` on."""
+    """Fold the rows of a piece, which are those from `first` on, of batches that end at `ends`."""
     state, version = model.state, block.version
     mine = slice(first, first + len(block.row))
     sample = model.join.sample(block)
@@ -179,8 +199,12 @@ def _fold(
             late |= lost.astype(np.uint16) << model.bit(plan)
     outputs = online.rows(model, block, advance.after_ms[mine], at)
     numbers = state.columns.task in ("regression", "ranking")
-    oldest_ms = advance.now_ms[mine] - model.definition.model.label_horizon_ms
-    met, again = model.join.predict(block, late, oldest_ms, sample, values=numbers)
+    met: list[Joined] = []
+    if len(ends) > 1:
+        again = _remember(model, block, late, sample, advance.now_ms[1:], ends)
+    else:
+        oldest_ms = advance.now_ms[mine] - model.definition.model.label_horizon_ms
+        met, again = model.join.predict(block, late, oldest_ms, sample, values=numbers)
     if again.any():
         _repeat(model, block, late, sample, again)
     if block.entities is not None and state.columns.task != "ranking":
@@ -189,6 +213,34 @@ def _fold(
         outputs += _contribute(model, joined, at)
     _freeze(model, version)
     return outputs
+
+
+def _remember(
+    model: Model,
+    block: Block,
+    late: NDArray[np.uint16],
+    sample: NDArray[np.bool_] | None,
+    now_ms: NDArray[np.int64],
+    ends: Sequence[int],
+) -> NDArray[np.bool_]:
+    """Let rows of batches that go together wait for their labels, as `Join.remember`; what is past
+    the horizon by the end of a batch is gone before the next one.
+    """
+    values = model.state.columns.task == "regression"
+    again, first = [], 0
+    for end in ends:
+        oldest_ms = int(now_ms[end - 1]) - model.definition.model.label_horizon_ms
+        span = slice(first, end)
+        mask = None if sample is None else sample[span]
+        rows = end - first if mask is None else int(np.count_nonzero(mask))
+        if end < ends[-1] and model.join.goes_on(
+            block.version, rows, block.time_ms[span], oldest_ms
+        ):
+            continue
+        again.append(model.join.remember(block.take(span), late[span], mask, values=values))
+        model.join.expire(oldest_ms)
+        first = end
+    return np.concatenate(again)
 
 
 def _repeat(
@@ -249,18 +301,19 @@ def _freeze(model: Model, version: str) -> None:
         model.freeze(version)
 
 
-def _account(model: Model, rows: Rows, block: Block) -> None:
-    """Put what the sender dropped beside the rows it sent last."""
-    emitted, dropped = emitters.account(
-        model.state.emitters, rows.emitter, rows.emitted, rows.dropped
-    )
-    for plan in model.plan.windows:
-        place = int(block.time_ms[-1]) if plan.pane_ms else int(block.row[-1])
-        width = plan.pane_ms or plan.window.rows
-        pane = model.track(plan, block.version).panes.get(place // width * width)
-        if pane is not None:
-            pane.cells[ALL].emitted += emitted
-            pane.cells[ALL].dropped += dropped
+def _account(model: Model, run: Run, block: Block) -> None:
+    """Put what the sender of each batch dropped beside the rows it sent last."""
+    for rows, end in zip(run.batches, run.ends, strict=True):
+        emitted, dropped = emitters.account(
+            model.state.emitters, rows.emitter, rows.emitted, rows.dropped
+        )
+        for plan in model.plan.windows:
+            place = int(block.time_ms[end - 1]) if plan.pane_ms else int(block.row[end - 1])
+            width = plan.pane_ms or plan.window.rows
+            pane = model.track(plan, block.version).panes.get(place // width * width)
+            if pane is not None:
+                pane.cells[ALL].emitted += emitted
+                pane.cells[ALL].dropped += dropped
 
 
 def _truths(model: Model, truths: Truths, at: Position) -> list[Output]:

@@ -4,13 +4,13 @@ Worker and replay drive this class; it has no clock and no I/O. Always, in rows:
 in = ok + rejected + duplicate.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from inferwatch.core import emitters, engine, inspections, placement, snapshot, soundness
+from inferwatch.core import emitters, engine, inspections, placement, runs, snapshot, soundness
 from inferwatch.core.model import Model, ModelState, Position
 from inferwatch.core.output import (
     FORWARDED,
@@ -20,13 +20,16 @@ from inferwatch.core.output import (
     forwarded_from,
 )
 from inferwatch.core.reference import Values
+from inferwatch.core.runs import Batch, Calm, Shape
 from inferwatch.errors import Reason
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap, Inspection, MonitorChange, Skip, Tick
 from inferwatch.records.raw import SKIPPED, Decoded, RawRecord, Reject
+from inferwatch.records.rows import Rows
 
 __all__ = ["MODELS_MAX", "Counts", "Output", "Partition"]
 MODELS_MAX = 500
+Placed = tuple[RawRecord, Decoded, Batch]
 _silent = np.errstate(all="ignore")
 """What overflows is unknown in its figures; that numpy tells the terminal besides is no output."""
 
@@ -72,6 +75,9 @@ class Partition:
         self._wake_ms: dict[str, int | None] = {}
         self._moved: dict[str, None] = {}  # since the last tick: `_wake_ms` is not theirs any more
         self._skipped: set[int] = set()
+        self.repeats: set[int] = set()
+        self._like: dict[str, Shape] = {}  # of the batch that a model folded by itself last
+        self._calm: dict[str, Calm] = {}
 
     def undefined(self, decoded: Decoded) -> str | None:
         """The model that must be defined before this record may be folded."""
@@ -182,18 +188,100 @@ class Partition:
             self.counts.ok += rest
             return outputs
         if self._home(decoded) != self.number:
-            _count(self.counts.duplicate, "misplaced", rest)
+            self._repeat("misplaced", rest, raw.offset)
             return [*outputs, forward_output(raw, self._home(decoded))]
         model = self.models[decoded.record.model]
         before = emitters.repeated(model.state.sources, decoded.record)
         known = self._step(model.name, decoded.record, at, raw)
         if isinstance(known, str):
-            _count(self.counts.duplicate, known, rest)
+            self._repeat(known, rest, raw.offset)
             return outputs
         if before:
             _count(self.counts.duplicate, "id", before)
         self.counts.ok += rest - before
         return outputs + known
+
+    @_silent
+    def fold_all(self, records: Sequence[tuple[RawRecord, Decoded]]) -> list[Output]:
+        """Outputs of consecutive records: of each model those that `fold` of one after the other
+        gives. `repeats` are then the offsets of those without a new row.
+        """
+        self.repeats.clear()
+        outputs: list[Output] = []
+        waiting: dict[str, list[Placed]] = {}
+        for raw, decoded in records:
+            name = self._plain(raw, decoded)
+            if name is not None:
+                at = Position(raw.partition, raw.offset, raw.time_ms)
+                waiting.setdefault(name, []).append((raw, decoded, (decoded.record, at)))
+                continue
+            outputs += self._fold_waiting(waiting)
+            outputs += self.fold(raw, decoded)
+        return outputs + self._fold_waiting(waiting)
+
+    def _plain(self, raw: RawRecord, decoded: Decoded) -> str | None:
+        """The model of a batch that may go together with others; None for any other record."""
+        rows = decoded.record
+        if not isinstance(rows, Rows) or decoded.rejects or FORWARDED in raw.headers:
+            return None
+        here = rows.model in self.models and self._home(decoded) == self.number
+        old = here and raw.offset <= self.models[rows.model].offset
+        return rows.model if here and not old and raw.offset not in self._skipped else None
+
+    def _fold_waiting(self, waiting: dict[str, list[Placed]]) -> list[Output]:
+        """Fold the batches of each model, as many together as go."""
+        outputs: list[Output] = []
+        for name, placed in waiting.items():
+            while placed:
+                together = self._together(self.models[name], placed)
+                if together > 1:
+                    outputs += self._fold_run(self.models[name], placed[:together])
+                else:
+                    raw, decoded, _ = placed[0]
+                    outputs += self.fold(raw, decoded)
+                placed = placed[max(1, together) :]
+        waiting.clear()
+        return outputs
+
+    def _together(self, model: Model, placed: Sequence[Placed]) -> int:
+        """How many of a model's batches, from the first on, go together."""
+        like = self._like.get(model.name)
+        if like is None or len(placed) < 2:
+            return 0
+        calm = self._calm.get(model.name) or runs.calm(model, like)
+        if calm is None:
+            return 0
+        self._calm[model.name] = calm
+        return runs.length(model, calm, [batch for _, _, batch in placed])
+
+    def _fold_run(self, model: Model, placed: Sequence[Placed]) -> list[Output]:
+        """Fold batches that go together; those that were sent before are left out."""
+        state, batches = model.state, []
+        for _, _, (rows, at) in placed:
+            self.offset = max(self.offset, at.offset)
+            self.counts.in_ += rows.n
+            before = emitters.repeated(state.sources, rows)
+            fresh = emitters.fresh(state.emitters, state.sources, rows)
+            if fresh is None:
+                self._repeat("id", rows.n, at.offset)
+                continue
+            if before:
+                _count(self.counts.duplicate, "id", before)
+            self.counts.ok += rows.n - before
+            batches.append((fresh, at))
+        _, _, (_, at) = placed[0]
+        self._changed.setdefault(model.name, at.offset)
+        self._moved[model.name] = None
+        state.offset = placed[-1][0].offset
+        outputs = engine.fold_batches(model, batches) if batches else []
+        if outputs:
+            self._calm.pop(model.name, None)
+        return outputs
+
+    def _repeat(self, how: str, rows: int, offset: int) -> None:
+        """The record at `offset` has no new row."""
+        _count(self.counts.duplicate, how, rows)
+        self.repeats.add(offset)
 
     def _step(
         self, name: str, record: object, at: Position, raw: RawRecord | None = None
@@ -202,6 +290,7 @@ class Partition:
         model = self.models[name]
         if at.offset <= model.offset:
             return "offset"
+        self._calm.pop(name, None)
         outputs: list[Output] | None = None
         origin = raw.headers.get(FORWARDED) if raw is not None else None
         if origin is None or emitters.accept(model.state.sources, *forwarded_from(origin)):
@@ -209,6 +298,8 @@ class Partition:
         model.state.offset = at.offset
         self._changed.setdefault(name, at.offset)
         self._moved[name] = None
+        if outputs is not None and isinstance(record, Rows):
+            self._like[name] = runs.shape(model, record)
         if outputs is None:
             return "inspection" if isinstance(record, Inspection) else "id"
         return outputs
@@ -218,6 +309,7 @@ class Partition:
         """Fold an answer that no log holds, behind the record at `at` that asked for it."""
         model = self.models[found.model]
         self._moved[model.name] = None
+        self._calm.pop(model.name, None)
         return engine.step(model, found, at) or []
 
     def asked(self) -> list[Output]:

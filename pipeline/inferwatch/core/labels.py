@@ -6,9 +6,8 @@ hash, the same on both sides, and `sampled` says which share that is.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from inferwatch.core import early, sample
 from inferwatch.core.columns import Block
 from inferwatch.core.early import Early
 from inferwatch.core.id_index import IdIndex, Slots
+from inferwatch.core.joined import Joined
 from inferwatch.core.pending import (
     ANSWER_BYTES,
     NONE_MS,
@@ -37,49 +37,6 @@ from inferwatch.records.rows import Codes, Floats
 
 ROW_BITS = 20
 ROW_MASK = (1 << ROW_BITS) - 1
-
-
-class Joined(msgspec.Struct):
-    """Predictions with their labels: to add (`sign` 1) or to take back (-1), as they came.
-
-    `delay_ms` is how long after its prediction a row's first label was; NaN for any other label.
-    `scores` are as in `Block`. With `queries` the rows are queries, each at its first row, and what
-    each is worth as in `metrics.ranking`.
-    """
-
-    version: str
-    sign: int
-    time_ms: NDArray[np.int64]
-    row: NDArray[np.int64]
-    predicted: Codes
-    value: Floats
-    score: Floats
-    late: NDArray[np.uint16]
-    segments: dict[str, Codes]
-    label: Codes
-    truth: Floats
-    delay_ms: Floats
-    scores: NDArray[np.float32] | None = None
-    queries: Floats | None = None
-
-    def take(self, keep: NDArray[np.bool_]) -> "Joined":
-        """The rows that `keep` picks."""
-        return Joined(
-            version=self.version,
-            sign=self.sign,
-            time_ms=self.time_ms[keep],
-            row=self.row[keep],
-            predicted=self.predicted[keep],
-            value=self.value[keep],
-            score=self.score[keep],
-            late=self.late[keep],
-            segments={name: codes[keep] for name, codes in self.segments.items()},
-            label=self.label[keep],
-            truth=self.truth[keep],
-            delay_ms=self.delay_ms[keep],
-            scores=None if self.scores is None else self.scores[:, keep],
-            queries=None if self.queries is None else self.queries[:, keep],
-        )
 
 
 class Join:
@@ -133,13 +90,47 @@ class Join:
         rows = _slab(block, late, sampled, values=values)
         if not len(rows.row):
             return [], np.zeros(0, np.bool_)
-        key, base = self._append(rows)
-        first = key << ROW_BITS | base
         hashes = block.hashes if sampled is None else block.hashes[sampled]
-        again = self._index(block.version).put(hashes, first)
-        self.state.collisions += int(np.count_nonzero(again))
+        first, again = self._remember(rows, hashes)
         oldest_ms = oldest_ms if sampled is None else oldest_ms[sampled]
         return self._meet(rows, hashes, first, oldest_ms), again
+
+    def remember(
+        self,
+        block: Block,
+        late: NDArray[np.uint16],
+        sampled: NDArray[np.bool_] | None = None,
+        *,
+        values: bool,
+    ) -> NDArray[np.bool_]:
+        """`predict` where no label has come before its row: the mask alone."""
+        rows = _slab(block, late, sampled, values=values)
+        if not len(rows.row):
+            return np.zeros(0, np.bool_)
+        return self._remember(rows, block.hashes if sampled is None else block.hashes[sampled])[1]
+
+    def _remember(self, rows: Slab, hashes: Hashes) -> tuple[int, NDArray[np.bool_]]:
+        """Put rows behind those of their version; gives the slot of the first, and the mask of
+        those whose id was there.
+        """
+        key, base = self._append(rows)
+        first = key << ROW_BITS | base
+        again = self._index(rows.version).put(hashes, first)
+        self.state.collisions += int(np.count_nonzero(again))
+        return first, again
+
+    def goes_on(self, version: str, rows: int, time_ms: NDArray[np.int64], oldest_ms: int) -> bool:
+        """Whether so many kept rows more, of these times, leave the open slab open, and nothing
+        would expire by `oldest_ms` behind them.
+        """
+        state = self.state
+        key = state.open.get(version)
+        held = 0 if key is None else len(state.slabs[key].ids)
+        first = next(iter(state.slabs.values()), None)
+        due = [time_ms.min(), *(state.slabs[key].time_ms[0] for key in state.open.values())]
+        due += [] if first is None else [first.newest_ms]
+        due += [label.at_ms for label in islice(state.early.values(), 1)]
+        return held + rows < SLAB_ROWS and bool(min(due) >= oldest_ms)
 
     def _append(self, rows: Slab) -> tuple[int, int]:
         """Put rows behind those of their version; gives the slab and the place of the first."""
@@ -389,12 +380,16 @@ class Join:
             del self.index[slab.version]
         self.state.bytes -= slab_bytes(slab)
 
+    def room_bytes(self, most_bytes: int) -> int:
+        """What the state may still take; below 0 it is to shrink."""
+        return most_bytes - self.state.bytes - 100 * len(self.state.early)
+
     def shrink(self, most_bytes: int) -> list[tuple[Joined, Joined]]:
         """Halve the sample until the state fits; gives, by version, all rows and labelled rows that
         left.
         """
         left: list[tuple[Joined, Joined]] = []
-        while self.state.bytes + 100 * len(self.state.early) > most_bytes and self.state.shift < 32:
+        while self.room_bytes(most_bytes) < 0 and self.state.shift < 32:
             self.state.shift += 1
             shift = self.state.shift
             held = list(self.state.early)

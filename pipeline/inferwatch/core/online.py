@@ -19,8 +19,8 @@ from inferwatch.core.drift.bank import BANKED, Bank
 from inferwatch.core.drift.finding import Finding
 from inferwatch.core.drift.row_anomaly import Column, RowAnomaly
 from inferwatch.core.drift.scale import ERRORS, LATENCIES, Scale
+from inferwatch.core.joined import Joined
 from inferwatch.core.judge import instance_of
-from inferwatch.core.labels import Joined
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output
 from inferwatch.records.definition import Check, NumericProfile
@@ -41,9 +41,7 @@ def rows(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) 
     outputs = []
     for check in model.plan.row_checks:
         for feature, found in _found(model, check, block):
-            outputs += _tell(
-                model, check, block.version, feature, found, block.time_ms, after_ms, at
-            )
+            outputs += _tell(model, check, block, feature, found, after_ms, at)
     return outputs
 
 
@@ -151,22 +149,23 @@ def _detector(model: Model, check: Check, version: str, feature: str) -> Detecto
 def _tell(
     model: Model,
     check: Check,
-    version: str,
+    block: Block,
     feature: str,
     found: list[Finding],
-    time_ms: NDArray[np.int64],
     after_ms: NDArray[np.int64],
     at: Position,
 ) -> list[Output]:
     """What detections of one stream say: the one before ends, and each fires."""
     if not found:
         return []
-    instance = instance_of(model, check, version, feature, "")
+    instance = instance_of(model, check, block.version, feature, "")
     outputs: list[Output] = []
     for finding in found:
         row = finding.row
-        outputs += _end(model, check, instance, int(after_ms[row]), at)
-        outputs += _fire(model, check, instance, finding, int(time_ms[row]), int(after_ms[row]), at)
+        event_ms, reached_ms = int(block.time_ms[row]), int(after_ms[row])
+        outputs += _end(model, check, instance, reached_ms, at)
+        here = msgspec.structs.replace(at, offset=int(block.offset[row]))
+        outputs += _fire(model, check, instance, finding, event_ms, reached_ms, here)
     return outputs
 
 
@@ -249,6 +248,22 @@ def quiet(model: Model, at: Position) -> list[Output]:
         if check is not None:
             outputs += _end(model, check, instance, event_ms, at)
     return outputs
+
+
+def deadlines(model: Model) -> list[int]:
+    """Watermarks at which `quiet` may end what stands by now, or could come to stand."""
+    state, checks = model.state, model.plan.row_checks
+    lasts_ms = [check.keep_firing_for_ms or QUIET_AFTER_MS for check in checks]
+    alerts_ = {check.alert for check in checks}
+    until = [one.until_ms for one in state.instances.values() if one.alert in alerts_]
+    found = [time_ms for time_ms in until if time_ms is not None]
+    return found + [state.watermark.event_ms + last_ms for last_ms in lasts_ms]
+
+
+def silences(model: Model) -> list[int]:
+    """Record times at which the silences of alerts are over."""
+    until = [one.silenced_until_ms for one in model.state.instances.values()]
+    return [time_ms for time_ms in until if time_ms is not None]
 
 
 def _end(

@@ -112,7 +112,7 @@ def together(first: Slab, then: Slab) -> Slab:
         segments[name] = np.concatenate(parts)
     return Slab(
         version=first.version,
-        ids=concat(first.ids, then.ids),
+        ids=concat([first.ids, then.ids]),
         row=np.concatenate([first.row, then.row]),
         time_ms=np.concatenate([first.time_ms, then.time_ms]),
         predicted=np.concatenate([first.predicted, then.predicted]),

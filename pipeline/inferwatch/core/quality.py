@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core.columns import Block, Columns, confidence, decisions, score_places
 from inferwatch.core.figure import Figure
-from inferwatch.core.labels import Joined
+from inferwatch.core.joined import Joined
 from inferwatch.core.metrics import (
     CLASSES_SHOWN,
     confusion,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from inferwatch.core import sample
 from inferwatch.core.columns import Block
 from inferwatch.core.early import Early
-from inferwatch.core.labels import ROW_BITS, ROW_MASK, Join, Joined
+from inferwatch.core.joined import Joined
+from inferwatch.core.labels import ROW_BITS, ROW_MASK, Join
 from inferwatch.core.metrics import ranking
 from inferwatch.core.pending import Pending, Slab
 from inferwatch.core.sample import Hashes

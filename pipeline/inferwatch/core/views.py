@@ -9,7 +9,7 @@ from inferwatch.core import figures, quality, resources, schema, stability, wind
 from inferwatch.core.cell import SCORE, Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
-from inferwatch.core.labels import Joined
+from inferwatch.core.joined import Joined
 from inferwatch.core.metrics import CORRECTED, corrected, estimated, isotonic, on_labels
 from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.metrics.isotonic import Curve

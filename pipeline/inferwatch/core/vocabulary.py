@@ -21,8 +21,8 @@ def counted(column: Words) -> tuple[int, Seen]:
 
 
 def add(words: dict[str, int], column: Words, seen: Seen) -> None:
-    """Add what `counted` gives of a column."""
-    if len(words) + len(seen) > WORDS_MAX:
+    """Add what `counted` gives of a column, new words in the order of its rows."""
+    if any(word not in words for word, _ in seen):
         seen = _by_appearance(column, seen)
     for word, rows in seen:
         count(words, word, rows)

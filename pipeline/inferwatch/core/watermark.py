@@ -43,7 +43,7 @@ class Watermark(msgspec.Struct):
 
 
 class Advance(msgspec.Struct, frozen=True):
-    """A batch: clamped event times, and the rows' watermark before and after each row, int64[n].
+    """Rows: clamped event times, and the rows' watermark before and after each row, int64[n].
 
     `now_ms` int64[n+1] is the watermark with the time that ticks have seen pass: before the batch
     and after each row.
@@ -55,26 +55,29 @@ class Advance(msgspec.Struct, frozen=True):
     now_ms: NDArray[np.int64]
 
 
-def advance(state: Watermark, time_ms: NDArray[np.int64], record_ms: int) -> Advance:
-    """How the rows of a batch move the watermark, one by one; `reach` then moves it.
+def advance(state: Watermark, time_ms: NDArray[np.int64], record_ms: NDArray[np.int64]) -> Advance:
+    """How rows move the watermark, one by one; `reach` then moves it.
 
-    A row more than ten minutes ahead of its record is counted in `ahead` and moves nothing once the
-    watermark is set.
+    `record_ms` int64[n] is the time of each row's record. A row more than ten minutes ahead of it
+    is counted in `ahead` and moves nothing once the watermark is set.
     """
-    unmoved_ms, moved_ms = (
-        max(0, state.ticked_ms - since_ms) for since_ms in (state.moved_at_ms, record_ms)
-    )
     clamped, before, after, now, ahead = kernel.advance(
-        time_ms, record_ms, AHEAD_MAX_MS, state.event_ms, UNSET, unmoved_ms, moved_ms
+        time_ms, record_ms, AHEAD_MAX_MS, state.event_ms, UNSET, state.moved_at_ms, state.ticked_ms
     )
     state.ahead += int(ahead)
     return Advance(clamped, before, after, now)
 
 
-def reach(state: Watermark, event_ms: int, record_ms: int) -> None:
-    """Move to `event_ms`, which a row of a record of time `record_ms` has; never backwards."""
+def reach(
+    state: Watermark, after_ms: NDArray[np.int64], record_ms: NDArray[np.int64], end: int
+) -> None:
+    """Move to where the rows before number `end` have come: `after_ms` and `record_ms` are, of each
+    row, the watermark after it and the time of its record.
+    """
+    event_ms = int(after_ms[end - 1])
     if event_ms > state.event_ms:
-        state.event_ms, state.moved_at_ms = event_ms, record_ms
+        mover = int(np.searchsorted(after_ms, event_ms))
+        state.event_ms, state.moved_at_ms = event_ms, int(record_ms[mover])
 
 
 def tick(state: Watermark, tick_ms: int) -> None:

@@ -6,6 +6,7 @@ know no lateness and are over with their last row.
 """
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -27,6 +28,7 @@ from inferwatch.kernels import panes as kernel
 from inferwatch.records.events import Inspection
 from inferwatch.records.outputs import WindowRecord
 
+T = TypeVar("T")
 ALL = ""
 SWEEP_MS = 60_000
 
@@ -145,7 +147,7 @@ def fold(
             block.time_ms, block.before_ms, *_sizes(plan), track.boundary_ms
         )
         # what rows had passed before the last of them never opens: of a new version, or after ticks
-        track.boundary_ms = max(track.boundary_ms, _last_end(plan, int(block.before_ms[-1])))
+        track.boundary_ms = max(track.boundary_ms, last_end(plan, int(block.before_ms[-1])))
         track.late += int(late)
     else:
         starts, lost = block.row // plan.window.rows * plan.window.rows, np.zeros(n, np.bool_)
@@ -172,13 +174,15 @@ def _add(
     from_ms, to_ms = int(block.time_ms.min()), int(block.time_ms.max())
     pane = track.panes.get(start)
     if pane is None:
-        pane = Pane(start, from_ms, to_ms, block.offset, block.offset)
+        first_offset = int(block.offset[0])
+        pane = Pane(start, from_ms, to_ms, first_offset, first_offset)
         pane.lost, track.lost = track.lost, {}
         track.panes[start] = pane
     pane.from_ms, pane.to_ms = min(pane.from_ms, from_ms), max(pane.to_ms, to_ms)
-    pane.last_offset = block.offset
+    pane.last_offset = int(block.offset[-1])
     labels = track.labels.setdefault(start, {}) if plan.reads_labels else None
     closed = closed_with(plan, track, start) if plan.reads_labels else []
+    known = len(pane.cells)
     for segment, keep in segments_of(block):
         part = block if keep is None else block.take(keep)
         if segment not in pane.cells:
@@ -208,6 +212,23 @@ def _add(
                 missed.predicted -= taking_part
                 if plan.corrects:
                     quality.decide(missed, reference.columns_known, plan.estimates, part, -1)
+    if len(pane.cells) > known:  # the order must not follow which rows came in one batch
+        pane.cells = _in_order(pane.cells, block)
+        if labels is not None:
+            track.labels[start] = _in_order(labels, block)
+    for one in closed:
+        one.missed = _in_order(one.missed, block)
+
+
+def _in_order(by_segment: dict[str, T], block: Block) -> dict[str, T]:
+    """All rows first, then each segment column's values in the order they were first seen in."""
+    places = {column: at for at, column in enumerate(block.segments)}
+
+    def place(segment: str) -> tuple[int, int]:
+        column, _, code = segment.rpartition(":")
+        return (places[column], int(code)) if segment else (-1, 0)
+
+    return dict(sorted(by_segment.items(), key=lambda item: place(item[0])))
 
 
 def segments_of(block: Block) -> Iterator[tuple[str, NDArray[np.bool_] | None]]:
@@ -226,19 +247,20 @@ def segment_name(columns: Columns, segment: str) -> str:
     return f"{column}={columns.segments[column][int(code)]}"
 
 
-def _step_ms(plan: WindowPlan) -> int:
+def step_ms(plan: WindowPlan) -> int:
+    """How far its windows are apart."""
     return plan.window.step_ms or plan.window.size_ms
 
 
-def _last_end(plan: WindowPlan, watermark_ms: int) -> int:
+def last_end(plan: WindowPlan, watermark_ms: int) -> int:
     """End of the last window that is over at this watermark."""
-    size, step = plan.window.size_ms, _step_ms(plan)
+    size, step = plan.window.size_ms, step_ms(plan)
     return (watermark_ms - plan.window.grace_ms - size) // step * step + size
 
 
 def _newest_end(plan: WindowPlan, pane_start: int) -> int:
     """End of the last window that holds the pane."""
-    step = _step_ms(plan)
+    step = step_ms(plan)
     return pane_start // step * step + plan.window.size_ms
 
 
@@ -266,7 +288,7 @@ def next_cut(
 
 def _sizes(plan: WindowPlan) -> tuple[int, int, int, int]:
     """As `kernels.panes` takes them: pane, window, step, grace."""
-    return plan.pane_ms, plan.window.size_ms, _step_ms(plan), plan.window.grace_ms
+    return plan.pane_ms, plan.window.size_ms, step_ms(plan), plan.window.grace_ms
 
 
 def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
@@ -275,7 +297,7 @@ def over(plan: WindowPlan, track: Track, now_ms: int) -> list[int]:
         seen = track.first_row + track.rows
         full = [start for start in track.panes if start + plan.window.rows <= seen]
         return sorted(full)
-    if _last_end(plan, now_ms) <= track.boundary_ms:
+    if last_end(plan, now_ms) <= track.boundary_ms:
         return []
     starts: dict[int, None] = {}
     for pane in track.panes:
@@ -290,7 +312,7 @@ def move_boundary(plan: WindowPlan, track: Track, ended_ms: int, rows_ms: int) -
     """No window ends earlier any more: neither the last one published nor what rows have passed."""
     if not plan.pane_ms:
         return
-    passed = UNSET if rows_ms == UNSET else _last_end(plan, rows_ms)
+    passed = UNSET if rows_ms == UNSET else last_end(plan, rows_ms)
     track.boundary_ms = max(track.boundary_ms, ended_ms, passed)
 
 
@@ -376,7 +398,7 @@ def windows_of(plan: WindowPlan, pane: int) -> range:
     """Starts of the windows that hold the pane."""
     if not plan.pane_ms:
         return range(pane, pane + 1)
-    step = _step_ms(plan)
+    step = step_ms(plan)
     first = -((plan.window.size_ms - plan.pane_ms - pane) // step) * step
     return range(first, pane + 1, step)
 

@@ -42,7 +42,7 @@ def warm() -> None:
     times = np.zeros(1, np.int64)
     panes.next_cut(times, times, np.zeros(2, np.int64), 0, 1, 1, 1, 0, 0)
     panes.place(times, times, 1, 1, 1, 0, 0)
-    watermark.advance(times, 0, 0, 0, 0, 0, 0)
+    watermark.advance(times, times, 0, 0, 0, 0, 0)
     distinct.small(np.zeros(1))
     places, marks = np.zeros(entities.PLACES, np.uint64), np.zeros(entities.PLACES, np.int64)
     codes, scores = np.zeros(entities.PLACES, np.int32), np.zeros(entities.PLACES)

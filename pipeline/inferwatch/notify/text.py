@@ -42,8 +42,6 @@ UNITS = dict.fromkeys((*LONG_TIMES, "latency.", "time_to_first_token."), " ms") 
     "tokens_per_second.": " tokens/s",
 }
 RECOVERED = ("recovered", "quiet")
-SILENCE_ENDS = ("silence_over", "unsilence")
-"""Why a channel hears of an alert that fires: it began, or got worse, when nobody was told."""
 DEPLOYED = re.compile(r" after (deploy|rollback) v")
 ENDS = {"ended": "its check, version or segment is gone"}
 
@@ -108,8 +106,6 @@ def _unmeasured(alert: AlertRecord) -> str:
     if alert.condition == "ok":
         quiet = alert.reason == "quiet"
         return f"no further change of {subject}" if quiet else f"{subject} is watched no more"
-    if alert.reason in SILENCE_ENDS:
-        return f"{subject} moved while a silence kept it back"
     return f"{subject} as told before" if alert.condition == "firing" else f"{subject} unknown"
 
 

@@ -1,6 +1,6 @@
 """A column of ids as it travels: texts end to end, never an object each until somebody asks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -79,12 +79,13 @@ def pack(texts: Iterable[str]) -> Ids:
     return Ids(np.frombuffer(bytearray(b"".join(encoded) + b"\0"), np.uint8)[:-1], ends)
 
 
-def concat(first: Ids, then: Ids) -> Ids:
-    """The texts of both."""
-    offset = first.ends[-1] if len(first) else np.int32(0)
-    return Ids(
-        np.concatenate([first.data, then.data]), np.concatenate([first.ends, then.ends + offset])
-    )
+def concat(columns: Sequence[Ids]) -> Ids:
+    """The texts of all, in order."""
+    ends, offset = [], 0
+    for column in columns:
+        ends.append(column.ends + np.int32(offset))
+        offset += len(column.data)
+    return Ids(np.concatenate([column.data for column in columns]), np.concatenate(ends))
 
 
 def is_text(data: bytes, ends: NDArray[np.integer]) -> bool:

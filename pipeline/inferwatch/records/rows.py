@@ -3,11 +3,14 @@
 `decode` makes them; nothing here checks again. Imports numpy, so the SDK stays away from it.
 """
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.records.ids import Ids
+from inferwatch.records.ids import Ids, concat
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -87,3 +90,67 @@ class Truths(msgspec.Struct, frozen=True, kw_only=True):
     score_names: tuple[str, ...] = ()
     scores: Floats | None = None
     source_offsets: NDArray[np.int64] | None = None
+
+
+def together(batches: Sequence[Rows]) -> Rows:
+    """The rows of batches of one version as one batch, which for the rest is like the last.
+
+    All have the same features, categories, scores, segments and kinds of answers; failures and
+    latencies are missing where a batch has none. Cost: a copy of every column.
+    """
+    last = batches[-1]
+    if len(batches) == 1:
+        return last
+    columns = {
+        "time_ms": _joined([one.time_ms for one in batches]),
+        "ids": _joined([one.ids for one in batches]),
+        "numeric": _joined([one.numeric for one in batches]),
+        "prediction": _joined([one.prediction for one in batches]),
+        "scores": _joined([one.scores for one in batches]),
+        "latency_ms": _joined([_latency_ms(one) for one in batches]),
+        "error": _joined([_error(one) for one in batches]),
+        "entity": _joined([one.entity for one in batches]),
+        "llm": _joined([one.llm for one in batches]),
+        "categories": _each(last.categories, [one.categories for one in batches]),
+        "segments": _each(last.segments, [one.segments for one in batches]),
+    }
+    n = sum(one.n for one in batches)
+    return msgspec.structs.replace(last, n=n, weight=None, source_offsets=None, **columns)
+
+
+def _latency_ms(rows: Rows) -> Floats:
+    return np.full(rows.n, np.nan) if rows.latency_ms is None else rows.latency_ms
+
+
+def _error(rows: Rows) -> Words:
+    return Words((), np.full(rows.n, -1, np.int32)) if rows.error is None else rows.error
+
+
+def _each(names: Iterable[str], columns: Sequence[dict[str, Words]]) -> dict[str, Words]:
+    return {name: _words([one[name] for one in columns]) for name in names}
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Columns of one kind under each other; None where there are none."""
+    match parts[0]:
+        case None:
+            return None
+        case Ids():
+            return concat(parts)
+        case Words():
+            return _words(parts)
+        case Calls():
+            reasons = _words([part.finish_reason for part in parts])
+            return Calls(_joined([part.numbers for part in parts]), reasons)
+        case _:
+            return np.concatenate(parts, axis=-1)
+
+
+def _words(columns: Sequence[Words]) -> Words:
+    """Dictionary columns under each other, over all their words."""
+    places: dict[str, int] = {}
+    codes = []
+    for column in columns:
+        table = [places.setdefault(word, len(places)) for word in column.words]
+        codes.append(np.array([*table, -1], np.int32)[column.codes])
+    return Words(tuple(places), np.concatenate(codes))

@@ -26,11 +26,12 @@ from inferwatch.core.fold import MODELS_MAX, Output, Partition
 from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
-from inferwatch.records.events import Gap, MonitorChange, Skip
+from inferwatch.records.events import Gap, MonitorChange
 from inferwatch.records.raw import SKIPPED, Decoded, RawRecord
 from inferwatch.runtime import checkpoint as checkpoints
 from inferwatch.runtime import continuity, embedded, letters
-from inferwatch.runtime.checkpoint import Attempt, BrokenStateError, Record
+from inferwatch.runtime.attempts import Attempts
+from inferwatch.runtime.checkpoint import BrokenStateError, Record
 from inferwatch.runtime.described import described
 from inferwatch.runtime.inspections import Inspections
 from inferwatch.runtime.owned import Owned
@@ -42,7 +43,6 @@ TOPIC_OF = {"window": "windows.v1", "alert": "alerts.v1", "dead": "dlq.v1", "for
 HANDOVER_S = 3.0
 MODEL_EVERY_S = 30.0
 PACE_BYTES_S = 4_000_000
-DEATHS_MAX = 3
 
 
 class Delivery:
@@ -65,6 +65,7 @@ class Delivery:
         self.models_max, self.pace_bytes_s = models_max, pace_bytes_s
         self.owned: dict[int, Owned] = {}
         self.lock = asyncio.Lock()
+        self.attempts = Attempts(link, observer, self._write)
         self.inspections = Inspections(link, inspector, self.owned, self._guard)
         self.quota = letters.Quota()
         self.generation: int | None = None
@@ -122,7 +123,7 @@ class Delivery:
         if gap is not None:
             partition.pass_over(gap)
         owned = Owned(partition, found, end)
-        await self._note_start(owned, found.attempt)
+        await self.attempts.begin(owned, found.attempt)
         if gap is not None:
             await self._pass_over(number, gap)
         for offset in owned.skips:
@@ -153,7 +154,7 @@ class Delivery:
                 for number, owned in list(self.owned.items()):
                     await self._checkpoint(number, everything=True)
                     if owned.attempt.trying >= 0:  # nobody died of it
-                        await self._note_trying(owned, -1)
+                        await self.attempts.over(owned)
         except TimeoutError:
             log.warning(
                 "the last checkpoint took longer than %.0f s; its input is folded again", HANDOVER_S
@@ -172,28 +173,29 @@ class Delivery:
 
     # ── the stream ───────────────────────────────────────────────────────────────────────────────
 
-    async def receive(self, raw: RawRecord, generation: int | None) -> None:
-        """Fold one record, in offset order; its outputs are on their way when this returns."""
-        owned = self.owned.get(raw.partition)
+    async def receive(self, run: Sequence[RawRecord], generation: int | None) -> None:
+        """Fold consecutive records of one partition, in offset order; their outputs are on their
+        way when this returns.
+        """
+        owned = self.owned.get(run[0].partition)
         if owned is None or generation != self.generation:
             return
-        self.link.reach("C0")
-        if raw.offset > owned.partition.offset + 1:
-            await self._prove_hole(raw, owned.partition.offset + 1)
-        decoded = await self._attempt(owned, raw, lambda: self._decode(owned, raw))
-        name = owned.partition.undefined(decoded)
-        if name is not None:
-            await self._define(owned, name, raw.offset)
-        if self.owned.get(raw.partition) is not owned:
+        while run:
+            count = 1 if owned.careful else len(run)
+            await self._receive(owned, run[:count])
+            run = run[count:]
+
+    async def _receive(self, owned: Owned, run: Sequence[RawRecord]) -> None:
+        decoded = [(raw, await self._read(owned, raw)) for raw in await self._proved(owned, run)]
+        number, careful = owned.partition.number, owned.careful
+        if careful and self.owned.get(number) is owned:
+            await self.attempts.trying(owned, run[0].offset)
+        if self.owned.get(number) is not owned:
             return
-        careful = owned.careful
-        if careful:
-            await self._note_trying(owned, raw.offset)
-            if self.owned.get(raw.partition) is not owned:
-                return
         # from here to the last send nothing waits: a checkpoint in between would lose outputs
-        outputs = await self._attempt(owned, raw, lambda: owned.partition.fold(raw, decoded))
-        outputs = self._fitted(outputs)
+        outputs = await self._attempt(owned, run, lambda: owned.partition.fold_all(decoded))
+        self.quota.read(len(run), self.link.now_s())
+        outputs = letters.fitted(outputs, self.quota)
         self.link.reach("C2")
         owned.sends += [
             asyncio.ensure_future(self._emit(position, output))
@@ -201,18 +203,28 @@ class Delivery:
             if output.kind != "request"
         ]
         self.inspections.ask(owned, [output for output in outputs if output.kind == "request"])
-        self.observer.folded(owned.partition, raw, decoded, outputs)
-        self._announce_change(owned, decoded)
+        self.observer.folded(owned.partition, decoded, outputs)
+        self._announce_changes(owned, decoded)
         if careful:  # or it would be blamed for what another partition's record does
-            await self._note_trying(owned, -1)
+            await self.attempts.over(owned)
 
-    def _fitted(self, outputs: Sequence[Output]) -> list[Output]:
-        """The outputs of one record as they are sent: dead letters under their quota."""
-        self.quota.read(self.link.now_s())
-        return [
-            letters.fit(output, self.quota) if output.kind == "dead" else output
-            for output in outputs
-        ]
+    async def _read(self, owned: Owned, raw: RawRecord) -> Decoded:
+        """What a record says; its model is defined when this returns."""
+        self.link.reach("C0")
+        decoded = await self._attempt(owned, [raw], lambda: self._decode(owned, raw))
+        name = owned.partition.undefined(decoded)
+        if name is not None:
+            await self._define(owned, name, raw.offset)
+        return decoded
+
+    async def _proved(self, owned: Owned, run: Sequence[RawRecord]) -> Sequence[RawRecord]:
+        """The records, where nothing of the log is missing before or between them."""
+        expected = owned.partition.offset + 1
+        for raw in run:
+            if raw.offset > expected:
+                await self._prove_hole(raw, expected)
+            expected = max(expected, raw.offset + 1)
+        return run
 
     async def _prove_hole(self, raw: RawRecord, expected: int) -> None:
         """The log holds nothing between: the group's delivery is not taken at its word."""
@@ -228,8 +240,10 @@ class Delivery:
         self.link.reach("C1")
         return decoded
 
-    async def _attempt(self, owned: Owned, raw: RawRecord, work: Callable[[], T]) -> T:
-        """The result of `work`, without waiting; where it is a bug, our successor is told of it."""
+    async def _attempt(self, owned: Owned, run: Sequence[RawRecord], work: Callable[[], T]) -> T:
+        """The result of `work`, without waiting; where it is a bug, our successor is told of it: of
+        the record that is to blame, or to try each by itself.
+        """
         try:
             return work()
         except ConfigError:
@@ -237,7 +251,7 @@ class Delivery:
         except Exception:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HANDOVER_S):
-                    await self._note_trying(owned, raw.offset)
+                    await self.attempts.failed(owned, run)
             raise
 
     async def _emit(self, position: int, output: Output) -> None:
@@ -303,11 +317,14 @@ class Delivery:
             "events.v1", name.encode(), msgspec.json.encode(change), told, number
         )
 
-    def _announce_change(self, owned: Owned, decoded: Decoded) -> None:
+    def _announce_changes(self, owned: Owned, run: Sequence[tuple[RawRecord, Decoded]]) -> None:
+        """Of models whose records were folded: see `_announce_change`."""
+        for name in dict.fromkeys(getattr(one.record, "model", None) for _, one in run):
+            if name is not None and name in owned.partition.models:
+                self._announce_change(owned, name)
+
+    def _announce_change(self, owned: Owned, name: str) -> None:
         """A file's definition that differs is written to the log once; it acts where it is read."""
-        name = getattr(decoded.record, "model", None)
-        if name is None or name not in owned.partition.models:
-            return
         told = self.rules.definition(name)
         if owned.announced.get(name) == told:
             return
@@ -321,34 +338,6 @@ class Delivery:
 
     async def _announce(self, number: int, name: str, definition: Definition) -> None:
         await (await self._send_monitor(number, name, definition, None))
-
-    # ── records that end processes ───────────────────────────────────────────────────────────────
-
-    async def _note_start(self, owned: Owned, before: Attempt | None) -> None:
-        """Count starts without progress; skip the record that has ended three of them."""
-        attempt = checkpoints.next_attempt(owned.partition.offset, before)
-        owned.attempt = attempt
-        if before is not None and before.trying > owned.partition.offset:
-            self.observer.ended_by_record(owned.partition.number)
-        await self._write(owned, [checkpoints.attempt_record(attempt, self.link.writer)])
-        if attempt.deaths >= DEATHS_MAX and attempt.suspect not in owned.skips:
-            await self._skip(owned, attempt.suspect)
-
-    async def _note_trying(self, owned: Owned, offset: int) -> None:
-        owned.attempt = msgspec.structs.replace(owned.attempt, trying=offset)
-        record = checkpoints.attempt_record(owned.attempt, self.link.writer)
-        await self._write(owned, [record])
-
-    async def _skip(self, owned: Owned, offset: int) -> None:
-        """Nobody folds the record any more: told to our successors, then to every replay."""
-        number = owned.partition.number
-        log.error("record %d of partition %d ended three processes: skipped", offset, number)
-        await self._write(owned, [checkpoints.skip_record(offset, self.link.writer)])
-        skip = Skip(offset=offset, why=f"ended {owned.attempt.deaths} processes")
-        told = described("skip", f"{number}-{offset}")
-        sent = await self.link.send("events.v1", None, msgspec.json.encode(skip), told, number)
-        await sent
-        owned.skips.add(offset)
 
     # ── timers ───────────────────────────────────────────────────────────────────────────────────
 

@@ -4,6 +4,8 @@ Not in the fold, because it depends on the clock: equal ids of dead letters may 
 the bytes are there, and nothing else. Dead letters are outside the digest of a run.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from inferwatch import __version__
@@ -33,11 +35,11 @@ class Quota:
         self._at_s: float | None = None
         self._left = self._most = FLOOR_PER_S * BURST_S
 
-    def read(self, now_s: float) -> None:
-        """One more record was read."""
+    def read(self, records: int, now_s: float) -> None:
+        """So many records more were read."""
         waited_s = now_s - (self._at_s if self._at_s is not None else now_s)
         self._at_s = now_s
-        earned = max(SHARE, waited_s * FLOOR_PER_S)
+        earned = max(SHARE * records, waited_s * FLOOR_PER_S)
         self._left = min(self._most, self._left + earned)
 
     def take(self) -> bool:
@@ -53,6 +55,11 @@ def signed(letter: Output, component: str) -> Output:
     who = {"component": component, "version": __version__}
     headers = {f"{ERROR_HEADERS}{name}": value.encode() for name, value in who.items()}
     return msgspec.structs.replace(letter, headers=letter.headers | headers)
+
+
+def fitted(outputs: Iterable[Output], quota: Quota) -> list[Output]:
+    """Outputs as they are sent: dead letters under the quota."""
+    return [fit(output, quota) if output.kind == "dead" else output for output in outputs]
 
 
 def fit(letter: Output, quota: Quota) -> Output:

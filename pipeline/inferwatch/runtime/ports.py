@@ -90,9 +90,12 @@ class Observer(Protocol):
         """A new assignment is restored."""
 
     def folded(
-        self, partition: Partition, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
+        self,
+        partition: Partition,
+        run: Sequence[tuple[RawRecord, Decoded]],
+        outputs: Sequence[Output],
     ) -> None:
-        """One record went through the fold."""
+        """Consecutive records went through the fold."""
 
     def checkpointed(self, partition: int, state_bytes: int, written_bytes: int) -> None:
         """A checkpoint is on the state topic."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from inferwatch.core import calibration, llm, resources, stability
 from inferwatch.core.alerts import alert_of
@@ -26,7 +27,7 @@ from inferwatch.errors import Reason
 from inferwatch.records.definition import Check, Limit
 from inferwatch.records.outputs import Span
 from inferwatch.records.raw import Decoded, RawRecord
-from inferwatch.records.rows import Rows
+from inferwatch.records.rows import Floats, Rows
 from inferwatch.telemetry.families import exemplar
 from inferwatch.telemetry.metrics import NotifierMetrics
 from inferwatch.telemetry.worker import Metrics
@@ -193,16 +194,19 @@ class Status:
             self.loop = asyncio.get_running_loop()
 
     def folded(
-        self, partition: Partition, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
+        self,
+        partition: Partition,
+        run: Sequence[tuple[RawRecord, Decoded]],
+        outputs: Sequence[Output],
     ) -> None:
-        """One record went through the fold; `decoded` is what it said."""
+        """Consecutive records went through the fold, each with what it said."""
         now_s, number, metrics = self._clock_s(), partition.number, self.metrics
         self._beat_s = now_s
         self._unsaved_s.setdefault(number, now_s)
-        ok = self._count(partition)
-        metrics.each.folded(number, raw.name, raw.time_ms / 1000, time.time())
-        if ok and isinstance(decoded.record, Rows):
-            self._answered(number, decoded.record)
+        self._count(partition)
+        for raw, _ in run:
+            metrics.each.folded(number, raw.name, raw.time_ms / 1000, time.time())
+        self._answered(number, [one for raw, one in run if raw.offset not in partition.repeats])
         for output in outputs:
             id_ = f"{'letter' if output.kind == 'dead' else output.kind}_id"
             metrics.outputs.labels(output.kind).inc(exemplar=exemplar(**{id_: output.id}))
@@ -213,10 +217,14 @@ class Status:
             elif output.kind == "window":
                 self._closed(partition, _window.decode(output.value))
 
-    def _answered(self, partition: int, rows: Rows) -> None:
-        """How long the model took, where its rows say so."""
-        if rows.latency_ms is not None:
-            self.metrics.series.observe(partition, rows.model, rows.version, rows.latency_ms)
+    def _answered(self, partition: int, new: Sequence[Decoded]) -> None:
+        """How long the models took, where their rows say so."""
+        found: dict[tuple[str, str], list[Floats]] = {}
+        for rows in (one.record for one in new if isinstance(one.record, Rows)):
+            if rows.latency_ms is not None:
+                found.setdefault((rows.model, rows.version), []).append(rows.latency_ms)
+        for (model, version), latencies_ms in found.items():
+            self.metrics.series.observe(partition, model, version, np.concatenate(latencies_ms))
 
     def _closed(self, owner: Partition, found: _Published) -> None:
         """A window of the whole model, or of a segment, was published or restated."""
@@ -255,8 +263,8 @@ class Status:
         }
         series.drift(partition, model, within, drift)
 
-    def _count(self, partition: Partition) -> int:
-        """Bring the counters up to the fold's own counts; rows that were folded since."""
+    def _count(self, partition: Partition) -> None:
+        """Bring the counters up to the fold's own counts."""
         number, now, each = partition.number, partition.counts, self.metrics.each
         before = self._counted.get(number)
         if before is None:
@@ -270,7 +278,6 @@ class Status:
         if self._models.get(number) != len(partition.models):
             self._models[number] = len(partition.models)
             self.metrics.models.set(sum(self._models.values()))
-        return ok
 
     def _count_others(self, number: int, now: Counts, before: Counts) -> None:
         """Rows that were not folded, by the reason."""

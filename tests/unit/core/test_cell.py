@@ -45,7 +45,15 @@ def block_of(state, draw, n, *, features=("a",)):
             error=[draw.choice([None, None, "x"]) for _ in range(n)],
         )
     ).record
-    return columns.align(state, ModelFacts(task="binary"), rows, rows.time_ms, rows.time_ms, 0, 0)
+    return columns.align(
+        state,
+        ModelFacts(task="binary"),
+        rows,
+        rows.time_ms,
+        rows.time_ms,
+        0,
+        np.zeros(rows.n, np.int64),
+    )
 
 
 def filled(parts, bound, *, features=1):
@@ -142,7 +150,9 @@ def test_which_words_find_room_does_not_depend_on_the_batch(monkeypatch, size):
     column = Words(rows.categories["k"].words, codes)
     rows = msgspec.structs.replace(rows, categories={"k": column})
     bound = reference.bind(None, {}, state)
-    block = columns.align(state, ModelFacts(), rows, rows.time_ms, rows.time_ms, 0, 0)
+    block = columns.align(
+        state, ModelFacts(), rows, rows.time_ms, rows.time_ms, 0, np.zeros(rows.n, np.int64)
+    )
     assert column.words == ("a", "b", "c", "d")
     found = filled([block.take(slice(at, at + size)) for at in range(0, 5, size)], bound)
     assert found.words["k"] == {"d": 2, "b": 1, OTHER: 2}
@@ -210,9 +220,8 @@ def test_words_are_counted_exactly_while_there_is_room_and_about_right_beyond(n)
                 raw_inference(n=len(part[at : at + 400]), categories={"k": part[at : at + 400]})
             )
             state = Columns()
-            block = columns.align(
-                state, ModelFacts(), rows.record, rows.record.time_ms, rows.record.time_ms, 0, 0
-            )
+            time_ms, offset = rows.record.time_ms, np.zeros(rows.record.n, np.int64)
+            block = columns.align(state, ModelFacts(), rows.record, time_ms, time_ms, 0, offset)
             cells.add(pane, block, cells.tally(block, bound, features=True))
         panes.append(pane)
     merged = cells.empty(bound, features=0, exact=False)

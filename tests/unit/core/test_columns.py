@@ -18,7 +18,9 @@ UNKNOWN = ModelFacts()
 def align(state, facts=UNKNOWN, **options):
     """A batch in the model's order."""
     rows = decode(raw_inference(**options)).record
-    return columns.align(state, facts, rows, rows.time_ms, rows.time_ms, 0, 0)
+    return columns.align(
+        state, facts, rows, rows.time_ms, rows.time_ms, 0, np.zeros(rows.n, np.int64)
+    )
 
 
 def words_of(state, codes):

@@ -39,7 +39,9 @@ def block_of(ids, *, version="1", time_ms=TIME_MS, first_row=0):
         raw_inference(n=n, ids=ids, version=version, time_ms=[time_ms] * n, prediction=[1.0] * n)
     ).record
     times = rows.time_ms
-    return columns.align(columns.Columns(), FACTS, rows, times, times, first_row, 0)
+    return columns.align(
+        columns.Columns(), FACTS, rows, times, times, first_row, np.zeros(rows.n, np.int64)
+    )
 
 
 def predict(join, ids, **options):

@@ -10,7 +10,7 @@ from inferwatch.core import plan as plans
 from inferwatch.core import quality
 from inferwatch.core.columns import Columns
 from inferwatch.core.fold import Partition
-from inferwatch.core.labels import Joined
+from inferwatch.core.joined import Joined
 from inferwatch.core.quality import LabelCell
 from inferwatch.records.definition import (
     Check,

@@ -238,7 +238,9 @@ def test_the_words_that_are_learnt_do_not_depend_on_the_batch(monkeypatch, size)
     rows = decode(raw_inference(n=5, categories={"k": ["d", "b", "a", "d", "c"]})).record
     column = Words(("a", "b", "c", "d"), np.array([3, 1, 0, 3, 2], np.int32))
     rows = msgspec.structs.replace(rows, categories={"k": column})
-    block = columns.align(Columns(), ModelFacts(), rows, rows.time_ms, rows.time_ms, 0, 0)
+    block = columns.align(
+        Columns(), ModelFacts(), rows, rows.time_ms, rows.time_ms, 0, np.zeros(5, np.int64)
+    )
     learning = Learning()
     for at in range(0, 5, size):
         reference.learn(learning, block.take(slice(at, at + size)), 100)

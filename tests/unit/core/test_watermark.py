@@ -16,8 +16,9 @@ RECORD_MS = 1_000_000
 
 def advance(state, times, record_ms=RECORD_MS):
     """One batch of rows, its watermark reached."""
-    found = watermark.advance(state, np.array(times, np.int64), record_ms)
-    watermark.reach(state, int(found.after_ms[-1]), record_ms)
+    records = np.full(len(times), record_ms, np.int64)
+    found = watermark.advance(state, np.array(times, np.int64), records)
+    watermark.reach(state, found.after_ms, records, len(times))
     return found
 
 

@@ -23,7 +23,7 @@ def test_it_is_the_list(texts, more, draw):
     assert ids.take(mask) == [text for text, kept in zip(texts, keep, strict=True) if kept]
     first, last = sorted((draw.randint(0, len(texts)), draw.randint(0, len(texts))))
     assert ids.take(slice(first, last)) == texts[first:last]
-    assert concat(ids, pack(more)) == texts + more
+    assert concat([ids, pack(more)]) == texts + more
 
 
 @pytest.mark.parametrize(

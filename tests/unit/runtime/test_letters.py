@@ -87,7 +87,7 @@ def test_the_quota_is_ten_a_second_or_one_percent():
     for records_per_s, kept_per_s in ((20, 10), (100, 10), (10_000, 100)):
         quota, kept = Quota(), 0
         for number in range(60 * records_per_s):
-            quota.read(number / records_per_s)
+            quota.read(1, number / records_per_s)
             kept += quota.take()
         burst = letters.FLOOR_PER_S * letters.BURST_S
         assert kept == pytest.approx(60 * kept_per_s + burst, rel=0.02)

@@ -59,7 +59,7 @@ def fold_one(found: Status) -> None:
     decoded = decode(raw)
     if name := partition.undefined(decoded):
         partition.define(name, streams.definition(name), raw.offset)
-    found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+    found.folded(partition, [(raw, decoded)], partition.fold_all([(raw, decoded)]))
 
 
 def test_a_start_and_a_restore_are_neither_ready_nor_dead(found, clock):
@@ -140,7 +140,7 @@ def test_metrics_hold_what_the_fold_counts(found):
         decoded = decode(raw)
         if name := partition.undefined(decoded):
             partition.define(name, streams.definition(name), raw.offset)
-        found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+        found.folded(partition, [(raw, decoded)], partition.fold_all([(raw, decoded)]))
     samples = {
         (sample.name, tuple(sample.labels.values())): sample.value
         for metric in found.metrics.registry.collect()
@@ -244,7 +244,7 @@ def test_a_full_partition_is_told_once_and_counted(found, caplog):
             decoded = decode(raw)
             if name := partition.undefined(decoded):
                 partition.define(name, Definition(), offset)
-            found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+            found.folded(partition, [(raw, decoded)], partition.fold_all([(raw, decoded)]))
     assert caplog.text.count("takes no more models") == 1
     sample = found.metrics.rejected.labels("too_many_models")
     assert sample._value.get() == 9
@@ -258,7 +258,7 @@ def test_models_of_partitions_that_went_away_are_counted_no_more(found):
     for number in (0, 1):
         partition = Partition(number)
         partition.define(partition.undefined(decoded), streams.definition("team/model"), 0)
-        found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+        found.folded(partition, [(raw, decoded)], partition.fold_all([(raw, decoded)]))
     counts = []
     for mine in ([0, 1], [1], []):
         found.took_over(mine)
@@ -293,8 +293,8 @@ def test_a_window_with_too_few_labels_shows_no_quality(found):
         decoded = decode(placed)
         if name := partition.undefined(decoded):
             partition.define(name, definition, offset)
-        outputs = partition.fold(placed, decoded)
-        found.folded(partition, placed, decoded, outputs)
+        outputs = partition.fold_all([(placed, decoded)])
+        found.folded(partition, [(placed, decoded)], outputs)
     assert b"label_delay" in next(one.value for one in outputs if one.kind == "window")
     families = [family for family in found.metrics.registry.collect() if family.samples]
     assert "inferwatch_quality" not in [family.name for family in families]
@@ -348,7 +348,7 @@ def test_figures_of_single_classes_are_told_while_labels_speak(found):
         decoded = decode(placed)
         if name := partition.undefined(decoded):
             partition.define(name, definition, offset)
-        found.folded(partition, placed, decoded, partition.fold(placed, decoded))
+        found.folded(partition, [(placed, decoded)], partition.fold_all([(placed, decoded)]))
         shown = [
             (sample.labels["class"], sample.labels["metric"], sample.value)
             for family in found.metrics.registry.collect()
@@ -392,7 +392,7 @@ def test_figures_of_a_window_are_told_and_stay_when_it_is_restated(found):
         decoded = decode(placed)
         if name := partition.undefined(decoded):
             partition.define(name, definition, offset)
-        found.folded(partition, placed, decoded, partition.fold(placed, decoded))
+        found.folded(partition, [(placed, decoded)], partition.fold_all([(placed, decoded)]))
     [model] = partition.models.values()
     found.watched(0, model)
     found.metrics.registry.collect()

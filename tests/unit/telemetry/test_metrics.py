@@ -167,7 +167,7 @@ def test_models_are_counted_over_all_partitions():
             raw = raw_inference(model=model, offset=offset, partition=number)
             decoded = decode(raw)
             partition.define(model, Definition(), offset)
-            found.folded(partition, raw, decoded, partition.fold(raw, decoded))
+            found.folded(partition, [(raw, decoded)], partition.fold_all([(raw, decoded)]))
     [sample] = families(found.metrics.registry)["inferwatch_models"].samples
     assert sample.value == 3
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import NoReturn
 
-from inferwatch.core.fold import Output
+from inferwatch.core.fold import Output, Partition
 from inferwatch.core.model import Model
 from inferwatch.errors import ConfigError, Exit
 from inferwatch.records.raw import Decoded, RawRecord
@@ -206,18 +206,26 @@ class Process:
             await self.broker.up()
             found = [] if self.rejoining else self._batch()
             generation = self.generation
-            for raw in found:
+            while found:
                 await self.alive()
                 if self.rejoining and self.chance.random() < 0.5:
                     break  # Faust clears its buffers, or delivers what it has
                 if self.skip_next:
                     self.skip_next = False
+                    del found[self.chance.randrange(len(found))]
                     continue
-                self.link.trying = raw
-                await self.delivery.receive(raw, generation)
-                if generation == self.generation and raw.partition in self.positions:
-                    self.positions[raw.partition] = raw.offset + 1
+                run = self._run(found)
+                del found[: len(run)]
+                self.link.coming = iter(run)
+                await self.delivery.receive(run, generation)
+                if generation == self.generation and run[0].partition in self.positions:
+                    self.positions[run[0].partition] = run[-1].offset + 1
             await asyncio.sleep(0.005 if found else 0.05)
+
+    def _run(self, found: list[RawRecord]) -> list[RawRecord]:
+        """Records of one partition that the delivery gets at once: the first of them."""
+        most = self.chance.choice((1, 4, 12))
+        return [raw for raw in found[:most] if raw.partition == found[0].partition]
 
     def _batch(self) -> list[RawRecord]:
         """What a poll gives: some records of some partitions, each partition's in order."""
@@ -259,6 +267,7 @@ class Link:
         self._process, self._broker = process, process.broker
         self._partitions = process.broker.partitions
         self.writer = f"{process.chance.getrandbits(32):08x}"
+        self.coming: Iterator[RawRecord] = iter(())
         self.trying: RawRecord | None = None
         self.fail_commit = ""
 
@@ -351,6 +360,8 @@ class Link:
             self._process.faults[f"crash {point}"] += 1
             self._process.end(KILLED, point)
             raise Dead
+        if point == "C0":
+            self.trying = next(self.coming)
         poisoned = self.trying is not None and POISON in self.trying.headers
         if point == "C1" and poisoned and not self._is_skipped():
             raise RuntimeError("a record that ends every process")
@@ -370,7 +381,10 @@ class Quiet:
         """Heard."""
 
     def folded(
-        self, partition: int, raw: RawRecord, decoded: Decoded, outputs: Sequence[Output]
+        self,
+        partition: Partition,
+        run: Sequence[tuple[RawRecord, Decoded]],
+        outputs: Sequence[Output],
     ) -> None:
         """Heard."""
 
