@@ -1,8 +1,9 @@
 """The fold alone: what a row costs in it, beside river row by row, and how that grows.
 
 No Kafka, no bytes: both sides get what their decoder has read. The fold has the default checks and
-batches of 500 rows × 20 features; river's objects are those of `obvious.py`. Then the same fold
-with 200 models in turn instead of one, and with 5 to 500 features.
+batches of 500 rows × 20 features, which come by the dozen, as a fetch brings them; river's objects
+are those of `obvious.py`. Then batches one by one, of 200 models in turn and of one, and 5 to 500
+features.
 """
 
 import argparse
@@ -30,6 +31,7 @@ START_MS = 1_700_000_000_000 // 3_600_000 * 3_600_000
 WARM_ROWS = 7_500  # the reference is learnt from 5,000
 HORIZON_MS = 4_000  # predictions wait for as many rows, so that no model has more of them
 MODELS = (1, 200)
+RUN_BATCHES = 12
 WIDTHS = (5, 50, 500)
 WIDE_BATCH_ROWS = 400  # as many as fit into 1 MiB at 500 features
 Folded = tuple[RawRecord, Decoded]
@@ -37,13 +39,16 @@ Folded = tuple[RawRecord, Decoded]
 
 @dataclass
 class Fold:
-    """One partition with some models, each of which gets a batch in its turn."""
+    """One partition with some models, each of which gets a batch in its turn; `run` are folded at
+    once.
+    """
 
     definition: Definition
     models: Sequence[str] = ("bench/model",)
     features: int = rows.FEATURES
     batch_rows: int = rows.BATCH_ROWS
-    batches: int = 20
+    batches: int = 2 * RUN_BATCHES
+    run: int = RUN_BATCHES
     partition: Partition = field(default_factory=lambda: Partition(0))
     ready: list[list[Folded]] = field(default_factory=list)
 
@@ -85,7 +90,8 @@ class Fold:
             name = self.partition.undefined(decoded)
             if name is not None:
                 self.partition.define(name, self.definition, raw.offset)
-            self.partition.fold(raw, decoded)
+        for first in range(0, len(records), self.run):
+            self.partition.fold_all(records[first : first + self.run])
 
 
 @dataclass
@@ -137,7 +143,8 @@ def models(rounds: int) -> dict[str, list[float]]:
     """Nanoseconds a row by the number of models, which get their batches in turn."""
     names = [f"bench/model-{number:03d}" for number in range(max(MODELS))]
     folds = {
-        f"models {count}": Fold(watched(), names[:count], batches=max(MODELS)) for count in MODELS
+        f"models {count}": Fold(watched(), names[:count], batches=max(MODELS), run=1)
+        for count in MODELS
     }
     return _costs(folds, rounds)
 
@@ -145,7 +152,7 @@ def models(rounds: int) -> dict[str, list[float]]:
 def widths(rounds: int) -> dict[str, list[float]]:
     """Nanoseconds a row by the number of features."""
     folds = {
-        f"features {width}": Fold(watched(), features=width, batch_rows=WIDE_BATCH_ROWS, batches=10)
+        f"features {width}": Fold(watched(), features=width, batch_rows=WIDE_BATCH_ROWS)
         for width in WIDTHS
     }
     return _costs(folds, rounds)
@@ -176,7 +183,7 @@ def figures(costs: dict[str, list[float]]) -> list[report.Figure]:
             for mode in ("exact", "weighted", "no detectors")
         ),
         ("river row by row, ns a row", _ns(costs["river"])),
-        (f"fold of {MODELS[1]} models to that of one, ns a row", _growth(many, few)),
+        (f"fold of {MODELS[1]} models to that of one, batch by batch", _growth(many, few)),
         (f"fold, ns a row of {_listed(WIDTHS)} features", _each(narrow, middle, wide)),
         ("fold, ns a feature more, to 50 and from 50 on", _slopes(narrow, middle, wide)),
     ]

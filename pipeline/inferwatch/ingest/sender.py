@@ -24,7 +24,6 @@ LIMITS = {
     "queue.buffering.max.messages": 20_000,
     "queue.buffering.max.kbytes": 32_768,
     "linger.ms": 20,
-    "batch.size": 262_144,
     "compression.type": "lz4",
     "log_level": 2,
 }

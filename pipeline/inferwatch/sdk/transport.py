@@ -33,7 +33,6 @@ SETTINGS = {
     "queue.buffering.max.messages": 20_000,
     "queue.buffering.max.kbytes": 16_384,
     "linger.ms": 50,
-    "batch.size": 262_144,
     "compression.type": "lz4",
     "message.timeout.ms": 30_000,
     "message.max.bytes": 1_000_000,
