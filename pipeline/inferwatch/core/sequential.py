@@ -28,6 +28,8 @@ ALPHA = 0.025
 EVENTS_MIN = 20
 TUNED_ROWS = 2_000.0
 """Weight at which the interval is narrowest: some 4,000 rows of each, more where one has few."""
+ROUNDING = 1e-14
+"""Share of a sum of squares that its variance may lose to rounding, and is then not below."""
 _LOG = -2 * math.log(ALPHA)
 _RHO_SQUARED = (_LOG + math.log(_LOG) + 1) / TUNED_ROWS
 
@@ -49,7 +51,8 @@ class Sample(msgspec.Struct, array_like=True):
         """Of a row; 0 under two rows."""
         if self.n < 2:
             return 0.0
-        return max(0.0, self.squares - self.total * (self.total / self.n)) / (self.n - 1)
+        spread = self.squares - self.total * (self.total / self.n)
+        return max(spread, ROUNDING * self.squares) / (self.n - 1)
 
 
 class Strata(msgspec.Struct, array_like=True):
