@@ -3,12 +3,16 @@
 `inferwatch simulate --seeds 1000` runs many; here are enough to keep a change honest.
 """
 
+import asyncio
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
-from inferwatch.core import inspections, past
+from inferwatch.core import engine, inspections, past
+from inferwatch.errors import Exit
+from inferwatch.runtime.attempts import Attempts
 from inferwatch.testing.simulation import POINTS, run
 from inferwatch.testing.simulation.run import FULL, INSPECTED, RANKED
 
@@ -42,6 +46,35 @@ def test_faults_that_once_left_a_trace(seed):
     too slow to let go joins again (2002, 8721).
     """
     assert run(seed).failures == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_a_bug_half_folded_is_never_saved(seed, monkeypatch):
+    """A fold that fails, some batches done and others not, ends the process; no checkpoint that
+    comes while it notes so may take what it left.
+    """
+    whole, draw = engine.fold_batches, Random(seed)
+
+    def failing(model, batches):
+        found = whole(model, batches)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return found  # the replay that the run is compared with
+        if draw.random() < 0.1:
+            raise RuntimeError("a bug")
+        return found
+
+    async def slow(self, owned, run):
+        await asyncio.sleep(2.0)  # a checkpoint is due meanwhile
+        await note(self, owned, run)
+
+    note = Attempts.failed
+    monkeypatch.setattr(Attempts, "failed", slow)
+    monkeypatch.setattr(engine, "fold_batches", failing)
+    result = run(seed)
+    assert result.failures == []
+    assert result.exits[Exit.BUG] >= 1
 
 
 def test_a_seed_repeats_itself():

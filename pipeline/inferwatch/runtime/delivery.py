@@ -249,6 +249,7 @@ class Delivery:
         except ConfigError:
             raise
         except Exception:
+            self.owned.pop(owned.partition.number, None)  # no checkpoint may take what is half done
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HANDOVER_S):
                     await self.attempts.failed(owned, run)
