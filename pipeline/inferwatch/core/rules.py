@@ -222,6 +222,9 @@ def _feature_part(part: str, feature: str, view: View) -> Reading:
 def measure(limit: Limit, reading: Reading, unsure: float = 0.0) -> float | None:
     """The figure in the limit's own measure: itself, or its distance from the reference, of which
     so much is `unsure`.
+
+    A rise by a share is past value − (1 + share)·reference = 0, whose interval is at most 1 + share
+    times as wide as that of the distance.
     """
     if reading.value is None or limit.direction in ("above", "below"):
         return reading.value
@@ -230,6 +233,7 @@ def measure(limit: Limit, reading: Reading, unsure: float = 0.0) -> float | None
     distance = reading.reference - reading.value
     if limit.direction == "rise":
         distance = -distance
+        unsure *= 1 + limit.value if limit.relative else 1
     distance -= unsure
     if not limit.relative:
         return distance

@@ -11,6 +11,7 @@ from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.core.rules import Reading, View
+from inferwatch.core.sequential import Sample, Strata, together
 from inferwatch.records.definition import (
     Check,
     Definition,
@@ -115,6 +116,28 @@ def test_a_change_counts_as_far_as_it_is_sure():
                 limit_of(direction, 0.0, relative=relative), Reading(value, 0.8), 0.05
             )
             assert found == pytest.approx(most)
+
+
+def test_what_is_surely_twice_as_much_is_so_where_both_figures_are_unsure():
+    """Two rates that are exactly the limit apart: a look at each of 200 windows is wrong in at most
+    5 % of streams, though the limit is a share of a figure that is itself not known.
+    """
+    chance = np.random.default_rng(2)
+    for share, (mine, theirs) in ((1.0, (100, 100)), (2.0, (950, 50))):
+        check = check_of(versus="previous", fail=limit_of("rise", share, relative=True))
+        wrong = 0
+        for _ in range(100):
+            strata = Strata()
+            for _ in range(200):
+                events = chance.binomial(mine, 0.1 * (1 + share)), chance.binomial(theirs, 0.1)
+                one, other = map(float, events)
+                strata.add(Sample(mine, one, one), Sample(theirs, other, other))
+                found = together(strata)
+                reading = Reading(found.mine, found.theirs, unsure=found.half)
+                if not found.unknown and rules.level(check, reading, "") == "fail":
+                    wrong += 1
+                    break
+        assert wrong <= 5
 
 
 def test_what_is_not_sure_begins_nothing_and_ends_nothing():
