@@ -129,6 +129,11 @@ def alert_of(key: str) -> str:
     return key.split("\x1f", 1)[0]
 
 
+def version_of(key: str) -> str:
+    """Version of a key without feature and segment; what separates may be in its own name."""
+    return key.split("\x1f", 1)[1].removesuffix("\x1f\x1f")
+
+
 def is_of(key: str, alert: str, version: str | None) -> bool:
     """Whether an alert of that name is kept under `key`; of any version where none is given."""
     name, of, _ = key.split("\x1f", 2)

@@ -12,7 +12,7 @@ import numpy as np
 from inferwatch.core import drift, windows
 from inferwatch.core import plan as plans
 from inferwatch.core import reference as references
-from inferwatch.core.alerts import Instance, alert_of
+from inferwatch.core.alerts import Instance, alert_of, version_of
 from inferwatch.core.columns import OTHER, Columns
 from inferwatch.core.drift.bank import Bank
 from inferwatch.core.duel import Side
@@ -301,7 +301,7 @@ class Model:
         state.waiting = [one for one in state.waiting if one.version != version]
         for key in [key for key in self.detectors if key.split("\x1f")[1] == version]:
             del self.detectors[key]
-        for key in [key for key in state.duels if key.split("\x1f")[1] == version]:
+        for key in [key for key in state.duels if version_of(key) == version]:
             del state.duels[key]
         self.banks = {key: bank for key, bank in self.banks.items() if key[1] != version}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferwatch.core import alerts, diagnose, duel, rules
-from inferwatch.core.alerts import Instance
+from inferwatch.core.alerts import Instance, alert_of, version_of
 from inferwatch.core.duel import Side
 from inferwatch.core.judge import instance_of, step
 from inferwatch.core.metrics import on_labels
@@ -45,8 +45,11 @@ def close(model: Model, at: Position) -> list[Output]:
 
 def _sides(model: Model, check: Check) -> dict[str, Side]:
     """By version, in the order in which they came."""
-    keyed = ((key.split("\x1f"), side) for key, side in model.state.duels.items())
-    return {version: side for (alert, version, *_), side in keyed if alert == check.alert}
+    return {
+        version_of(key): side
+        for key, side in model.state.duels.items()
+        if alert_of(key) == check.alert
+    }
 
 
 def _compare(

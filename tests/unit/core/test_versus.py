@@ -90,6 +90,19 @@ def test_a_worse_canary_is_told_with_both_figures_and_what_to_go_back_to():
     assert alert.window is not None and alert.at_ms == alert.window.end
 
 
+@pytest.mark.parametrize("version", ["2\x1f", "\x1f\x1f", "1\x1f1", "\0", "é \u202e"])
+def test_a_version_may_have_any_name(version):
+    """What separates the words of a key in a version's own name is a part of that name."""
+    log = log_of(worse())
+    for hour in range(6):
+        hour_of(log, hour, "1", 400, 20)
+        hour_of(log, hour, version, 100, 25, minute=30)
+    assert told(log) == [(version, "firing", "1")]
+    for day in range(1, 10):
+        hour_of(log, 24 * day, "1", 40, 1)
+    assert list(state_of(log).duels) == ["Worse\x1f1\x1f\x1f"]
+
+
 def test_a_worse_rollout_is_told_against_the_week_before():
     """One version after the other: all its rows against those of the other's last week."""
     log = log_of(worse())
