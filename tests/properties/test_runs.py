@@ -182,15 +182,14 @@ SHIFT = Check(
     metric="feature.*",
     method="page_hinkley",
     keep_firing_for_ms=30_000,
-    params={"min_instances": 10.0, "threshold": 1.0},
 )
 
 
 def watched(*parts, **facts):
     """A definition of these windows and checks; an hour and a day where nothing else is said."""
-    facts = {"label_horizon_ms": 86_400_000, "restate_every_ms": 86_400_000} | facts
+    usual = {"task": "binary", "label_horizon_ms": 86_400_000, "restate_every_ms": 86_400_000}
     return Definition(
-        model=ModelFacts(task="binary", label_delay_ms=10_000, **facts),
+        model=ModelFacts(label_delay_ms=10_000, **usual | facts),
         reference=Reference(min_rows=20),
         windows=[one for one in parts if isinstance(one, Window)] or [HOUR],
         checks=[one for one in parts if isinstance(one, Check)],
@@ -198,7 +197,29 @@ def watched(*parts, **facts):
 
 
 JUMP, FAR = {"first_ms": 120_000}, {"first_ms": 3_600_000}
-LEVELS = [0.5] * 20 + [9.0] * 4 + [0.5] * 40
+
+
+def shifting(at):
+    """Rows of two features that spread a little; `b` moves two batches before `a`."""
+    draw = Random(at)
+    moved = {"a": 26 <= at < 36, "b": 24 <= at < 34}
+    values = {name: [draw.gauss(9.0 * far, 0.1) for _ in range(10)] for name, far in moved.items()}
+    return batch(at, numeric=values)
+
+
+def countries(at):
+    """Of two values one is new every fifty batches."""
+    new = f"new in {at // 50}" if at > 20 else "DE"
+    return batch(at, segments={"country": ["DE"] * 4 + ["FR"] * 3 + [new] * 3})
+
+
+def classes(at):
+    """Scores of three classes, of the third from the 20th batch on."""
+    third = [float("nan") if at < 20 else 0.1] * 10
+    scores = {"x": [0.5] * 10, "y": [0.4] * 10, "z": third}
+    return batch(at, score=scores, prediction=["x"] * 10)
+
+
 SCENES = {
     "plain": (plain(), watched()),
     "a full join": (plain(), watched(pending_max_bytes=2_000)),
@@ -226,10 +247,12 @@ SCENES = {
     ),
     "no labels": (plain(80), watched(MINUTE, ACCURACY, label_wait_ms=70_000)),
     "old windows": (plain(90), watched(MINUTE, ACCURACY, label_horizon_ms=40_000)),
-    "detections": (
-        [batch(at, numeric={"a": [level] * 10}) for at, level in enumerate(LEVELS)],
-        watched(SHIFT),
+    "detections": ([shifting(at) for at in range(60)], watched(SHIFT)),
+    "segments without a place": (
+        [countries(at) for at in range(200)],
+        watched(segments=["country"], segments_max=2),
     ),
+    "a class more": ([classes(at) for at in range(60)], watched(task="multiclass")),
 }
 
 

@@ -36,12 +36,18 @@ SPANS = {"hst": "the share of rows that stood alone before"}
 def rows(model: Model, block: Block, after_ms: NDArray[np.int64], at: Position) -> list[Output]:
     """Feed the scores and numeric features of a block to the checks that read them.
 
-    `after_ms` is the rows' watermark after each row.
+    `after_ms` is the rows' watermark after each row. What is found is told in the order of rows,
+    or which rows came in one block would show.
     """
+    findings = [
+        (check, feature, finding)
+        for check in model.plan.row_checks
+        for feature, found in _found(model, check, block)
+        for finding in found
+    ]
     outputs = []
-    for check in model.plan.row_checks:
-        for feature, found in _found(model, check, block):
-            outputs += _tell(model, check, block, feature, found, after_ms, at)
+    for check, feature, finding in sorted(findings, key=lambda one: one[2].row):
+        outputs += _tell(model, check, block, feature, finding, after_ms, at)
     return outputs
 
 
@@ -151,22 +157,17 @@ def _tell(
     check: Check,
     block: Block,
     feature: str,
-    found: list[Finding],
+    finding: Finding,
     after_ms: NDArray[np.int64],
     at: Position,
 ) -> list[Output]:
-    """What detections of one stream say: the one before ends, and each fires."""
-    if not found:
-        return []
+    """What a detection of one stream says: the one before ends, and it fires."""
     instance = instance_of(model, check, block.version, feature, "")
-    outputs: list[Output] = []
-    for finding in found:
-        row = finding.row
-        event_ms, reached_ms = int(block.time_ms[row]), int(after_ms[row])
-        outputs += _end(model, check, instance, reached_ms, at)
-        here = msgspec.structs.replace(at, offset=int(block.offset[row]))
-        outputs += _fire(model, check, instance, finding, event_ms, reached_ms, here)
-    return outputs
+    row = finding.row
+    event_ms, reached_ms = int(block.time_ms[row]), int(after_ms[row])
+    outputs = _end(model, check, instance, reached_ms, at)
+    here = msgspec.structs.replace(at, offset=int(block.offset[row]))
+    return outputs + _fire(model, check, instance, finding, event_ms, reached_ms, here)
 
 
 def _picked(

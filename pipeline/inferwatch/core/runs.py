@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import inspections, online, retirement, sample, windows
-from inferwatch.core.columns import SCORES_MAX
+from inferwatch.core.columns import OTHER, SCORES_MAX, Columns, segment_words
 from inferwatch.core.judge import deadline_ms
 from inferwatch.core.model import Model, Position
 from inferwatch.core.pending import ROW_BYTES
@@ -97,7 +97,7 @@ def calm(model: Model, like: Shape) -> Calm | None:
     Cost: some 20 µs, more with many versions and alerts.
     """
     state, restate_ms = model.state, model.definition.model.restate_every_ms
-    if not _simple(model, like.version) or _speaks(model):
+    if not _simple(model, like) or _speaks(model):
         return None
     record_ms = [NEVER, *inspections.deadlines(model), *online.silences(model)]
     rows = [NEVER]
@@ -110,9 +110,9 @@ def calm(model: Model, like: Shape) -> Calm | None:
     return Calm(like, _event_ms(model), min(record_ms), min(rows))
 
 
-def _simple(model: Model, version: str) -> bool:
+def _simple(model: Model, like: Shape) -> bool:
     """Whether the model is past its beginnings, and keeps nothing that follows its batches."""
-    state = model.state
+    state, version = model.state, like.version
     return (
         not model.noted
         and version in state.seen
@@ -120,10 +120,18 @@ def _simple(model: Model, version: str) -> bool:
         and state.columns.task not in ("unknown", "ranking")
         and not state.columns.places
         and "features" not in state.columns.capped
+        and _scores_placed(state.columns, like.scores)
         and model.learning(version) is None
         and not any(plan.window.exact or plan.sampled for plan in model.plan.windows)
         and all(version in state.tracks.get(plan.window.name, {}) for plan in model.plan.windows)
     )
+
+
+def _scores_placed(columns: Columns, names: Sequence[str]) -> bool:
+    """Whether no row of scores by these names widens what the join keeps of later ones."""
+    if columns.task != "multiclass" or len(names) < 2 or len(columns.scores) >= SCORES_MAX:
+        return True
+    return set(names) <= set(columns.scores)
 
 
 def _speaks(model: Model) -> bool:
@@ -182,10 +190,22 @@ def length(model: Model, calm: Calm, batches: Sequence[Batch]) -> int:
             or rows >= calm.rows
             or room_bytes < 0
             or shape(model, batch) != calm.shape
+            or not _segments_known(model, batch)
             or (early and any(id_ in early for id_ in batch.ids))
         ):
             return count
     return len(batches)
+
+
+def _segments_known(model: Model, rows: Rows) -> bool:
+    """Whether all its segments have been seen: a new one may be the first that finds no place."""
+    columns = model.state.columns
+    for name in model.definition.model.segments:
+        words = segment_words(columns, rows, name)
+        known = columns.segments.get(name, [])
+        if words is not None and not all(one in known or one == OTHER for one in words.words):
+            return False
+    return True
 
 
 def _bytes(model: Model, rows: Rows) -> int:
