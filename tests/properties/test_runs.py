@@ -10,9 +10,10 @@ from inferwatch.core import engine, snapshot
 from inferwatch.core.fold import Partition
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Check, Definition, Limit, ModelFacts, Reference, Window
+from inferwatch.records.events import MonitorChange
 from inferwatch.records.rows import Rows
 from inferwatch.testing import streams
-from inferwatch.testing.builders import raw_inference, raw_labels, raw_tick
+from inferwatch.testing.builders import raw_event, raw_inference, raw_labels, raw_tick
 from inferwatch.testing.request import START_MS
 
 LONGER = 20
@@ -185,15 +186,28 @@ SHIFT = Check(
 )
 
 
-def watched(*parts, **facts):
+def watched(*parts, min_rows=20, **facts):
     """A definition of these windows and checks; an hour and a day where nothing else is said."""
     usual = {"task": "binary", "label_horizon_ms": 86_400_000, "restate_every_ms": 86_400_000}
     return Definition(
         model=ModelFacts(label_delay_ms=10_000, **usual | facts),
-        reference=Reference(min_rows=20),
+        reference=Reference(min_rows=min_rows),
         windows=[one for one in parts if isinstance(one, Window)] or [HOUR],
         checks=[one for one in parts if isinstance(one, Check)],
     )
+
+
+def redefined(at_s, **watches):
+    """The definition is another one from here on."""
+    change = MonitorChange(model="team/model", definition=watched(**watches))
+    return raw_event(change, time_ms=START_MS + 1_000 * at_s)
+
+
+def places(first, end):
+    """Batches of one channel, of another country from the 30th on."""
+    words = [{"country": ["DE" if at < 30 else "FR"] * 10} for at in range(first, end)]
+    channels = {"channel": ["web"] * 10}
+    return [batch(at, segments=one | channels) for at, one in enumerate(words, first)]
 
 
 JUMP, FAR = {"first_ms": 120_000}, {"first_ms": 3_600_000}
@@ -251,6 +265,10 @@ SCENES = {
     "segments without a place": (
         [countries(at) for at in range(200)],
         watched(segments=["country"], segments_max=2),
+    ),
+    "a segment column less": (
+        [*places(0, 25), redefined(50, segments=["country"], min_rows=400), *places(25, 60)],
+        watched(segments=["country", "channel"], min_rows=400),
     ),
     "a class more": ([classes(at) for at in range(60)], watched(task="multiclass")),
 }

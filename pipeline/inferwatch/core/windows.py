@@ -221,12 +221,14 @@ def _add(
 
 
 def _in_order(by_segment: dict[str, T], block: Block) -> dict[str, T]:
-    """All rows first, then each segment column's values in the order they were first seen in."""
+    """All rows first, then each segment column's values in the order they were first seen in; last
+    those of columns that the definition names no more.
+    """
     places = {column: at for at, column in enumerate(block.segments)}
 
     def place(segment: str) -> tuple[int, int]:
         column, _, code = segment.rpartition(":")
-        return (places[column], int(code)) if segment else (-1, 0)
+        return (places.get(column, len(places)), int(code)) if segment else (-1, 0)
 
     return dict(sorted(by_segment.items(), key=lambda item: place(item[0])))
 
