@@ -30,7 +30,8 @@ def _other(check: Check) -> str:
 def note(check: Check) -> str:
     """What of a check is seldom meant, "" where nothing is."""
     waits = on_labels(check.metric) and check.metric not in LATENESS
-    if not waits or not check.need.labels or check.need.coverage:
+    early = check.need.labels and not check.versus
+    if not waits or not early or check.need.coverage:
         return ""
     return (
         f"{check.alert} is judged at {check.need.labels:,} labels, though more of its window's may "

@@ -151,10 +151,14 @@ def _reads_features(check: Check) -> bool:
 
 
 def coverage_needed(check: Check) -> float:
-    """Share of labels a check waits for: its own `when`, or 80 % where it names none."""
+    """Share of labels a check waits for: its own `when`, or 80 % where it names none.
+
+    A number of labels will do instead, but not of two versions, of which one has it earlier.
+    """
     if not on_labels(check.metric) or check.metric == CORRECTED:
         return check.need.coverage
-    return check.need.coverage or (0.0 if check.need.labels else COVERAGE_DEFAULT)
+    early = check.need.labels and not check.versus
+    return check.need.coverage or (0.0 if early else COVERAGE_DEFAULT)
 
 
 def applies(check: Check, segment: str) -> bool:

@@ -97,6 +97,8 @@ def test_labels_without_coverage_are_noted():
     text = "metric: recall\nfail: {below: 0.5}\nwhen: {%s}\n"
     assert wording.note(parsed(text % "labels: 200")).startswith("A is judged at 200 labels")
     assert not wording.note(parsed(text % "labels: 200, coverage: 80%"))
+    versions = text.replace("below: 0.5", "drop: 3pp") + "versus: previous\n"
+    assert not wording.note(parsed(versions % "labels: 200"))
     assert not wording.note(parsed(text % "rows: 200"))
     assert not wording.note(parsed(text.replace("recall", "maturity") % "labels: 200"))
     assert not any(wording.note(check) for check in default_checks())

@@ -237,6 +237,24 @@ def test_a_window_waits_for_the_labels_of_both():
     assert alert.labelled == alert.rows == 100 * alert.versus.windows
 
 
+def test_a_window_waits_for_most_labels_of_either():
+    """Wrong answers are known first, of either version alike: by a number of labels alone the one
+    with more rows would be judged by its earliest ones, and be called worse.
+    """
+    log, known, number = log_of(ACCURACY, label_wait_ms=DAY), [], 0
+    for hour in range(12):
+        for version, n, minute in (("1", 40, 0), ("2", 400, 30)):
+            times = [hour * HOUR + minute * 60_000 + row for row in range(n)]
+            log.rows(n, times, version=version, prediction=[1.0] * n)
+            known += [(row >= n // 10, number + row) for row in range(n)]
+            number += n
+    for right, row in sorted(known):
+        log.labels([str(row)], [float(right)], 12 * HOUR)
+    found = state_of(log).duels["Worse\x1f2\x1f\x1f"].strata
+    assert found.windows == 11 and found.my_rows.n >= 0.8 * 400 * 11
+    assert log.alerts() == []
+
+
 def test_what_has_no_labels_in_time_tells_nothing():
     """After `label_wait` a window of one version without labels is left out, of both."""
     log = log_of(ACCURACY)
