@@ -251,6 +251,13 @@ SCENES = {
     "a version": (changed(plain(), at_30=batch(30, version="2")), watched()),
     "windows of time": ([*plain(), *plain(90, 60, **JUMP)], watched(MINUTE)),
     "rows too late": (changed(plain(), at_50=batch(0, again(0))), watched(MINUTE)),
+    "an older pane opens later": (
+        [*plain(30), *plain(91, 82), batch(55), *plain(120, 91)],
+        watched(
+            Window(name="slide", size_ms=400_000, step_ms=40_000, grace_ms=20_000),
+            label_horizon_ms=86_390_000,  # so that nothing is swept as a pane opens
+        ),
+    ),
     "a clock ahead": (changed(plain(), at_40=batch(41, **FAR)), watched(MINUTE)),
     "windows of rows": (plain(), watched(Window(name="batch", rows=115))),
     "ticks": ([*plain(40), tick(119), *plain(60, 40)], watched(MINUTE)),

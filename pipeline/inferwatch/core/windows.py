@@ -155,7 +155,8 @@ def fold(
     if one:
         _add(plan, track, int(starts[0]), block, reference, sample, counted)
         return lost
-    for start in np.unique(starts[~lost]).tolist():
+    found, first = np.unique(starts[~lost], return_index=True)
+    for start in found[np.argsort(first)].tolist():  # as they open row by row
         mine = (starts == start) & ~lost
         picked = None if sample is None else sample[mine]
         _add(plan, track, start, block.take(mine), reference, picked)
