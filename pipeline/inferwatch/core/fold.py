@@ -158,9 +158,13 @@ class Partition:
         """Whether nobody may even read the record at `offset`."""
         return offset in self._skipped
 
-    @_silent
     def fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
         """Outputs of one record. A record that its model has folded before gives none."""
+        return self.fold_all([(raw, decoded)])
+
+    @_silent
+    def _fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
+        """Outputs of one record by itself."""
         self.offset = max(self.offset, raw.offset)
         if raw.offset in self._skipped:
             decoded = SKIPPED
@@ -216,7 +220,7 @@ class Partition:
                 waiting.setdefault(name, []).append((raw, decoded, (decoded.record, at)))
                 continue
             outputs += self._fold_waiting(waiting)
-            outputs += self.fold(raw, decoded)
+            outputs += self._fold(raw, decoded)
         return outputs + self._fold_waiting(waiting)
 
     def _plain(self, raw: RawRecord, decoded: Decoded) -> str | None:
@@ -238,7 +242,7 @@ class Partition:
                     outputs += self._fold_run(self.models[name], placed[:together])
                 else:
                     raw, decoded, _ = placed[0]
-                    outputs += self.fold(raw, decoded)
+                    outputs += self._fold(raw, decoded)
                 placed = placed[max(1, together) :]
         waiting.clear()
         return outputs

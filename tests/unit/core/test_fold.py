@@ -71,6 +71,14 @@ def test_a_record_at_or_below_a_models_offset_is_skipped():
     assert snapshot.cut(again.models["b"]) == snapshot.cut(partition.models["b"])
 
 
+def test_repeats_are_those_of_the_records_folded_last():
+    """Whoever folds a log with many repeats one by one, as a replay does, does not gather them."""
+    partition = Partition(0)
+    fold(partition, batch(0), batch(1))
+    fold(partition, batch(0), batch(1))
+    assert partition.repeats == {1}
+
+
 def test_a_definition_acts_from_the_record_it_was_made_for():
     """What stands before it in the log was folded by somebody, or by nobody."""
     partition = Partition(0)
