@@ -177,10 +177,11 @@ class Delivery:
         """Fold consecutive records of one partition, in offset order; their outputs are on their
         way when this returns.
         """
-        owned = self.owned.get(run[0].partition)
+        number = run[0].partition
+        owned = self.owned.get(number)
         if owned is None or generation != self.generation:
             return
-        while run:
+        while run and self.owned.get(number) is owned:
             count = 1 if owned.careful else len(run)
             await self._receive(owned, run[:count])
             run = run[count:]
