@@ -1,5 +1,6 @@
 """Brokers for tests: the embedded one always, a real one where Java and Maven are."""
 
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from real_broker import RealBroker, UnavailableError
 from secure_broker import SecureBroker
 
 from inferwatch.runtime import embedded
+from inferwatch.telemetry.logs import Thinned
 
 # no assertion on seconds: the first example may compile a kernel
 settings.register_profile("house", deadline=None)
@@ -20,6 +22,15 @@ UNPROVED = (
     "not proved here: durability, compaction, rebalancing and retention on a real Kafka, "
     "because this machine has no Java 17 with Maven"
 )
+
+
+@pytest.fixture(autouse=True)
+def whole_logs() -> Iterator[None]:
+    """No test leaves its thinning of lines on the handlers that the next one reads."""
+    yield
+    for handler in logging.getLogger().handlers:
+        for one in [one for one in handler.filters if isinstance(one, Thinned)]:
+            handler.removeFilter(one)
 
 
 @pytest.fixture
