@@ -4,7 +4,8 @@
 
 - `unsigned`: checkpoint keys carry no writer, as a simpler design would have it;
 - `freeze`: the process stops itself (SIGSTOP) once, after the chunks of a checkpoint and before its
-  roots, as soon as the file `ALTERED_FREEZE` exists; the file goes away;
+  roots, as soon as the file `ALTERED_FREEZE` exists; the file goes away. Woken, it stops again
+  behind the roots, or what it reads next would hide them;
 - `mute`: definitions are not written to the log, because a copied log has them already;
 - `impatient`: the watchdog waits 8 seconds instead of 60.
 """
@@ -37,11 +38,16 @@ def unsigned() -> None:
 def freeze() -> None:
     """Stop in the middle of a checkpoint."""
     original, file = KafkaLink.reach, Path(os.environ["ALTERED_FREEZE"])
+    woken = False
 
     def reach(self, point):
+        nonlocal woken
         original(self, point)
         if point == "C6" and file.exists():
             file.unlink()
+            os.kill(os.getpid(), signal.SIGSTOP)
+            woken = True
+        elif point == "C9" and woken:
             os.kill(os.getpid(), signal.SIGSTOP)
 
     KafkaLink.reach = reach
