@@ -112,7 +112,7 @@ def said(record):
         for name in record.__struct_fields__
         if name not in ("n", "numeric_names", "numeric", "score_names", "scores")
     }
-    for name in ("source_offsets", "llm"):  # samples that are older than these do not name them
+    for name in ("source_offsets", "llm", "embedding"):  # samples older than these do not name them
         if name in found and found[name] is None:
             del found[name]
     found["rows"] = record.n
@@ -201,7 +201,7 @@ def test_the_next_minor_of_a_batch_is_read(name):
     major, _, minor = SCHEMA.partition(".")
     later = unpack(sample.value) | {
         "schema": f"{major}.{int(minor) + 1}",
-        "embedding": {"names": ["e"], "data": b"\x00" * 16, "of": [1, [2, {"deep": None}]]},
+        "gradients": {"names": ["e"], "data": b"\x00" * 16, "of": [1, [2, {"deep": None}]]},
         "": -1.5,
         "deep": json.loads("[" * 100 + "]" * 100),
     }
@@ -330,6 +330,14 @@ def block(column, code, n):
     return {name: flat[at * n : at * n + n] for at, name in enumerate(column["names"])}
 
 
+def vectors(column, n):
+    """Vectors; one with a number that is not finite is missing whole."""
+    dim = column["dim"]
+    flat = array("f", column["data"], n * dim)
+    rows = [flat[at : at + dim] for at in range(0, n * dim, dim)]
+    return [row if all(map(math.isfinite, row)) else [None] * dim for row in rows]
+
+
 def categories(column, n):
     """Categories."""
     words = [*column["words"], None]  # -1 is missing
@@ -387,6 +395,8 @@ def read_batch(body, is_label):
 
     if body.get("llm") is not None:
         found["llm"] = call()
+    if body.get("embedding") is not None:
+        found["embedding"] = vectors(body["embedding"], n)
 
     def words(name):
         return {key: categories(column, n) for key, column in body.get(name, {}).items()}

@@ -44,6 +44,11 @@ def rows_of(n, values):
     return st.lists(values, min_size=n, max_size=n)
 
 
+def vectors_of(n):
+    """n vectors of one size."""
+    return st.integers(1, 4).flatmap(lambda dim: rows_of(n, rows_of(dim, float32)))
+
+
 @st.composite
 def answers(draw, n, missing=True):
     """A column of predictions or labels, and what a reader makes of it."""
@@ -76,6 +81,7 @@ def columns(draw, n):
                 rows_of(n, st.floats(width=32, allow_infinity=False)),
             )
         ),
+        "embedding": draw(st.none() | vectors_of(n)),
         "finish_reason": draw(rows_of(n, st.none() | text)),
     }
 
@@ -135,6 +141,7 @@ def test_any_inference_batch_is_read_as_it_was_written(data, n):
             **{name: pack("f", numbers) for name, numbers in given_["llm"].items()},
             finish_reason=pack_categories(given_["finish_reason"]),
         ),
+        embedding=None if given_["embedding"] is None else builders.vectors(given_["embedding"]),
         **head,
     )
     decoded = decode(record("inference", encode(body)))
@@ -150,6 +157,7 @@ def test_any_inference_batch_is_read_as_it_was_written(data, n):
         found = getattr(rows, field)
         assert same(None if found is None else found.tolist(), given_[field])
     assert (None if rows.error is None else said(rows.error)) == given_["error"]
+    _same_vectors(rows.embedding, given_["embedding"])
     assert said(rows.llm.finish_reason) == given_["finish_reason"]
     for name, numbers in zip(CALL_NUMBERS, rows.llm.numbers, strict=True):
         assert same(numbers.tolist(), given_["llm"].get(name, [math.nan] * n))
@@ -163,6 +171,16 @@ def test_any_inference_batch_is_read_as_it_was_written(data, n):
     for field in ("categories", "segments"):
         found = getattr(rows, field)
         assert {name: said(words) for name, words in found.items()} == given_[field]
+
+
+def _same_vectors(found, wanted):
+    """As they were written, bit by bit; all NaN where a number of one was not finite."""
+    if wanted is None:
+        assert found is None
+        return
+    for vector, numbers in zip(found.tolist(), wanted, strict=True):
+        whole = all(map(math.isfinite, numbers))
+        assert same(vector, numbers if whole else [math.nan] * len(numbers))
 
 
 @given(st.data(), st.integers(1, 6), st.none() | text.filter(bool))

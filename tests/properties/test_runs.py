@@ -234,6 +234,12 @@ def classes(at):
     return batch(at, score=scores, prediction=["x"] * 10)
 
 
+def vectors(at):
+    """Vectors of two numbers, for some batches of three, for others none."""
+    dim = {20: 3, 21: 3, 40: 0, 41: 0}.get(at, 2)
+    return batch(at, embedding=[[float(at)] * dim] * 10 if dim else None)
+
+
 SCENES = {
     "plain": (plain(), watched()),
     "a full join": (plain(), watched(pending_max_bytes=2_000)),
@@ -277,6 +283,7 @@ SCENES = {
         [*places(0, 25), redefined(50, segments=["country"], min_rows=400), *places(25, 60)],
         watched(segments=["country", "channel"], min_rows=400),
     ),
+    "vectors of other sizes": ([vectors(at) for at in range(60)], watched()),
     "a class more": ([classes(at) for at in range(60)], watched(task="multiclass")),
 }
 

@@ -51,7 +51,9 @@ def join(batches: Sequence[Batch]) -> Run:
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What batches that go together have in common: version, columns, kinds of answers."""
+    """What batches that go together have in common: version, columns, kinds of answers, numbers
+    in an embedding (0 without).
+    """
 
     version: str
     numeric: tuple[str, ...]
@@ -61,6 +63,7 @@ class Shape(msgspec.Struct, frozen=True):
     segments: tuple[str, ...]
     entities: bool
     calls: bool
+    dim: int
     sender: str
 
 
@@ -76,6 +79,7 @@ def shape(model: Model, rows: Rows) -> Shape:
         segments=tuple(rows.segments),
         entities=rows.entity is not None,
         calls=rows.llm is not None,
+        dim=0 if rows.embedding is None else rows.embedding.shape[1],
         sender=rows.instance if by_sender else "",
     )
 

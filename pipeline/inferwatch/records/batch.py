@@ -12,6 +12,7 @@ from inferwatch.records.columns import (
     Float64Block,
     Numbers,
     Texts,
+    Vectors,
 )
 from inferwatch.records.raw import Instance
 
@@ -65,6 +66,7 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     instance: Instance = ""
     source_offsets: bytes | None = None
     llm: LlmCalls | None = None
+    embedding: Vectors | None = None
 
 
 class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

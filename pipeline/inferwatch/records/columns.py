@@ -48,6 +48,13 @@ class Float64Block(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Vectors(msgspec.Struct, frozen=True):
+    """A vector of `dim` float32 a row, one whole row after the other; NaN where a row has none."""
+
+    dim: int
+    data: bytes
+
+
 def pack(typecode: str, values: Iterable[float]) -> bytes:
     """Little-endian bytes of `values`; `typecode` as in `array` (f, d, q, i, I)."""
     column = array.array(typecode, values)

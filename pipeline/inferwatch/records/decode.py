@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.errors import DataError, Reason
-from inferwatch.records import bounds, single
-from inferwatch.records.batch import CALL_NUMBERS, InferenceBatch, LabelBatch, LlmCalls
-from inferwatch.records.columns import Categories, Float32Block, Float64Block, Numbers, Texts
+from inferwatch.records import arrays, bounds, single
+from inferwatch.records.batch import InferenceBatch, LabelBatch
 from inferwatch.records.events import (
     Deploy,
     Gap,
@@ -27,9 +26,10 @@ from inferwatch.records.events import (
     Tick,
     Verdict,
 )
-from inferwatch.records.ids import Ids, is_text
+from inferwatch.records.ids import Ids
 from inferwatch.records.raw import (
     COLUMNS_MAX,
+    COUNT_END,
     EARLIEST_MS,
     JSON,
     LATEST_MS,
@@ -37,7 +37,6 @@ from inferwatch.records.raw import (
     NAME,
     NAME_MAX,
     PREFIX,
-    TEXT_MAX_BYTES,
     Decoded,
     RawRecord,
     Reject,
@@ -46,7 +45,6 @@ from inferwatch.records.rows import Calls, Floats, Rows, Truths, Words
 
 BODY_MAX_BYTES = 1 << 20
 ROWS_MAX = 100_000
-COUNT_END = 1 << 62
 ROWS_NAMED_MAX = 20
 OUTPUTS = ("window", "alert")
 EVENTS: dict[str, Any] = {
@@ -59,8 +57,6 @@ EVENTS: dict[str, Any] = {
     "skip": Skip,
     "gap": Gap,
 }
-INT32, UINT32, INT64 = np.dtype("<i4"), np.dtype("<u4"), np.dtype("<i8")
-FLOAT32, FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
 BATCHES: dict[tuple[bytes | None, bytes | None], tuple[str, str]] = {  # as the SDK names them
     (f"{PREFIX}{word}.v1".encode(), MSGPACK.encode()): (word, MSGPACK)
     for word in ("inference", "label")
@@ -223,28 +219,18 @@ def _check_head(batch: InferenceBatch | LabelBatch) -> None:
     for name in ("emitter", "version"):
         if getattr(batch, name) == "":
             raise DataError(Reason.MISSING_FIELD, f"{name} is empty")
-    _check_texts("emitter or version", (batch.emitter, batch.version or ""))
-
-
-def _check_texts(name: str, texts: tuple[str, ...] | list[str]) -> None:
-    if 4 * max(map(len, texts), default=0) <= TEXT_MAX_BYTES:
-        return  # a letter is four bytes at most
-    for text in texts:
-        if len(text) > TEXT_MAX_BYTES or (
-            not text.isascii() and len(text.encode()) > TEXT_MAX_BYTES
-        ):
-            raise DataError(Reason.TOO_LARGE, f"{name} above {TEXT_MAX_BYTES} bytes")
+    arrays.check_texts("emitter or version", (batch.emitter, batch.version or ""))
 
 
 def _rows(batch: InferenceBatch) -> Decoded:
     n = batch.rows
-    names, numeric = _block(batch.numeric, n, FLOAT32, "numeric")
-    scored, scores = _block(batch.scores, n, FLOAT64, "scores")
+    names, numeric = arrays.block(batch.numeric, n, arrays.FLOAT32, "numeric")
+    scored, scores = arrays.block(batch.scores, n, arrays.FLOAT64, "scores")
     if len(names) + len(batch.categories) + len(batch.segments) > COLUMNS_MAX:
         raise DataError(Reason.TOO_MANY_FIELDS, f"more than {COLUMNS_MAX} columns")
-    _check_texts("a column's name", [*names, *scored, *batch.categories, *batch.segments])
-    time_ms = _array(batch.time_ms, n, INT64, "time_ms").astype(np.int64)  # aligned
-    ids, shortest = _ids(batch.ids, n, "ids")
+    arrays.check_texts("a column's name", [*names, *scored, *batch.categories, *batch.segments])
+    time_ms = arrays.times(batch.time_ms, n)
+    ids, shortest = arrays.ids(batch.ids, n, "ids")
     rows = Rows(
         model=batch.model,
         version=batch.version,
@@ -257,18 +243,21 @@ def _rows(batch: InferenceBatch) -> Decoded:
         ids=ids,
         numeric_names=names,
         numeric=numeric.astype(np.float32),  # a copy: aligned, so that one kernel fits all
-        categories={name: _words(column, n, name) for name, column in batch.categories.items()},
-        prediction=_answer(batch.prediction, n, "prediction"),
+        categories={
+            name: arrays.words(column, n, name) for name, column in batch.categories.items()
+        },
+        prediction=arrays.answer(batch.prediction, n, "prediction"),
         score_names=scored,
         scores=scores.astype(np.float64, copy=False),
-        latency_ms=_floats(batch.latency_ms, n, "latency_ms"),
-        error=None if batch.error is None else _words(batch.error, n, "error"),
-        segments={name: _words(column, n, name) for name, column in batch.segments.items()},
-        weight=_floats(batch.weight, n, "weight"),
-        entity=None if batch.entity is None else _ids(batch.entity, n, "entity")[0],
+        latency_ms=arrays.floats(batch.latency_ms, n, "latency_ms"),
+        error=None if batch.error is None else arrays.words(batch.error, n, "error"),
+        segments={name: arrays.words(column, n, name) for name, column in batch.segments.items()},
+        weight=arrays.floats(batch.weight, n, "weight"),
+        entity=None if batch.entity is None else arrays.ids(batch.entity, n, "entity")[0],
         instance=batch.instance,
-        source_offsets=_source_offsets(batch.source_offsets, n),
-        llm=None if batch.llm is None else _calls(batch.llm, n),
+        source_offsets=arrays.source_offsets(batch.source_offsets, n),
+        llm=None if batch.llm is None else arrays.calls(batch.llm, n),
+        embedding=None if batch.embedding is None else arrays.vectors(batch.embedding, n),
     )
     return _judged(rows, [*_bad_times(time_ms), *_no_ids(ids, shortest), *_beyond(rows)])
 
@@ -294,12 +283,12 @@ def _beyond(rows: Rows) -> list[Fault]:
 
 def _truths(batch: LabelBatch) -> Decoded:
     n = batch.rows
-    label = _answer(batch.label, n, "label")
+    label = arrays.answer(batch.label, n, "label")
     assert label is not None
-    scored, scores = _block(batch.scores, n, FLOAT64, "scores")
-    _check_texts("a column's name", list(scored))
-    time_ms = _array(batch.time_ms, n, INT64, "time_ms").astype(np.int64)  # aligned
-    ids, shortest = _ids(batch.ids, n, "ids")
+    scored, scores = arrays.block(batch.scores, n, arrays.FLOAT64, "scores")
+    arrays.check_texts("a column's name", list(scored))
+    time_ms = arrays.times(batch.time_ms, n)
+    ids, shortest = arrays.ids(batch.ids, n, "ids")
     truths = Truths(
         model=batch.model,
         version=batch.version,
@@ -311,10 +300,10 @@ def _truths(batch: LabelBatch) -> Decoded:
         time_ms=time_ms,
         ids=ids,
         label=label,
-        prediction=_answer(batch.prediction, n, "prediction"),
+        prediction=arrays.answer(batch.prediction, n, "prediction"),
         score_names=scored,
         scores=scores.astype(np.float64, copy=False) if scored else None,
-        source_offsets=_source_offsets(batch.source_offsets, n),
+        source_offsets=arrays.source_offsets(batch.source_offsets, n),
     )
     unknown = label.codes < 0 if isinstance(label, Words) else ~np.isfinite(label)
     columns = {"prediction": truths.prediction, "a score": truths.scores}
@@ -388,8 +377,10 @@ def take(rows: Any, keep: NDArray[np.bool_]) -> Any:
     changed = {
         field: _take(getattr(rows, field), keep)
         for field in rows.__struct_fields__
-        if field not in ("dropped", "emitted", "seq", "numeric_names", "score_names")
+        if field not in ("dropped", "emitted", "seq", "numeric_names", "score_names", "embedding")
     }
+    if isinstance(rows, Rows) and rows.embedding is not None:
+        changed["embedding"] = rows.embedding[keep]
     return msgspec.structs.replace(rows, **changed | {"n": n})
 
 
@@ -403,90 +394,3 @@ def _take(value: Any, keep: NDArray[np.bool_]) -> Any:
     if isinstance(value, dict):
         return {name: _take(column, keep) for name, column in value.items()}
     return value
-
-
-def _array(data: bytes, n: int, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
-    if len(data) != n * dtype.itemsize:
-        raise DataError(
-            Reason.COLUMN_LENGTH, f"{name} holds {len(data)} bytes, {n * dtype.itemsize} expected"
-        )
-    return np.frombuffer(data, dtype)
-
-
-def _source_offsets(data: bytes | None, n: int) -> NDArray[np.int64] | None:
-    if data is None:
-        return None
-    offsets = _array(data, n, INT64, "source_offsets").astype(np.int64, copy=False)
-    if int(offsets.min()) < 0 or int(offsets.max()) >= COUNT_END:
-        raise DataError(Reason.INT_RANGE, "a source offset is not in 0 to 2^62")
-    if (np.diff(offsets) <= 0).any():
-        raise DataError(Reason.INT_RANGE, "source_offsets do not ascend")
-    return offsets
-
-
-def _floats(data: bytes | None, n: int, name: str) -> Floats | None:
-    return None if data is None else _array(data, n, FLOAT32, name).astype(np.float64)
-
-
-def _calls(calls: LlmCalls, n: int) -> Calls:
-    numbers = np.full((len(CALL_NUMBERS), n), np.nan)
-    for row, name in zip(numbers, CALL_NUMBERS, strict=True):
-        column = _floats(getattr(calls, name), n, f"llm.{name}")
-        if column is not None:
-            row[:] = column
-    if calls.finish_reason is None:
-        return Calls(numbers, Words((), np.full(n, -1, np.int32)))
-    return Calls(numbers, _words(calls.finish_reason, n, "llm.finish_reason"))
-
-
-def _block(
-    block: Float32Block | Float64Block | None, n: int, dtype: np.dtype[Any], name: str
-) -> tuple[tuple[str, ...], NDArray[Any]]:
-    if block is None:
-        return (), np.empty((0, n), dtype)
-    width = len(block.names)
-    if width > COLUMNS_MAX:
-        raise DataError(Reason.TOO_MANY_FIELDS, f"{name} has {width} columns")
-    if len(dict.fromkeys(block.names)) != width:
-        raise DataError(Reason.DUPLICATE_KEY, f"{name} names a column twice")
-    flat = _array(block.data, n * width, dtype, name)
-    return tuple(block.names), flat.reshape(width, n)
-
-
-def _ends(texts: Texts, n: int, name: str) -> tuple[NDArray[np.int32], int]:
-    """Where each text ends, and the bytes of the shortest."""
-    ends = _array(texts.ends, n, UINT32, f"{name}.ends")
-    steps = ends[1:] - ends[:-1]  # unsigned: a step back is a huge one
-    longest = int(np.maximum.reduce(steps, initial=ends[0]))
-    backwards = longest > TEXT_MAX_BYTES and (ends[1:] < ends[:-1]).any()
-    if backwards or int(ends[-1]) != len(texts.data):
-        raise DataError(Reason.COLUMN_LENGTH, f"{name}.ends do not fit its data")
-    if longest > TEXT_MAX_BYTES:
-        raise DataError(Reason.TOO_LARGE, f"{name} holds a text above {TEXT_MAX_BYTES} bytes")
-    shortest = int(np.minimum.reduce(steps, initial=ends[0]))
-    ends = ends.astype(np.int32)
-    if not is_text(texts.data, ends):
-        raise DataError(Reason.BAD_UTF8, f"{name} is not UTF-8")
-    return ends, shortest
-
-
-def _ids(texts: Texts, n: int, name: str) -> tuple[Ids, int]:
-    """The column, and the bytes of its shortest id."""
-    ends, shortest = _ends(texts, n, name)
-    return Ids(np.frombuffer(texts.data, np.uint8).copy(), ends), shortest
-
-
-def _words(column: Categories, n: int, name: str) -> Words:
-    codes = _array(column.codes, n, INT32, f"{name}.codes").astype(np.int32, copy=False)
-    if int(codes.min()) < -1 or int(codes.max()) >= len(column.words):
-        raise DataError(Reason.INT_RANGE, f"{name} has a code outside its dictionary")
-    _check_texts(f"a word of {name}", column.words)
-    return Words(tuple(column.words), codes)
-
-
-def _answer(column: Numbers | Categories | None, n: int, name: str) -> Words | Floats | None:
-    if column is None:
-        return None
-    if isinstance(column, Categories):
-        return _words(column, n, name)
-    return _array(column.data, n, FLOAT64, name).astype(np.float64, copy=False)

@@ -46,6 +46,8 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     missing). `scores` is float64[k, n]; a binary model sends one row named "score", others one a
     class. `latency_ms` float64[n], NaN missing. `error` holds the kind of failure, -1 where there
     is none. `source_offsets` int64[n] ascends strictly, None where the rows come from no topic.
+    `embedding` float32[n, d] holds a vector a row, of d numbers that are all finite or, where the
+    row has none, all NaN; None where no row has one.
     """
 
     model: str
@@ -71,6 +73,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     instance: str = ""
     source_offsets: NDArray[np.int64] | None = None
     llm: Calls | None = None
+    embedding: NDArray[np.float32] | None = None
 
 
 class Truths(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +98,9 @@ class Truths(msgspec.Struct, frozen=True, kw_only=True):
 def together(batches: Sequence[Rows]) -> Rows:
     """The rows of batches of one version as one batch, which for the rest is like the last.
 
-    All have the same features, categories, scores, segments and kinds of answers; failures and
-    latencies are missing where a batch has none. Cost: a copy of every column.
+    All have the same features, categories, scores, segments, kinds of answers and numbers in an
+    embedding; failures and latencies are missing where a batch has none. Cost: a copy of every
+    column.
     """
     last = batches[-1]
     if len(batches) == 1:
@@ -111,6 +115,7 @@ def together(batches: Sequence[Rows]) -> Rows:
         "error": _joined([_error(one) for one in batches]),
         "entity": _joined([one.entity for one in batches]),
         "llm": _joined([one.llm for one in batches]),
+        "embedding": _joined([one.embedding for one in batches], axis=0),
         "categories": _each(last.categories, [one.categories for one in batches]),
         "segments": _each(last.segments, [one.segments for one in batches]),
     }
@@ -130,8 +135,8 @@ def _each(names: Iterable[str], columns: Sequence[dict[str, Words]]) -> dict[str
     return {name: _words([one[name] for one in columns]) for name in names}
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    """Columns of one kind under each other; None where there are none."""
+def _joined(parts: Sequence[Any], axis: int = -1) -> Any:
+    """Columns of one kind under each other; None where there are none. `axis` is that of rows."""
     match parts[0]:
         case None:
             return None
@@ -143,7 +148,7 @@ def _joined(parts: Sequence[Any]) -> Any:
             reasons = _words([part.finish_reason for part in parts])
             return Calls(_joined([part.numbers for part in parts]), reasons)
         case _:
-            return np.concatenate(parts, axis=-1)
+            return np.concatenate(parts, axis=axis)
 
 
 def _words(columns: Sequence[Words]) -> Words:

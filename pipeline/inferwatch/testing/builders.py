@@ -33,6 +33,7 @@ def raw_inference(
     error: Sequence[str | None] | None = None,
     segments: Mapping[str, Sequence[str | None]] | None = None,
     llm: Mapping[str, Sequence[Any]] | None = None,
+    embedding: Sequence[Sequence[float]] | None = None,
     entity: Sequence[str] | None = None,
     instance: str = "",
     emitted: int = 0,
@@ -40,7 +41,7 @@ def raw_inference(
 ) -> RawRecord:
     """One batch of `n` rows; `seq` is the offset, so that batches are no repeats of each other.
 
-    `score` is that of the positive class, or the scores by class.
+    `score` is that of the positive class, or the scores by class. `embedding` has a vector a row.
     """
     times = list(time_ms) if time_ms is not None else [TIME_MS + offset] * n
     names = list(numeric or {})
@@ -65,6 +66,7 @@ def raw_inference(
         error=None if error is None else columns.pack_categories(error),
         segments={name: columns.pack_categories(words) for name, words in (segments or {}).items()},
         llm=None if llm is None else calls(llm),
+        embedding=None if embedding is None else vectors(embedding),
         entity=None if entity is None else columns.pack_texts(entity),
         instance=instance,
     )
@@ -140,6 +142,11 @@ def calls(llm: Mapping[str, Sequence[Any]]) -> batch.LlmCalls:
     if batch.FINISH_REASON in llm:
         packed[batch.FINISH_REASON] = columns.pack_categories(llm[batch.FINISH_REASON])
     return batch.LlmCalls(**packed)
+
+
+def vectors(rows: Sequence[Sequence[float]]) -> columns.Vectors:
+    """A vector of the same size for each row."""
+    return columns.Vectors(len(rows[0]), columns.pack("f", (x for row in rows for x in row)))
 
 
 def answer(values: Sequence[Any] | None) -> columns.Numbers | columns.Categories | None:

@@ -44,6 +44,7 @@ def test_a_column_says_its_kind():
         ("weight", True),
         ("entity", True),
         ("llm", True),
+        ("embedding", True),
         ("categories", False),
         ("segments", False),
         ("dropped", False),

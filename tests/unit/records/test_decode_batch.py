@@ -24,10 +24,9 @@ from inferwatch.records.decode import (
     EARLIEST_MS,
     LATEST_MS,
     ROWS_MAX,
-    TEXT_MAX_BYTES,
     decode,
 )
-from inferwatch.records.raw import INSTANCE_MAX
+from inferwatch.records.raw import EMBEDDING_DIM_MAX, INSTANCE_MAX, TEXT_MAX_BYTES
 from inferwatch.testing import builders
 
 BAD_BATCHES = {
@@ -72,6 +71,21 @@ BAD_BATCHES = {
     "half a number": (batch(latency_ms=bytes(11)), "column_length"),
     "half a number of llm": (batch(llm={"cost": bytes(11)}), "column_length"),
     "llm that is no map": (batch(llm=[]), "schema_invalid"),
+    "vectors that are no map": (batch(embedding=[0.5]), "schema_invalid"),
+    "vectors of no number": (batch(embedding={"dim": 0, "data": b""}), "int_range"),
+    "vectors too long": (
+        batch(embedding={"dim": EMBEDDING_DIM_MAX + 1, "data": bytes(12 * EMBEDDING_DIM_MAX + 12)}),
+        "int_range",
+    ),
+    "vectors of half a number": (
+        batch(embedding={"dim": 1.5, "data": bytes(18)}),
+        "schema_invalid",
+    ),
+    "vectors without their size": (batch(embedding={"data": bytes(12)}), "missing_field"),
+    "vectors of two rows of three": (
+        batch(embedding={"dim": 2, "data": bytes(16)}),
+        "column_length",
+    ),
     "a finish reason that is none": (
         batch(llm={"finish_reason": {"words": ["a"], "codes": columns.pack("i", [0, 1, -1])}}),
         "int_range",
