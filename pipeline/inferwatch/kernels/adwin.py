@@ -11,7 +11,8 @@ before them. Many columns at once: `adwin_lanes`.
 
 Weighted: with a block of B values, the smallest bucket holds B of them instead of one. The test is
 the same and counts values, not buckets (fed with means of B, the bound would be B times too wide);
-only the places where the window may be cut are coarser, and it is looked at after each block.
+only the places where the window may be cut are coarser, and it is looked at after each block, of
+which the state holds the sums until it is full.
 """
 
 import math
@@ -19,6 +20,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.kernels.blocks import PARTS, SQUARES, fill, total
 from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
@@ -27,13 +29,14 @@ ROW_MAX = 5
 """Buckets of a row before two of them are merged: river's `max_buckets`."""
 ROWS = 44
 """Enough for 10¹⁴ values."""
-WIDTH, TOTAL, SPREAD, TICK, USED, OVER, BEFORE, AFTER, PART_SUM, PART_SQUARE = range(10)
+WIDTH, TOTAL, SPREAD, TICK, USED, OVER, BEFORE, AFTER, _PART_SUM, _PART_SQUARE = range(10)
 TOGETHER = 64
 """Values that are put into the window in one go, at most."""
 COUNTS = 10
 TOTALS = COUNTS + ROWS
 _SPREADS = TOTALS + ROWS * ROW_MAX
-SIZE = _SPREADS + ROWS * ROW_MAX
+_PARTS = _SPREADS + ROWS * ROW_MAX
+SIZE = _PARTS + PARTS
 
 LOW, RANGE, DELTA, CLOCK, LENGTH_MIN, GRACE, BLOCK = range(7)
 
@@ -60,7 +63,7 @@ def empty() -> Floats:
 
 
 def dump(state: Floats) -> bytes:
-    """The state as bytes: the buckets in use only, so that equal windows give equal bytes."""
+    """The state as bytes: what is in use only, so that equal windows give equal bytes."""
     used = int(state[USED])
     counts = state[COUNTS : COUNTS + used]
     filled = np.arange(ROW_MAX) >= ROW_MAX - counts[:, np.newaxis]
@@ -68,8 +71,9 @@ def dump(state: Floats) -> bytes:
         state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled]
         for first in (TOTALS, _SPREADS)
     )
-    head = state[:COUNTS]
-    return np.concatenate([head, counts, totals, spreads]).astype("<f8").tobytes()
+    parts = state[_PARTS:] if state[_PARTS:].any() else state[:0]
+    found = [state[:COUNTS], counts, totals, spreads, parts]
+    return np.concatenate(found).astype("<f8").tobytes()
 
 
 def load(data: bytes) -> Floats:
@@ -79,9 +83,13 @@ def load(data: bytes) -> Floats:
     counts = values[COUNTS : COUNTS + used]
     state[: COUNTS + used] = values[: COUNTS + used]
     filled = np.arange(ROW_MAX) >= ROW_MAX - counts[:, np.newaxis]
-    buckets = values[COUNTS + used :].reshape(2, -1)
-    for first, mine in zip((TOTALS, _SPREADS), buckets, strict=True):
+    n = int(counts.sum())
+    totals, spreads, parts = np.split(values[COUNTS + used :], [n, 2 * n])
+    for first, mine in ((TOTALS, totals), (_SPREADS, spreads)):
         state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled] = mine
+    state[_PARTS : _PARTS + len(parts)] = parts
+    for sum_, lane in ((_PART_SUM, _PARTS), (_PART_SQUARE, _PARTS + SQUARES)):
+        state[lane], state[sum_] = state[lane] + state[sum_], 0.0  # of a state without parts
     return state
 
 
@@ -137,38 +145,47 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
 def _update_weighted(
     values: NDArray[np.floating], start: int, params: Floats, state: Floats
 ) -> int:
-    """As `update`, in blocks; `state[TICK]` values of the next block are in `PART_*`."""
-    low, range_, block = params[LOW], params[RANGE], params[BLOCK]
-    part, part_sum, part_square = state[TICK], state[PART_SUM], state[PART_SQUARE]
-    fresh = scratch()
-    changed = -1
-    for at in range(start, len(values)):
-        value = float(values[at])
-        if not math.isfinite(value):
-            continue
-        if range_ > 0.0:
-            value = min(max((value - low) / range_, 0.0), 1.0)
-        part += 1.0
-        part_sum += value
-        part_square += value * value
-        if part < block:
-            continue
-        own, width = max(part_square - part_sum * part_sum / block, 0.0), state[WIDTH]
-        if width > 0.0:
-            apart = part_sum / block - state[TOTAL] / width
-            state[SPREAD] += own + block * width * apart * apart / (block + width)
-        else:
-            state[SPREAD] = own
-        state[WIDTH] = width + block
-        state[TOTAL] += part_sum
-        fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part_sum, own
-        insert(state, block, fresh, 1)
-        part, part_sum, part_square = 0.0, 0.0, 0.0
+    """As `update`, in blocks."""
+    fresh, at = scratch(), start
+    while True:
+        at = fill_block(values, at, params, state)
+        if state[TICK] < params[BLOCK]:
+            return -1
+        insert_block(params, state, fresh)
         if state[WIDTH] > params[GRACE] and shrink(params, state):
-            changed = at
-            break
-    state[TICK], state[PART_SUM], state[PART_SQUARE] = part, part_sum, part_square
-    return changed
+            return at - 1
+
+
+@jit
+def fill_block(values: NDArray[np.floating], start: int, params: Floats, state: Floats) -> int:
+    """Add `values[start:]` to the block that is being filled, of which there are `state[TICK]`,
+    until it is full: the place behind the last value that was looked at.
+    """
+    low, high, centre, scale = -math.inf, math.inf, 0.0, 1.0
+    if params[RANGE] > 0.0:
+        low, scale = params[LOW], params[RANGE]
+        high, centre = low + scale, low
+    held, block = int(state[TICK]), int(params[BLOCK])
+    at, held = fill(values, start, held, block, low, high, centre, scale, state[_PARTS:])
+    state[TICK] = float(held)
+    return at
+
+
+@jit
+def insert_block(params: Floats, state: Floats, fresh: Floats) -> None:
+    """Put the block that is full into the window."""
+    block, width = params[BLOCK], state[WIDTH]
+    part = total(state, _PARTS)
+    own = max(total(state, _PARTS + SQUARES) - part * part / block, 0.0)
+    if width > 0.0:
+        apart = part / block - state[TOTAL] / width
+        state[SPREAD] += own + block * width * apart * apart / (block + width)
+    else:
+        state[SPREAD] = own
+    state[WIDTH], state[TICK] = width + block, 0.0
+    state[TOTAL] += part
+    fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part, own
+    insert(state, block, fresh, 1)
 
 
 @jit

@@ -30,7 +30,9 @@ from inferwatch.kernels.adwin import (
     WIDTH,
     Floats,
     clear,
+    fill_block,
     insert,
+    insert_block,
     limits,
     scratch,
     shrink,
@@ -59,13 +61,14 @@ def update_columns(
     """
     for first in range(0, len(columns), _LANES):
         end = min(first + _LANES, len(columns))
-        if end - first < _LANES_MIN or params[first, BLOCK] > 1.0:
+        mine = params[first:end], states[first:end], found[first:end]
+        if end - first < _LANES_MIN:
             for place in range(first, end):
                 found[place] = update(block[columns[place]], 0, params[place], states[place])
+        elif params[first, BLOCK] > 1.0:
+            _update_weighted(block, columns[first:end], *mine)
         else:
-            _update(
-                block, columns[first:end], params[first:end], states[first:end], found[first:end]
-            )
+            _update(block, columns[first:end], *mine)
     changed = 0
     for place in range(len(columns)):
         changed += found[place] >= 0
@@ -116,19 +119,62 @@ def _update(
             left -= fed[lane] == given[lane]
             if state[TICK] >= params[lane, CLOCK]:
                 state[TICK] = 0.0
-                if state[WIDTH] > params[lane, GRACE] and state[WIDTH] >= 2.0:
-                    bound, root, slack, _, _ = limits(params[lane], state)
-                    known[_BOUND + lane], known[_ROOT + lane] = bound, root
-                    known[_SLACK + lane], known[_LEAST + lane] = slack, params[lane, LENGTH_MIN]
-                    looks = True
+                looks |= _limit(params[lane], state, lane, known)
         if not looks:
             continue
-        _look(states, side, known)
+        _look(states, side, 1.0, known)
         for lane in range(lanes):
             if known[_HIT + lane] > 0.0 and shrink(params[lane], states[lane]):
                 found[lane] = _row_of(block[columns[lane]], fed[lane])
                 left -= fed[lane] < given[lane]
                 given[lane] = fed[lane]
+
+
+@jit
+def _update_weighted(
+    block: NDArray[np.floating], columns: Ints, params: Floats, states: Floats, found: Ints
+) -> None:
+    """As `_update`, in blocks of as many rows for each detector."""
+    lanes = len(columns)
+    side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
+    known, fresh, at = np.zeros(13 * _LANES), scratch(), np.zeros(lanes, np.int64)
+    left = lanes
+    for lane in range(lanes):
+        found[lane] = -1
+        if states[lane, OVER] > 0.0:
+            clear(states[lane])
+    while left > 0:
+        looks = False
+        for lane in range(lanes):
+            state = states[lane]
+            known[_ROOT + lane] = math.inf  # what no split passes
+            if at[lane] < 0:
+                continue
+            at[lane] = fill_block(block[columns[lane]], at[lane], params[lane], state)
+            if state[TICK] < params[lane, BLOCK]:
+                at[lane], left = -1, left - 1
+                continue
+            insert_block(params[lane], state, fresh)
+            known[_WIDTH + lane], known[_TOTAL + lane] = state[WIDTH], state[TOTAL]
+            looks |= _limit(params[lane], state, lane, known)
+        if not looks:
+            continue
+        _look(states, side, params[0, BLOCK], known)
+        for lane in range(lanes):
+            if known[_HIT + lane] > 0.0 and shrink(params[lane], states[lane]):
+                found[lane] = at[lane] - 1
+                at[lane], left = -1, left - 1
+
+
+@jit
+def _limit(params: Floats, state: Floats, lane: int, known: Floats) -> bool:
+    """Put down what a window's splits are compared with; whether it is wide enough for a look."""
+    if state[WIDTH] <= params[GRACE] or state[WIDTH] < 2.0:
+        return False
+    bound, root, slack, _, _ = limits(params, state)
+    known[_BOUND + lane], known[_ROOT + lane] = bound, root
+    known[_SLACK + lane], known[_LEAST + lane] = slack, params[LENGTH_MIN]
+    return True
 
 
 @jit
@@ -176,15 +222,15 @@ def _grow(staged: Floats, rows: int, side: int, known: Floats) -> None:
 
 
 @jit
-def _look(states: Floats, side: int, known: Floats) -> None:
+def _look(states: Floats, side: int, least: float, known: Floats) -> None:
     """Mark the lanes of which some split, from the oldest bucket on, passes the test without
-    divisions that `shrink` begins with.
+    divisions that `shrink` begins with. The smallest buckets hold `least` values.
     """
     lanes, rows = len(states), 0
     for lane in range(side):
         known[_OLDER + lane], known[_SUM + lane], known[_HIT + lane] = 0.0, 0.0, 0.0
         rows = max(rows, int(states[lane, USED]) if lane < lanes else 0)
-    size = 2.0 ** (rows - 1)
+    size = least * 2.0 ** (rows - 1)
     for row in range(rows - 1, -1, -1):
         most = 0.0
         for lane in range(lanes):

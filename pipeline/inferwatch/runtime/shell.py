@@ -26,8 +26,8 @@ from inferwatch.runtime.status import Status
 
 log = logging.getLogger("inferwatch.worker")
 TURN_S = 0.005
-PIECE_RECORDS, PIECE_BYTES = 32, 1 << 20
-"""What is folded before others have their turn: some 5 ms of batches."""
+PIECE_RECORDS, PIECE_BYTES = 32, 4 << 20
+"""What is folded before others have their turn: some 10 ms of batches."""
 
 
 def die(code: Exit, why: str) -> NoReturn:

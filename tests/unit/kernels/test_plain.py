@@ -22,8 +22,12 @@ def digest() -> str:
     counts, logs = binned.empty(grid), log_histogram.empty()
     window, sums = adwin.empty(), page_hinkley.empty()
     found = []
-    lanes = np.stack([adwin.empty()] * 5), np.stack([page_hinkley.empty()] * 5)
-    params = np.stack([adwin.params(0.01)] * 5), np.stack([page_hinkley.params(1, 9)] * 5)
+    kinds = (
+        (adwin_lanes, adwin.params(0.01), adwin.empty()),
+        (adwin_lanes, adwin.params(0.01, low=0.1, range_=9.0, block=20), adwin.empty()),
+        (page_hinkley, page_hinkley.params(1, 9), page_hinkley.empty()),
+    )
+    lanes = [np.stack([state] * 5) for _, _, state in kinds]
     for part in np.array_split(block, 5, axis=1):
         moments.update(state, part)
         binned.update(counts, grid, part, np.array([2, -1, 0]))
@@ -33,9 +37,10 @@ def digest() -> str:
             found.append(row)
         while (row := page_hinkley.update(values, row + 1, page_hinkley.params(1, 9), sums)) >= 0:
             found.append(-row)
-        for at, kernel in enumerate((adwin_lanes, page_hinkley)):
+        for (kernel, params, _), states in zip(kinds, lanes, strict=True):
             rows, columns = np.empty(5, np.int64), np.arange(5) % 3
-            kernel.update_columns(np.ascontiguousarray(part), columns, params[at], lanes[at], rows)
+            given = np.stack([params] * 5)
+            kernel.update_columns(np.ascontiguousarray(part), columns, given, states, rows)
             found += rows.tolist()
     assert min(found) < 0 < max(found)
     arrays = [state.sums, state.ranges, state.counts, counts, logs.keys, logs.counts, window, sums]

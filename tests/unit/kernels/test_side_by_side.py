@@ -43,10 +43,10 @@ def test_moments(columns, cut):
             assert mine[..., 0].tobytes() == all_of_them[..., column].tobytes()
 
 
-def detectors(kernel, columns):
+def detectors(kernel, columns, block):
     """Parameters that differ, and empty states."""
     if kernel is adwin:
-        params = [adwin.params(0.01 / (1 + column)) for column in range(columns)]
+        params = [adwin.params(0.01 / (1 + column), block=block) for column in range(columns)]
     else:
         params = [
             page_hinkley.params(0.01, 5.0 + column, up=column % 3 > 0, down=column % 2 > 0)
@@ -56,21 +56,25 @@ def detectors(kernel, columns):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "update_columns"),
-    [(adwin, adwin_lanes.update_columns), (page_hinkley, page_hinkley.update_columns)],
-    ids=["adwin", "page_hinkley"],
+    ("kernel", "update_columns", "block"),
+    [
+        (adwin, adwin_lanes.update_columns, 1),
+        (adwin, adwin_lanes.update_columns, 20),
+        (page_hinkley, page_hinkley.update_columns, 1),
+    ],
+    ids=["adwin", "weighted adwin", "page_hinkley"],
 )
 @pytest.mark.parametrize("columns", [1, 3, 4, 9, 32, 33, 70])
-def test_detectors(kernel, update_columns, columns):
+def test_detectors(kernel, update_columns, block, columns):
     """Found at the same rows, with the same state after them, and begun anew after a change."""
-    params, together = detectors(kernel, columns)
+    params, together = detectors(kernel, columns, block)
     alone, found, changes = together.copy(), np.full(columns, -1), 0
-    block = block_of(columns + 1)
+    values = block_of(columns + 1)
     picked = np.arange(columns, 0, -1)  # not in the order of the block
     for _ in range(3):
-        update_columns(block, picked, params, together, found)
+        update_columns(values, picked, params, together, found)
         expected = [
-            kernel.update(block[row], 0, params[place], alone[place])
+            kernel.update(values[row], 0, params[place], alone[place])
             for place, row in enumerate(picked)
         ]
         assert found.tolist() == expected

@@ -14,6 +14,7 @@ from inferwatch.core.drift.adwin import Adwin
 from inferwatch.core.drift.scale import Scale
 from inferwatch.kernels import adwin as kernel
 from inferwatch.kernels import adwin_lanes
+from inferwatch.kernels.blocks import PARTS, SQUARES
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
@@ -163,6 +164,20 @@ def test_values_that_come_together_leave_the_window_that_they_leave_alone(clock,
         first += len(part)
     assert found == singly and len(found) >= 2
     assert kernel.dump(many) == kernel.dump(one)
+
+
+def test_a_weighted_window_of_an_older_state_goes_on():
+    """It held the sum and the squares of the block that is being filled, and no parts of them."""
+    values = np.random.default_rng(3).random(1_000)
+    params, whole = kernel.params(0.002, block=64), kernel.empty()
+    kernel.update(values[:500], 0, params, whole)
+    older, last = np.split(np.frombuffer(kernel.dump(whole), "<f8").copy(), [-PARTS])
+    older[8:10] = last[:SQUARES].sum(), last[SQUARES:].sum()
+    parts = kernel.load(older.tobytes())
+    for state in (whole, parts):
+        kernel.update(values[500:], 0, params, state)
+    left, right = (np.frombuffer(kernel.dump(state), "<f8") for state in (whole, parts))
+    np.testing.assert_allclose(left, right, rtol=1e-12)
 
 
 def test_a_change_needs_64_rows():
