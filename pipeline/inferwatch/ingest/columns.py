@@ -24,6 +24,7 @@ from inferwatch.records.columns import (
     Float32Block,
     Float64Block,
     Numbers,
+    Vectors,
     pack,
     pack_categories,
     pack_texts,
@@ -34,7 +35,8 @@ NUMERIC = {int, float}
 
 
 def packed(table: Table, offsets: Sequence[int], emitter: str) -> InferenceBatch | LabelBatch:
-    """The table as a batch; `offsets` of its rows in the source ascend strictly.
+    """The table as a batch; `offsets` of its rows in the source ascend strictly, its vectors are
+    all of one size.
 
     Cost: linear in rows times columns, some 2 µs a row of 20 features.
     """
@@ -68,6 +70,7 @@ def packed(table: Table, offsets: Sequence[int], emitter: str) -> InferenceBatch
         entity=pack_texts(entities) if any(entities) else None,
         instance="" if others else instance,
         llm=_calls(table.of("llm")),
+        embedding=_vectors(table.vectors),
         **common,
     )
 
@@ -127,6 +130,16 @@ def _calls(found: Mapping[str, Column]) -> LlmCalls | None:
     if finish is None and all(column is None for column in packed.values()):
         return None
     return LlmCalls(**packed, finish_reason=finish)
+
+
+def _vectors(rows: Sequence[Sequence[float] | None]) -> Vectors | None:
+    dim = next((len(row) for row in rows if row), 0)
+    if not dim:
+        return None
+    missing = [NAN] * dim
+    with np.errstate(over="ignore"):  # what float32 cannot hold leaves a row without a vector
+        block = np.array([row or missing for row in rows]).astype("<f4")
+    return Vectors(dim, block.tobytes())
 
 
 def _answers(found: Column) -> Numbers | Categories | None:

@@ -62,6 +62,9 @@ class Group:
         if table is None or not (checked or table.holds(self.bodies)):
             yield from self._carefully(emitter)
             return
+        if not table.is_label and len({len(row) for row in table.vectors if row}) > 1:
+            yield from self._halves(emitter, checked)  # a batch has vectors of one size
+            return
         offsets = [message.offset() for message in self.messages]
         body = batch.encode(columns.packed(table, offsets, emitter))
         if len(body) <= BODY_MAX_BYTES or len(offsets) == 1:

@@ -52,6 +52,7 @@ class Inference(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     entity_id: str | Missing = UNSET
     instance: Instance | UnsetType = UNSET
     llm: dict[str, Number | str | None] | Missing = UNSET
+    embedding: msgspec.Raw | UnsetType = UNSET
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -68,6 +69,7 @@ Event = Inference | Label
 _inference = msgspec.json.Decoder(Inference).decode
 _label = msgspec.json.Decoder(Label).decode
 _features = msgspec.json.Decoder(dict[str, Scalar]).decode
+_vector = msgspec.json.Decoder(list[float] | None).decode
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _READERS: dict[tuple[Any, Any], tuple[Callable[[bytes], Event], ...]] = {
     (kind, content): readers
@@ -204,8 +206,19 @@ class Table:
         values, kinds = self.fields["timestamp"]
         return list(values) if kinds == {int} else list(map(single.time_ms, values))
 
+    @cached_property
+    def vectors(self) -> list[list[float] | None]:
+        """The embedding of each row that has one, of events whose embeddings are vectors."""
+        raws, kinds = self.fields["embedding"]
+        if kinds <= NOTHING:
+            return []
+        return [None if raw is UNSET else _vector(raw) for raw in raws]
+
     def holds(self, bodies: Sequence[bytes]) -> bool:
-        """Whether it is shown that `event` would have read these events in these bodies."""
+        """Whether it is shown that `event` would have read these events in these bodies.
+
+        Of embeddings it never is: they are long, and theirs is the cost of parsing them again.
+        """
         names, texts = self._names, 0
         for values, kinds in self.fields.values():
             names += self.n - (values.count(UNSET) if UnsetType in kinds else 0)
@@ -245,6 +258,8 @@ class Table:
     def _fits(self) -> bool:
         if self.is_label:
             return True
+        if not self.fields["embedding"].kinds <= NOTHING:
+            return False
         told = [self.fields["latency_ms"]]
         told += [self.of("llm")[name] for name in CALL_NUMBERS if name in self.of("llm")]
         return all(map(_are_float32, told))

@@ -77,7 +77,13 @@ def vectors(column: Vectors, n: int) -> NDArray[np.float32]:
             Reason.INT_RANGE, f"embedding.dim is {column.dim}, 1 to {EMBEDDING_DIM_MAX}"
         )
     flat = array(column.data, n * column.dim, FLOAT32, "embedding")
-    found = flat.reshape(n, column.dim).astype(np.float32)  # a copy: aligned
+    return whole(flat.reshape(n, column.dim))
+
+
+def whole(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Vectors [n, d] as rows hold them: all NaN is one with a number that float32 has not."""
+    with np.errstate(over="ignore"):
+        found = vectors.astype(np.float32)  # a copy: aligned
     found[~np.isfinite(found).all(axis=1)] = np.nan
     return found
 

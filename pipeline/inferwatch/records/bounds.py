@@ -26,6 +26,7 @@ _NUMBER = rb"-?(?:NaN|Infinity|\d++(?:\.\d++)?(?:[eE][+-]?\d++)?)"
 _SCAN = re.compile(b"|".join((_STRING, _BRACKET, _LONG_INTEGER)), re.DOTALL)
 _ZEROS = bytes(ord("0") if chr(byte) in "123456789" else byte for byte in range(256))
 _LONG_RUN = b"0" * 19
+_FRACTION = b"." + b"0" * 17  # digits behind a point are no integer, however many
 _NO_COLON = (b",", b"}", b"]")  # white space may be before a colon
 _NUMBERS = re.compile(b"|".join((_STRING, _BRACKET, _NUMBER)), re.DOTALL)
 
@@ -52,14 +53,17 @@ def _plain(body: bytes, fields_max: int) -> bool:
     text outside and inside of strings in turn. Names that are different in the whole text are so in
     each object of it.
     """
-    if len(body) > STRING_MAX_BYTES or b"\\" in body or body.count(b":") > fields_max:
+    if b"\\" in body or body.count(b":") > fields_max:
         return False
-    if body.count(b"{") + body.count(b"[") > DEPTH_MAX or _LONG_RUN in body.translate(_ZEROS):
+    digits = body.translate(_ZEROS).replace(_FRACTION, b".")
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX or _LONG_RUN in digits:
         return False
     pieces = body.split(b'"')
     if len(pieces) % 2 == 0:
         return False  # a string does not end
     strings = pieces[1::2]
+    if len(body) > STRING_MAX_BYTES and max(map(len, strings), default=0) > STRING_MAX_BYTES:
+        return False
     if len(set(strings)) == len(strings):
         return True
     names = [

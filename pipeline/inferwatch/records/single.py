@@ -5,20 +5,21 @@ schemas/event.schema.json is the contract, `records.bounds` has the limits.
 
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
 from inferwatch.errors import DataError, Reason
-from inferwatch.records import bounds
+from inferwatch.records import arrays, bounds
 from inferwatch.records.batch import CALL_NUMBERS
 from inferwatch.records.ids import pack
-from inferwatch.records.raw import PREFIX, Instance
+from inferwatch.records.raw import EMBEDDING_DIM_MAX, PREFIX, Instance
 from inferwatch.records.rows import Calls, Rows, Truths, Words
 
 OUTPUT = "a record that inferwatch wrote, not an event: is an output topic read as events?"
 Scalar = bool | int | float | str | None
+Vector = Annotated[list[float], msgspec.Meta(min_length=1, max_length=EMBEDDING_DIM_MAX)]
 
 
 class LlmCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,7 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: str | None = None
     instance: Instance = ""
     llm: LlmCall | None = None
+    embedding: Vector | None = None
 
 
 class LabelEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +189,7 @@ def _rows(event: InferenceEvent) -> Rows:
         entity=None if event.entity_id is None else pack([event.entity_id]),
         instance=event.instance,
         llm=None if event.llm is None else _call(event.llm),
+        embedding=None if event.embedding is None else arrays.whole(np.array([event.embedding])),
     )
 
 

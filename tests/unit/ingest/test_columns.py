@@ -45,6 +45,7 @@ def inference_event(draw, number):
         "proba": draw.random(),
         "prediction": draw.choice([0, 1, 1.5, True, None]),
         "llm": draw.choice([None, {}, call(draw), call(draw)]),
+        "embedding": draw.choice([None, [0.5, -2, 1e-3], [draw.random(), 1e300, 0], [0, 1, 0.1]]),
     }
     features = {
         "amount": draw.uniform(-9, 9),
@@ -160,6 +161,8 @@ def said_of(rows, at):
             number = number_of(rows.llm.numbers[place], at)
             found[name] = None if number is None else np.float32(number)
         found["finish"] = word_of(rows.llm.finish_reason, at)
+    if rows.embedding is not None and not np.isnan(rows.embedding[at]).any():
+        found["embedding"] = rows.embedding[at].tolist()
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -205,6 +208,29 @@ def test_wide_rows_become_smaller_batches():
     assert all(len(rows.numeric_names) <= COLUMNS_MAX for rows in found)
     long = [base | {"prediction_id": f"{at:08000}"} for at in range(60)]
     assert sum(rows.n for rows in packed(long)) == 60
+
+
+def test_vectors_of_other_sizes_become_other_batches():
+    """A batch has vectors of one size; rows keep theirs, or their lack of one, and their order."""
+    sizes = [3, 3, None, 2, 2, None, None, 3]
+    base = inference_event(Random(3), 0)
+    events = [
+        base | {"embedding": None if size is None else [float(at)] * size}
+        for at, size in enumerate(sizes)
+    ]
+    found = packed(events)
+    offsets = np.concatenate([rows.source_offsets for rows in found]).tolist()
+    assert offsets == [40 + 3 * at for at in range(len(sizes))]
+    told = [said_of(rows, at) for rows in found for at in range(rows.n)]
+    assert told == [said_of(alone(one), 0) for one in events]
+    assert [one.get("embedding") for one in told] == [one["embedding"] for one in events]
+
+
+def test_long_vectors_become_smaller_batches():
+    """Rows of a thousand numbers are cut into batches that stay below their limit."""
+    base = inference_event(Random(4), 0)
+    found = packed([base | {"embedding": [0.1] * 1_000} for _ in range(120)])
+    assert sum(rows.n for rows in found) == 120 and len(found) > 2
 
 
 def test_an_offset_is_settled_when_all_below_it_is_acknowledged():

@@ -42,6 +42,7 @@ fields = st.fixed_dictionaries(
         | st.dictionaries(
             st.sampled_from([*batch.CALL_NUMBERS, batch.FINISH_REASON, "more"]), scalars, max_size=4
         ),
+        "embedding": st.none() | texts | st.lists(st.floats() | edges | st.none(), max_size=3),
         "timestamp": st.sampled_from(
             [TIME_MS, 5, "2026-01-01T00:00:00Z", "2026-01-01", "soon", 1.5, 10**30, 2**62, True]
         ),

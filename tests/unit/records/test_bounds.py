@@ -1,5 +1,6 @@
 """Limits that counting alone can prove are the limits that the scan finds."""
 
+import json
 from random import Random
 
 import pytest
@@ -12,6 +13,9 @@ PIECES = [
     *(
         "9" * 20,
         "0." + "3" * 25,
+        "0." + "3" * 40,
+        "." + "4" * 17,
+        "5" * 3,
         "[",
         "]",
         "{",
@@ -48,6 +52,15 @@ def test_an_ordinary_event_needs_no_scan():
     assert not bounds._plain(twice, bounds.FIELDS_MAX)
     with pytest.raises(DataError):
         bounds.check(twice)
+
+
+def test_a_long_vector_needs_no_scan():
+    """Numbers of as many digits as a double has, thousands of them, are within every limit."""
+    draw = Random(0)
+    vector = [draw.gauss(0, 10.0**-scale) for scale in range(5) for _ in range(800)]
+    body = json.dumps({"model": "m", "embedding": vector}).encode()
+    assert len(body) > 8 * bounds.STRING_MAX_BYTES
+    assert bounds._plain(body, bounds.FIELDS_MAX)
 
 
 @pytest.mark.parametrize(

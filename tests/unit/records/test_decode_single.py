@@ -8,7 +8,7 @@ from malformed import EVENT, STRUCTURED, TIME_MS, event, label, literal, record,
 
 from inferwatch.records import bounds
 from inferwatch.records.decode import decode
-from inferwatch.records.raw import INSTANCE_MAX, JSON
+from inferwatch.records.raw import EMBEDDING_DIM_MAX, INSTANCE_MAX, JSON
 
 BAD_EVENTS = {
     "empty": (b"", "empty"),
@@ -29,6 +29,15 @@ BAD_EVENTS = {
     "infinite answer": (event(prediction=math.inf), "non_finite"),
     "infinite latency": (event(latency_ms=-math.inf), "non_finite"),
     "infinite cost": (event(llm={"cost": math.inf}), "non_finite"),
+    "NaN in a vector": (event(embedding=[0.5, math.nan]), "non_finite"),
+    "1e999 in a vector": (event(embedding=[0.5]).replace(b"[0.5]", b"[1e999]"), "non_finite"),
+    "null in a vector": (event(embedding=[0.5, None]), "schema_invalid"),
+    "true in a vector": (event(embedding=[True]), "schema_invalid"),
+    "vectors in a vector": (event(embedding=[[0.5]]), "schema_invalid"),
+    "2^64 in a vector": (event(embedding=[2**64]), "int_range"),
+    "a vector of nothing": (event(embedding=[]), "schema_invalid"),
+    "a vector too long": (event(embedding=[0] * (EMBEDDING_DIM_MAX + 1)), "schema_invalid"),
+    "a vector with its size": (event(embedding={"dim": 1, "data": ""}), "schema_invalid"),
     "text for tokens": (event(llm={"input_tokens": "9"}), "schema_invalid"),
     "1e999 as score": (literal("1e999", "proba"), "non_finite"),
     "1e999 as answer": (literal("1e999", "prediction"), "non_finite"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from inferwatch.errors import DataError, Reason
 from inferwatch.records import bounds, single
+from inferwatch.records.raw import EMBEDDING_DIM_MAX
 from inferwatch.records.rows import Rows, Truths, Words
 
 EVENT = {
@@ -100,6 +101,16 @@ def test_what_a_call_used_is_carried_over():
     assert word(calls.finish_reason) == "stop"
     assert read(llm=None).llm is None
     assert word(read(llm={}).llm.finish_reason) is None
+
+
+def test_a_vector_is_carried_over():
+    """One of as many numbers as may be too; null is none, and so is one beyond float32."""
+    found = read(embedding=[1, -0.5, 0.1]).embedding
+    np.testing.assert_array_equal(found, np.float32([[1, -0.5, 0.1]]))
+    whole = read(embedding=[1.0] * EMBEDDING_DIM_MAX).embedding
+    assert (whole.shape, whole.dtype) == ((1, EMBEDDING_DIM_MAX), np.float32)
+    assert read(embedding=None).embedding is read().embedding is None
+    assert np.isnan(read(embedding=[1.0, 1e39]).embedding).all()
 
 
 def test_an_object_with_a_label_is_a_label():
