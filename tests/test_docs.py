@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from inferwatch.cli.main import COMMANDS, main, parser
-from inferwatch.config import checks, document, limits, mapping, monitors
+from inferwatch.config import checks, document, incidents, limits, mapping, monitors
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
@@ -22,6 +22,7 @@ from inferwatch.records.definition import Check
 from inferwatch.records.raw import RawRecord, Reject
 from inferwatch.replay import table
 from inferwatch.replay.driver import Summary
+from inferwatch.replay.scoring import Score
 from inferwatch.runtime import letters, topics
 from inferwatch.sdk import Drop, Monitor
 from inferwatch.sdk import monitor as monitor_module
@@ -96,7 +97,9 @@ def test_a_shown_command_line_is_understood(line):
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_a_shown_file_loads(text, tmp_path):
-    """Monitor files, parts of them, mapping files and channels files are accepted as they stand."""
+    """Monitor files, parts of them, mapping, incident and channels files are accepted as they
+    stand.
+    """
     path = tmp_path / "shown.yaml"
     keys = set(document.parse(text, "shown").entries())
     if keys == {"notify"}:
@@ -104,6 +107,9 @@ def test_a_shown_file_loads(text, tmp_path):
             (tmp_path / name).write_text("whsec_" + "A" * 32)
         path.write_text(text)
         assert channel_file.load(path)
+    elif keys == {"incidents"}:
+        path.write_text(text)
+        assert incidents.read(path)
     elif "prediction_id" in keys:
         path.write_text(text)
         assert mapping.read(path).model
@@ -364,6 +370,18 @@ def test_every_field_of_the_summary_is_listed():
     )
 
 
+def test_every_key_of_an_incident_file_is_listed():
+    """The table of the incident file names each key, in the order of the code but for `to`."""
+    assert sorted(firsts(section("replay.md", "### The incident file"))) == sorted(incidents.KEYS)
+
+
+def test_every_field_of_a_score_is_told():
+    """What programs read of a rule stands beside what the terminal shows, or in the text."""
+    told = words(section("replay.md", "### What counts"))
+    plain = {"alert", "model", "observed", "unjudged"}
+    assert set(Score.__struct_fields__) - plain <= set(told)
+
+
 def test_every_format_of_a_table_is_listed():
     """The endings in the text are those that are read."""
     assert set(words(section("replay.md", "## A table").split(":", 1)[1].split(". ")[0])) == set(
@@ -371,9 +389,10 @@ def test_every_format_of_a_table_is_listed():
     )
 
 
-def test_every_option_of_a_replay_is_listed():
-    """The table names what the parser takes."""
-    assert options("replay") <= set(re.findall(r"--[a-z-]+", PAGES["replay.md"]))
+@pytest.mark.parametrize("command", ["replay", "score"])
+def test_every_option_of_a_replay_is_listed(command):
+    """The page names what the parser takes."""
+    assert options(command) <= set(re.findall(r"--[a-z-]+", PAGES["replay.md"]))
 
 
 # ── operating.md ─────────────────────────────────────────────────────────────────────────────────

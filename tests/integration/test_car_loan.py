@@ -329,6 +329,37 @@ def test_an_alert_tells_the_figure_of_its_window(alerts, windows, analysis, refe
             assert record["value"] < record["limit"] < record["reference"]
 
 
+def test_the_score_shown_is_the_score_given(replayed, capsys):
+    """The drift from row 25,000 on is found by all but the check on silence, and by drift before
+    labels; nothing fires before it. The page of replays shows what the command prints.
+    """
+    known = str(EXAMPLE / "incidents.csv")
+    assert main(["score", str(replayed), "--incidents", known, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["together"]["firings"] == found["together"]["right"] == 7
+    missed = [one["alert"] for one in found["rules"] if one["missed"]]
+    assert missed == ["Silent"]
+    [incident] = found["incidents"]
+    delays = {one["alert"]: one["delay_ms"] for one in incident["found"]}
+    assert delays["FeatureDrift"] < delays["AccuracyDrop"] < delays["SegmentAccuracyDrop"]
+    assert main(["score", str(replayed), "--incidents", known]) == 0
+    shown = capsys.readouterr().out
+    assert f"```\n{shown}```\n" in (EXAMPLE.parents[1] / "docs" / "replay.md").read_text()
+
+
+def test_labels_are_waited_for_before_accuracy_is_told(replayed, analysis):
+    """The delay of a check on labels is to when the labels came, not to the window's end: from the
+    table, with labels 20 days behind their rows.
+    """
+    told_ms = {one["id"]: one["told_ms"] for one in lines(replayed / "told.jsonl")}
+    drop = next(one for one in lines(replayed / "alerts.jsonl") if one["alert"] == "AccuracyDrop")
+    at = pd.to_datetime(analysis.timestamp).astype("datetime64[ms]").astype("int64")
+    labelled_ms = at[DRIFT_ROW + drop["labelled"] - 1] + 20 * 86_400_000
+    until = told_ms[drop["id"]] - labelled_ms
+    assert 0 <= until < (at[DRIFT_ROW + SIZE] - at[DRIFT_ROW]) / SIZE * 1_000
+    assert drop["at_ms"] < labelled_ms
+
+
 def test_a_second_replay_gives_the_same_bytes(replayed, tmp_path):
     """Another process under another hash seed: equal digests, and equal files."""
     subprocess.run(
@@ -341,5 +372,5 @@ def test_a_second_replay_gives_the_same_bytes(replayed, tmp_path):
         json.loads((out / "summary.json").read_text())["digest"] for out in (replayed, tmp_path)
     ]
     assert digests[0] == digests[1]
-    for name in ("windows.jsonl", "alerts.jsonl", "dead.jsonl"):
+    for name in ("windows.jsonl", "alerts.jsonl", "told.jsonl", "dead.jsonl"):
         assert (replayed / name).read_bytes() == (tmp_path / name).read_bytes()

@@ -168,7 +168,7 @@ def replayed(connection: Connection, folded: Mapping[int, int] | None = None) ->
         survey.spans[number] = survey.spans[number][0], end
     records = topic.records(connection, survey, recorded_rules=True)
     return driver.run(
-        records, survey.definition, {}, lambda _: None, survey.skipped, len(survey.spans)
+        records, survey.definition, {}, lambda *_: None, survey.skipped, len(survey.spans)
     )
 
 

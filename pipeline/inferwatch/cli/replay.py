@@ -17,7 +17,7 @@ from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError, Exit, UsageError
 from inferwatch.replay import driver, table, topic
 
-Fold = Callable[[Callable[[driver.Output], None]], driver.Summary]
+Fold = Callable[[driver.Write], driver.Summary]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="gets windows.jsonl, alerts.jsonl, dead.jsonl, summary.json",
+        help="gets windows.jsonl, alerts.jsonl, told.jsonl, dead.jsonl, summary.json",
     )
     parser.add_argument(
         "--monitors",

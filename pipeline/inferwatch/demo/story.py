@@ -212,7 +212,7 @@ def _replay(demo: Demo) -> driver.Summary:
     values = monitors.load([demo.monitors]).values()
     records = topic.records(demo.connection, found, recorded_rules=True)
     return driver.run(
-        records, found.definition, values, lambda _: None, found.skipped, len(found.spans)
+        records, found.definition, values, lambda *_: None, found.skipped, len(found.spans)
     )
 
 

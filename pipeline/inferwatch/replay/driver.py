@@ -26,13 +26,16 @@ from inferwatch.replay import unjudged
 from inferwatch.replay.digest import Digest
 
 DefinitionOf = Callable[[str], Definition]
+Write = Callable[[Output, int], None]
+"""Takes an output and the record time, in ms, at which the fold gave it."""
 
 
 class Summary(msgspec.Struct, kw_only=True):
     """What a replay read and what came of it, in rows unless said otherwise.
 
     `gaps` counts stretches that the workers passed over: behind one, live figures are others.
-    `unjudged` says why, by model and alert, of checks that were never judged.
+    `checks` names the alerts of each model's last definition, `unjudged` says why, by model and
+    alert, of checks that were never judged.
     """
 
     records: int
@@ -45,13 +48,15 @@ class Summary(msgspec.Struct, kw_only=True):
     transitions: dict[str, int]
     dead: int
     gaps: int
+    checks: dict[str, list[str]]
     unjudged: dict[str, dict[str, str]]
     digest: str
     seconds: float
 
 
 class Writer:
-    """`windows.jsonl`, `alerts.jsonl`, `dead.jsonl` in a folder: each output once, in log order.
+    """`windows.jsonl`, `alerts.jsonl`, `dead.jsonl` in a folder: each output once, in log order;
+    and `told.jsonl`, which says of each alert's record when it was given.
 
     :raises UsageError: the folder cannot be written.
     """
@@ -65,6 +70,7 @@ class Writer:
                 kind: (folder / f"{name}.jsonl").open("wb")
                 for kind, name in (("window", "windows"), ("alert", "alerts"), ("dead", "dead"))
             }
+            self._told = (folder / "told.jsonl").open("wb")
         except OSError as error:
             raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
 
@@ -77,16 +83,19 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for file in self._files.values():
+        for file in (*self._files.values(), self._told):
             file.close()
 
-    def write(self, output: Output) -> None:
+    def write(self, output: Output, time_ms: int) -> None:
         """One line; a dead letter as its headers."""
         line = output.value
         if output.kind == "dead":
             said = {name: value.decode(errors="replace") for name, value in output.headers.items()}
             line = msgspec.json.encode(said, order="sorted")
         self._files[output.kind].write(line + b"\n")
+        if output.kind == "alert":
+            told = msgspec.json.encode({"id": output.id, "told_ms": time_ms})
+            self._told.write(told + b"\n")
 
     def summary(self, summary: Summary) -> None:
         """`summary.json`."""
@@ -98,7 +107,7 @@ def run(
     records: Iterable[tuple[RawRecord, Decoded]],
     definition_of: DefinitionOf,
     values: Mapping[str, Values],
-    write: Callable[[Output], None],
+    write: Write,
     skipped: Collection[tuple[int, int]] = (),
     partition_count: int = 0,
     models_max: int = 0,
@@ -140,7 +149,7 @@ def run(
                 kinds[output.kind] += 1
                 if output.kind == "alert":
                     transitions[_transition(output.value)] += 1
-                write(output)
+                write(output, raw.time_ms)
     counts = total(partition.counts for partition in partitions.values())
     return Summary(
         records=read,
@@ -153,15 +162,22 @@ def run(
         transitions=dict(sorted(transitions.items())),
         dead=kinds["dead"],
         gaps=len(gaps),
+        checks={
+            name: [check.alert for check in model.definition.checks]
+            for name, model in _models(partitions.values())
+        },
         unjudged={
             name: found
-            for partition in partitions.values()
-            for name, model in sorted(partition.models.items())
+            for name, model in _models(partitions.values())
             if (found := _unjudged(model))
         },
         digest=digest.hex(),
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def _models(partitions: Iterable[Partition]) -> list[tuple[str, Model]]:
+    return [one for partition in partitions for one in sorted(partition.models.items())]
 
 
 def _unjudged(model: Model) -> dict[str, str]:

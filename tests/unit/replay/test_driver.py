@@ -76,7 +76,9 @@ def run(records: list[RawRecord], **more) -> tuple[driver.Summary, list[Output]]
     """Replays records; gives the summary and what was written."""
     written: list[Output] = []
     decoded = ((raw, decode(raw)) for raw in records)
-    summary = driver.run(decoded, lambda _: DEFINITION, {}, written.append, **more)
+    summary = driver.run(
+        decoded, lambda _: DEFINITION, {}, lambda output, _: written.append(output), **more
+    )
     return summary, written
 
 
@@ -137,7 +139,9 @@ def test_inspections_in_place_stand_behind_what_asked(rows):
     def folded(**more):
         written: list[Output] = []
         decoded = ((raw, decode(raw)) for raw in records)
-        summary = driver.run(decoded, lambda _: INSPECTED, {}, written.append, **more)
+        summary = driver.run(
+            decoded, lambda _: INSPECTED, {}, lambda output, _: written.append(output), **more
+        )
         return summary, [json.loads(output.value) for output in written]
 
     summary, found = folded(inspect=True)
@@ -248,11 +252,15 @@ def test_a_report_holds_each_output_once_in_log_order(tmp_path):
     _, written = run([*records, bad])
     assert lines["windows"] == [output.value for output in written if output.kind == "window"]
     assert lines["alerts"] == [output.value for output in written if output.kind == "alert"]
+    told = [json.loads(line) for line in (folder / "told.jsonl").read_bytes().splitlines()]
+    assert [one["id"] for one in told] == [json.loads(line)["id"] for line in lines["alerts"]]
+    assert {one["told_ms"] for one in told} <= {raw.time_ms for raw in records}
     [dead] = map(json.loads, lines["dead"])
     assert dead["__inferwatch.errors.reason"] == "empty"
     assert dead["__inferwatch.errors.offset"] == "99"
     saved = json.loads((folder / "summary.json").read_text())
     assert set(saved) == set(driver.Summary.__struct_fields__)
+    assert saved["checks"] == {"team/a": ["Drift"]}
     assert saved["digest"] == summary.digest and saved["windows"] == len(lines["windows"])
 
 
@@ -280,7 +288,7 @@ def test_an_exact_window_without_its_columns_is_refused():
     columns = mapping.read(EXAMPLE / "mapping.yaml")
     rows = table.records(table.read(EXAMPLE / "analysis.csv.gz", columns), 30_000)
     with pytest.raises(ConfigError, match="needs the columns of profile"):
-        driver.run(rows, loaded.definition, {}, lambda _: None)
+        driver.run(rows, loaded.definition, {}, lambda *_: None)
 
 
 def test_a_stretch_that_the_workers_passed_over_is_counted():

@@ -199,7 +199,7 @@ def test_what_the_workers_skipped_is_left_out(recorded):
         topic.records(NOWHERE, survey, recorded_rules=True),
         lambda _: rules(60),
         {},
-        lambda _: None,
+        lambda *_: None,
         survey.skipped,
     )
     assert summary.rejected == {"fatal": 1}

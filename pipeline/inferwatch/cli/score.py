@@ -1,0 +1,123 @@
+"""`inferwatch score DIR`"""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from inferwatch.cli.amounts import duration_ms
+from inferwatch.cli.table import table
+from inferwatch.config import incidents, units
+from inferwatch.errors import Exit, UsageError
+from inferwatch.replay import recorded, scoring
+from inferwatch.replay.scoring import WEEK_MS, Outcome, Report, Score
+
+RULE_HEADS = [
+    "ALERT",
+    "MODEL",
+    "FOUND",
+    "MEDIAN DELAY",
+    "WORST",
+    "FIRINGS",
+    "RIGHT",
+    "EARLY",
+    "FALSE",
+    "FALSE A WEEK",
+]
+INCIDENT_HEADS = ["INCIDENT", "MODEL", "FROM", "TO", "FOUND FIRST BY", "AFTER", "ALSO BY"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of a score."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what `inferwatch replay` wrote")
+    parser.add_argument(
+        "--incidents",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="when which model was wrong, .csv or YAML",
+    )
+    parser.add_argument(
+        "--grace",
+        type=duration_ms,
+        default=0,
+        metavar="1h",
+        help="how long after its end a firing may still be of an incident",
+    )
+    parser.add_argument(
+        "--format", choices=["table", "json"], default="table", help="json: one document"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score and print; incidents that could not be scored are told on standard error."""
+    known = incidents.read(arguments.incidents)
+    report = scoring.score(recorded.read(arguments.folder), known, arguments.grace)
+    if known and not report.incidents:
+        place, why = next(iter(report.left_out.items()))
+        raise UsageError(f"{place}: {why}, and no other incident is there to score")
+    if arguments.format == "json":
+        print(msgspec.json.format(msgspec.json.encode(report, order="sorted")).decode())
+    else:
+        _tell(report)
+    for place, why in report.left_out.items():
+        print(f"inferwatch: {place}: not scored: {why}", file=sys.stderr)
+    return Exit.DONE
+
+
+def _tell(report: Report) -> None:
+    together, incidents_ = report.together, report.incidents
+    weeks, plural = together.quiet_ms / WEEK_MS, "s" * (len(incidents_) != 1)
+    print(f"{len(incidents_)} incident{plural}, {weeks:.1f} weeks watched outside\n")
+    print(table(RULE_HEADS, [*map(_row, report.rules), _row(together)]))
+    for one in report.rules:
+        if one.unjudged:
+            print(f"never judged: {one.alert} of {one.model}: {one.unjudged}")
+    if incidents_:
+        print("\n" + table(INCIDENT_HEADS, [_line(one) for one in incidents_]))
+
+
+def _row(one: Score) -> list[str]:
+    already = f", {one.already} already" if one.already else ""
+    weekly = "" if one.false_per_week is None else f"{one.false_per_week:.2g}"
+    observed = " (observed)" if one.observed else ""
+    return [
+        f"{one.alert}{observed}" if one.alert else "all that tell",
+        one.model,
+        f"{one.found} of {one.incidents}{already}",
+        _span(one.delay_median_ms),
+        _span(one.delay_worst_ms),
+        *map(str, (one.firings, one.right, one.early, one.false)),
+        weekly,
+    ]
+
+
+def _line(one: Outcome) -> list[str]:
+    name, found = one.name or Path(one.place).name, one.found
+    first = found[0].alert if found else "nobody"
+    if one.already and not found:
+        first = f"nobody; {', '.join(one.already)} fired already"
+    return [
+        name,
+        one.model,
+        _time(one.from_ms),
+        "" if one.to_ms is None else _time(one.to_ms),
+        first,
+        _span(found[0].delay_ms) if found else "",
+        ", ".join(f"{other.alert} {_span(other.delay_ms)}" for other in found[1:]),
+    ]
+
+
+def _time(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _span(span_ms: int | None) -> str:
+    """As monitor files write it, to the hour from 60 hours on, to the minute from an hour on."""
+    if span_ms is None:
+        return ""
+    unit_ms = next((unit for unit in (3_600_000, 60_000, 1_000) if abs(span_ms) >= 60 * unit), 1)
+    rounded_ms = round(span_ms / unit_ms) * unit_ms
+    return ("-" if rounded_ms < 0 else "") + (units.written(abs(rounded_ms)) or "0s")
