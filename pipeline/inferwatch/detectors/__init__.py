@@ -2,7 +2,8 @@
 
 One file a method. `update_many` takes the next values and gives the zero-based indices, counted
 over all that the detector was ever fed, at which it found something; how the values were cut into
-calls never shows. Values that are not finite are counted and passed over. A snapshot cut anywhere
+calls never shows. Truths and integers are numbers too; values that are not finite are counted and
+passed over. A snapshot cut anywhere
 and restored into a detector of the same parameters goes on as if nothing had happened.
 
 `inferwatch.testing.check_detector` holds a detector of your own to all of that.

@@ -9,10 +9,8 @@ Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptiv
 
 from typing import ClassVar
 
-import numpy as np
-
 from inferwatch.detectors import Method, Values
-from inferwatch.detectors.limits import within
+from inferwatch.detectors.limits import column, within
 from inferwatch.detectors.state import seal, unseal
 from inferwatch.kernels import adwin as kernel
 
@@ -72,7 +70,7 @@ class Adwin:
 
     def update_many(self, values: Values) -> list[int]:
         """Feed the next values; indices of those at which a change was found."""
-        values, found, row = np.ascontiguousarray(values), [], -1
+        values, found, row = column(values), [], -1
         while (row := kernel.update(values, row + 1, self._params, self._window)) >= 0:
             found.append(self._fed + row)
         self._fed += len(values)

@@ -1,11 +1,46 @@
-"""Parameters of detectors are checked once, where they come in."""
+"""Parameters and values of detectors are checked once, where they come in."""
 
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from inferwatch.errors import ConfigError
 
 FAR = 1e300
 """Levels beyond it overflow as soon as they are subtracted."""
+
+
+def column(values: ArrayLike) -> NDArray[np.floating]:
+    """Values of one stream as kernels read them: float32[n] as it is, any other numbers, truths and
+    None (missing) as float64[n]. Cost: that of a copy, if any.
+
+    :raises ConfigError: they are no numbers, or rows of several columns.
+    """
+    found = np.asarray(values)
+    kind = np.float32 if found.dtype == np.float32 else np.float64
+    return _one_column(_numbers(found, kind))
+
+
+def numbers(values: ArrayLike, *, by_row: bool) -> NDArray[np.float64]:
+    """Values as float64[n], or float64[n, F] of a detector that takes rows; as `column` else."""
+    found = _numbers(values, np.float64)
+    return found if by_row else _one_column(found)
+
+
+def _numbers(values: ArrayLike, kind: type) -> NDArray[Any]:
+    try:
+        return np.ascontiguousarray(values, kind)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"values: {error}", key="values", fix="give numbers") from None
+
+
+def _one_column(values: NDArray[Any]) -> NDArray[Any]:
+    if values.ndim > 1:
+        told = f"values of shape {values.shape}"
+        raise ConfigError(told, key="values", fix="one detector for each column, values [n]")
+    return values
 
 
 def within(

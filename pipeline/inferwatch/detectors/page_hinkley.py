@@ -9,10 +9,8 @@ Reference: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954).
 
 from typing import ClassVar
 
-import numpy as np
-
 from inferwatch.detectors import Method, Values
-from inferwatch.detectors.limits import whole, within
+from inferwatch.detectors.limits import column, whole, within
 from inferwatch.detectors.state import seal, unseal
 from inferwatch.errors import ConfigError
 from inferwatch.kernels import page_hinkley as kernel
@@ -78,7 +76,7 @@ class PageHinkley:
 
     def update_many(self, values: Values) -> list[int]:
         """Feed the next values; indices of those at which a shift was found."""
-        values, found, row = np.ascontiguousarray(values), [], -1
+        values, found, row = column(values), [], -1
         while (row := kernel.update(values, row + 1, self._params, self._sums)) >= 0:
             found.append(self._fed + row)
         self._fed += len(values)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.detectors import Values
+from inferwatch.detectors.limits import numbers
 from inferwatch.detectors.state import seal, unseal
 
 Floats = NDArray[np.float64]
@@ -35,7 +36,7 @@ class Run:
 
     def update_many(self, values: Values) -> list[int]:
         """Feed the next values; indices, counted over all that was fed, of the findings."""
-        block, found, row = np.ascontiguousarray(values, np.float64), [], -1
+        block, found, row = numbers(values, by_row=False), [], -1
         while (row := self._update(block, row + 1, self._params, self._state)) >= 0:
             found.append(self._fed + row)
         self._fed += len(block)

@@ -5,12 +5,13 @@ one event is one finding.
 """
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.detectors import Values
-from inferwatch.detectors.limits import whole, within
+from inferwatch.detectors import Method, Values
+from inferwatch.detectors.limits import numbers, whole, within
 from inferwatch.detectors.state import seal, unseal
 from inferwatch.kernels import debounce as kernel
 
@@ -53,6 +54,8 @@ class Scoring:
     :param restored: called after `arrays` were set from a snapshot.
     """
 
+    METHOD: ClassVar[Method]
+
     def __init__(
         self,
         name: str,
@@ -76,7 +79,7 @@ class Scoring:
         return self._feed(values)[1]
 
     def _feed(self, values: Values) -> tuple[Floats, list[int]]:
-        block = np.ascontiguousarray(values, np.float64)
+        block = numbers(values, by_row=self.METHOD.by_row)
         scores, found = np.empty(len(block)), np.empty(len(block), np.int64)
         self._score(block, scores)
         threshold, place = float(self._named["threshold"]), int(self._place[0])

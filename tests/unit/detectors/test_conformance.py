@@ -90,6 +90,41 @@ def test_parameters_out_of_range_name_their_key(name):
             assert caught.value.key == key and caught.value.fix
 
 
+NUMBERS = {
+    "truths": lambda errors: errors > 0.5,
+    "truths in a list": lambda errors: (errors > 0.5).tolist(),
+    "small integers": lambda errors: errors.astype(np.int8),
+    "half a float": lambda errors: errors.astype(np.float16),
+    "the other byte order": lambda errors: errors.astype(">f8"),
+    "objects": lambda errors: errors.astype(object),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_of_any_type_are_read(name, kind):
+    """Errors as truths, integers or in a list: the same is found, and the same state left."""
+    errors, plain, other = streams()["errors"], make(name), make(name)
+    assert other.update_many(NUMBERS[kind](errors)) == plain.update_many(errors)
+    assert other.snapshot() == plain.snapshot()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_no_column_of_numbers_is_refused(name):
+    """Words, and rows of several columns but of methods that take them: the error says so, and the
+    state stays what it was.
+    """
+    detector = make(name)
+    before = detector.snapshot()
+    wrong = [["a", "b"]]
+    wrong += [] if detector.METHOD.by_row else [np.ones((4, 2)), np.ones((4, 1))]
+    for values in wrong:
+        with pytest.raises(ConfigError) as caught:
+            detector.update_many(values)
+        assert caught.value.key == "values" and caught.value.fix
+    assert detector.snapshot() == before
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_says_what_is_so(name):
     """METHOD's size of the state is that of a snapshot after 3,000 values, or half or twice."""
