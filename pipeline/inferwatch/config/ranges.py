@@ -9,12 +9,16 @@ from inferwatch.core.metrics import AMOUNT, ANY, LABEL_METRICS, SHARE
 
 OPEN_DISTANCES = ("psi", "wasserstein")
 SIGNED = ("score.mean", "prediction.mean")
+CORRELATIONS = (0.0, 2.0)
+"""How far two correlations may be apart."""
 COUNTED = (1.0, math.inf)
 """Rows of a window, which opens with its first one."""
 
 
 def of(metric: str, method: str, *, share: bool) -> tuple[float, float]:
     """The ends of what a check compares; `share` says whether its metric is one."""
+    if method == "correlation":
+        return CORRELATIONS
     if method in INSPECTORS or (method in WINDOW_METHODS and metric == "drift_share"):
         return SHARE
     if method in WINDOW_METHODS:

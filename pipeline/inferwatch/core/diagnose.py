@@ -11,7 +11,7 @@ from inferwatch.core.figure import Figure
 from inferwatch.core.figures import PSI_DRIFTED
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.records.definition import CategoryProfile, NumericProfile
-from inferwatch.records.events import Deploy, Inspection
+from inferwatch.records.events import Deploy, Inspection, Pair, Slice
 from inferwatch.records.outputs import percent
 
 DEPLOY_NEAR_MS = 3_600_000
@@ -42,18 +42,35 @@ _LOST = {
 
 
 def telling(inspection: Inspection | None) -> list[str]:
-    """ "tells by amount (61 %), age (20 %)": the features that matter most to an inspector, or a
-    window's figures.
+    """What an inspector says beside its figure: the features that matter most, pairs of them that
+    no longer go together, the slice that is new, or a window's figures.
     """
     if inspection is None:
         return []
+    told = []
     if inspection.figures:
-        return [f"figures farthest from past windows: {_spreads(inspection.figures)}"]
-    if not inspection.features:
-        return []
-    ordered = sorted(inspection.features.items(), key=lambda pair: (-pair[1], pair[0]))
-    words = [f"{name} ({percent(share)})" for name, share in ordered[:CAUSES_MAX]]
-    return [f"tells by {', '.join(words)}"]
+        told.append(f"figures farthest from past windows: {_spreads(inspection.figures)}")
+    if inspection.features:
+        ordered = sorted(inspection.features.items(), key=lambda pair: (-pair[1], pair[0]))
+        words = [f"{name} ({percent(share)})" for name, share in ordered[:CAUSES_MAX]]
+        told.append(f"tells by {', '.join(words)}")
+    if inspection.pairs:
+        told.append(f"correlation of {', '.join(map(_tie, inspection.pairs[:CAUSES_MAX]))}")
+    if inspection.slice is not None:
+        told.append(_slice(inspection.slice))
+    return told
+
+
+def _tie(pair: Pair) -> str:
+    """ "amount and age 0.80 → 0.12"."""
+    moved = f"{pair.before:.2f} → {pair.now:.2f}".replace("-", "−")
+    return f"{' and '.join(pair.features)} {moved}"
+
+
+def _slice(worst: Slice) -> str:
+    """ "amount > 512 and age ≤ 30: 38 % of its rows, 4 % of the reference's"."""
+    here, there = percent(worst.share), percent(worst.reference_share)
+    return f"{worst.rule}: {here} of its rows, {there} of the reference's"
 
 
 def as_given(metric: str, *, calibrated: bool | None) -> list[str]:

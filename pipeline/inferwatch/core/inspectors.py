@@ -21,9 +21,10 @@ INSPECTORS = {
     "one_class_svm": 0.05,
     "random_forest": 0.05,
     "domain_classifier": 0.7,
+    "correlation": 0.2,
 }
 """Methods by the limit of a check that names none: a share of outliers, which is 0.01 without a
-change, or an AUC, which is 0.5."""
+change, an AUC, which is 0.5, or the change of a correlation, which is 0."""
 OF_FIGURES = ("isolation_forest", "lof", "one_class_svm", "random_forest")
 FIGURES_LIMIT = 0.99
 """That of a check on figures: a share of past windows, above which is one in a hundred."""

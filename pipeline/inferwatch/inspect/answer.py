@@ -9,7 +9,7 @@ import msgspec
 
 from inferwatch import inspect
 from inferwatch.core.inspectors import FIGURES, Request
-from inferwatch.records.events import Inspection
+from inferwatch.records.events import Inspection, Pair
 from inferwatch.records.outputs import canonical
 
 NAMED_MAX = 5
@@ -17,14 +17,17 @@ _request = msgspec.msgpack.Decoder(Request)
 
 
 def answer(request: bytes) -> bytes:
-    """The `inspection` record, as JSON. Cost: that of the method (`inspect.rows`, `.window`)."""
+    """The `inspection` record, as JSON. Cost: that of the method (`inspect.rows`, `.window`) and,
+    about rows, of `inspect.worst_slice`.
+    """
     asked = _request.decode(request)
     reference, rows = asked.matrix(asked.reference), asked.matrix(asked.rows)
-    seed = int(asked.window[:8], 16)
+    names, seed = asked.features, int(asked.window[:8], 16)
     if asked.metric == FIGURES:
-        found = inspect.window(asked.method, reference, rows[0], seed)
+        found, worst = inspect.window(asked.method, reference, rows[0], seed), None
     else:
         found = inspect.rows(asked.method, reference, rows, seed)
+        worst = inspect.worst_slice(names, reference, rows, seed)
     return canonical(
         Inspection(
             model=asked.model,
@@ -37,8 +40,14 @@ def answer(request: bytes) -> bytes:
             low=found.low,
             high=found.high,
             p_value=found.p_value,
-            features=_most(asked.features, found.shares),
-            figures=_most(asked.features, found.spreads),
+            features=_most(names, found.shares),
+            figures=_most(names, found.spreads),
+            pairs=[
+                Pair(features=(names[one], names[other]), before=change.before, now=change.now)
+                for change in found.changes
+                for one, other in [change.columns]
+            ],
+            slice=worst,
             unknown=found.unknown,
             library=f"scikit-learn {metadata.version('scikit-learn')}",
         )

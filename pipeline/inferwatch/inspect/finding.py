@@ -3,13 +3,22 @@
 import msgspec
 
 
+class Change(msgspec.Struct, frozen=True):
+    """Two columns, and their correlation `before`, in the reference, and `now`."""
+
+    columns: tuple[int, int]
+    before: float
+    now: float
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """`value` from `n` rows against `reference_n`; `unknown` says why there is none.
 
     [`low`, `high`] is its 95 % interval where there is one; `p_value` the chance of a value at
     least as large without a change, one-sided, for rows that do not depend on each other.
     `shares` says how much each column has to do with it, where the method knows; `spreads` how far
-    each figure of a window is from the median of past windows, in standard deviations.
+    each figure of a window is from the median of past windows, in standard deviations; `changes`
+    are the correlations that changed most.
     """
 
     value: float | None
@@ -20,4 +29,5 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None = None
     shares: tuple[float, ...] = ()
     spreads: tuple[float, ...] = ()
+    changes: tuple[Change, ...] = ()
     unknown: str = ""

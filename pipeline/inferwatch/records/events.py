@@ -89,6 +89,22 @@ class MonitorChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     from_offset: int | None = None
 
 
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule in words picks: `share` of a window's rows, `reference_share` of the others."""
+
+    rule: str
+    share: float
+    reference_share: float
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two features, and their rank correlation `before`, in the reference, and `now`."""
+
+    features: tuple[str, str]
+    before: float
+    now: float
+
+
 class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an inspector found in a closed window: the answer to a request of the fold.
 
@@ -98,7 +114,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in the answer of those that matter most, where the method knows them; `library` is what
     computed it. Where `metric` is `figures`, the window's own were held against those of
     `reference_n` past windows: `value` is the share that is less unusual, and `figures` says how
-    far those that deviate most are from their median, in standard deviations.
+    far those that deviate most are from their median, in standard deviations. `pairs` are the
+    features whose correlation changed most, up to three, where `method` is `correlation`. `slice`
+    says in words where the window has rows that the reference has not, where there is such a place.
     """
 
     model: str
@@ -115,6 +133,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     library: str = ""
     metric: str = "features"
     figures: dict[str, float] = {}
+    pairs: list[Pair] = []
+    slice: Slice | None = None
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,7 +17,7 @@ from inferwatch.records.definition import (
     Reference,
     Window,
 )
-from inferwatch.records.events import Inspection, MonitorChange
+from inferwatch.records.events import Inspection, MonitorChange, Pair, Slice
 from inferwatch.testing.folding import Log
 
 SECOND_MS = 1_000
@@ -80,7 +80,7 @@ def waiting(log):
 
 def test_the_fold_knows_every_inspector():
     """The names that monitor files may use are those that there are."""
-    assert tuple(INSPECTORS) == ROWS
+    assert tuple(INSPECTORS) == tuple(ROWS)
 
 
 def test_a_request_has_the_rows_of_window_and_reference():
@@ -115,6 +115,20 @@ def test_an_answer_is_judged_once():
     assert alert.context == ["tells by amount (75 %), age (25 %)"]
     assert log.partition.counts.duplicate == {"inspection": 1}
     assert log.partition.counts.conserved() and not waiting(log)
+
+
+def test_an_alert_says_in_words_where_the_window_is_new():
+    """And which features no longer go together: phrases of its context."""
+    log = learnt()
+    (asked,) = requests(send(log, 100, 3))
+    new = Slice(rule="amount > 512 and age ≤ 30", share=0.384, reference_share=0.04)
+    pairs = [Pair(features=("age", "amount"), before=0.8, now=-0.125)]
+    log.event(answered(asked, 0.5, slice=new, pairs=pairs), 4 * SECOND_MS)
+    (alert,) = log.alerts()
+    assert alert.context == [
+        "correlation of age and amount 0.80 → −0.12",
+        "amount > 512 and age ≤ 30: 38 % of its rows, 4 % of the reference's",
+    ]
 
 
 @pytest.mark.parametrize(

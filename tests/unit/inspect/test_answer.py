@@ -51,12 +51,12 @@ def read(found):
 @pytest.mark.parametrize("method", inspect.ROWS)
 def test_an_answer_is_that_of_the_method(method):
     """To twelve digits, with what computed it; the window's id is the seed."""
-    asked = msgspec.msgpack.decode(request(method, 3.0), type=Request)
+    asked = msgspec.msgpack.decode(request(method, 3.0, n=200), type=Request)
     wanted = inspect.rows(method, asked.matrix(asked.reference), asked.matrix(asked.rows), seed=7)
-    found = read(answer(request(method, 3.0)))
+    found = read(answer(request(method, 3.0, n=200)))
     assert (found.model, found.window, found.method) == ("team/model", WINDOW, method)
     assert found.value == pytest.approx(wanted.value, rel=1e-11)
-    assert (found.n, found.reference_n) == (100, 300)
+    assert (found.n, found.reference_n) == (200, 300)
     assert found.library.startswith("scikit-learn 1.")
 
 
@@ -66,6 +66,32 @@ def test_the_columns_that_tell_are_named():
     assert next(iter(found.features)) == "f7" or max(found.features, key=found.features.get) == "f7"
     assert len(found.features) == 5 and sum(found.features.values()) <= 1
     assert found.features["f7"] > 0.6
+
+
+@pytest.mark.usefixtures("few_trees")
+@pytest.mark.parametrize("method", inspect.ROWS)
+def test_an_answer_says_in_words_where_the_window_is_new(method):
+    """Whatever was asked; where nothing moved there is no such place."""
+    worst = read(answer(request(method, 3.0))).slice
+    assert worst.rule.startswith("f2 > ") and worst.share > 0.9 > 0.3 > worst.reference_share
+    assert read(answer(request(method))).slice is None
+
+
+def test_features_that_no_longer_go_together_are_named():
+    """With their correlation in the reference and now."""
+    draw = np.random.default_rng(1)
+    reference, rows = draw.normal(size=(2, 3, 400)).astype("<f4")
+    rows[2] = rows[0]
+    asked = Request(
+        model="team/model",
+        window=WINDOW,
+        method="correlation",
+        features=["age", "amount", "days"],
+        rows=rows.tobytes(),
+        reference=reference.tobytes(),
+    )
+    (pair,) = read(answer(msgspec.msgpack.encode(asked))).pairs
+    assert pair.features == ("age", "days") and abs(pair.before) < 0.2 and pair.now == 1.0
 
 
 def test_what_has_no_answer_says_why():
