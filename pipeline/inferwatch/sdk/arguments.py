@@ -6,6 +6,7 @@ Asked only once a row was refused, so that a row that can be sent pays nothing f
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from inferwatch.records.raw import EMBEDDING_DIM_MAX
 from inferwatch.sdk import frames
 from inferwatch.sdk.table import SCORE
 from inferwatch.sdk.values import UnfitError, number, plain
@@ -31,6 +32,7 @@ TAKEN: dict[str, tuple[Callable[[Any], Any], str]] = {
     "segments": (_scalars, "a mapping of names to numbers, texts or truth values"),
     "entity_id": (plain, "a number or a text"),
     "llm": (dict, "a mapping of names to values"),
+    "embedding": (frames.vector, f"1 to {EMBEDDING_DIM_MAX} numbers"),
 }
 """How each is read, and what it is to be; `timestamp` and `prediction_id` name themselves."""
 

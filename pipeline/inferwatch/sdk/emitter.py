@@ -108,7 +108,12 @@ class Emitter:
     def _send_rows(
         self, kind: Kind, version: str | None, rows: Table, taken: Taken, send: Send
     ) -> None:
-        """Send `rows` as one batch, or in halves where it is too large; `taken` counts along."""
+        """Send `rows` as one batch, or in halves where it is too large or has vectors of several
+        sizes; `taken` counts along.
+        """
+        if not rows.vectors_fit(BATCH_BYTES_MAX):
+            self._send_halves(kind, version, rows, taken, send)
+            return
         head = pack.Head(
             model=self.model,
             emitter=self.name,
@@ -134,11 +139,16 @@ class Emitter:
             self._lost(1, Drop.TOO_LARGE, why)
             taken.dropped[Drop.TOO_LARGE] = taken.dropped.get(Drop.TOO_LARGE, 0) + 1
         else:
-            half, total = rows.rows // 2, taken.emitted
-            taken.emitted = total - (rows.rows - half)
-            self._send_rows(kind, version, rows.part(0, half), taken, send)
-            taken.emitted = total
-            self._send_rows(kind, version, rows.part(half, rows.rows), taken, send)
+            self._send_halves(kind, version, rows, taken, send)
+
+    def _send_halves(
+        self, kind: Kind, version: str | None, rows: Table, taken: Taken, send: Send
+    ) -> None:
+        half, total = rows.rows // 2, taken.emitted
+        taken.emitted = total - (rows.rows - half)
+        self._send_rows(kind, version, rows.part(0, half), taken, send)
+        taken.emitted = total
+        self._send_rows(kind, version, rows.part(half, rows.rows), taken, send)
 
     def _send_body(self, kind: Kind, body: bytes, rows: int, send: Send) -> None:
         envelope = self._headers(kind, f"{self.name}-{self._seq}", MSGPACK)

@@ -10,11 +10,13 @@ from operator import and_
 from typing import Any
 
 from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
-from inferwatch.records.raw import EARLIEST_MS, LATEST_MS
+from inferwatch.records.columns import pack
+from inferwatch.records.raw import EARLIEST_MS, EMBEDDING_DIM_MAX, LATEST_MS
 from inferwatch.sdk.notice import warn_once
 from inferwatch.sdk.privacy import Privacy
 from inferwatch.sdk.table import (
     CALL,
+    EMBEDDING,
     ENTITY,
     ERROR,
     ID,
@@ -65,6 +67,7 @@ def answers_table(
     error: Any,
     segments: Mapping[str, Any],
     llm: Mapping[str, Any],
+    embedding: Any,
 ) -> Table:
     """Rows that can be told; those without a possible time are left out."""
     n = len(ids)
@@ -89,6 +92,8 @@ def answers_table(
     for name, values in _known(model, llm).items():
         values = _repeated(values, n)
         columns[CALL, name] = _numbers(values) if name in CALL_NUMBERS else _texts(model, values)
+    if embedding is not None and privacy.keeps_embeddings():
+        columns[EMBEDDING] = vectors(embedding)
     return _checked(columns, n)
 
 
@@ -116,6 +121,36 @@ def call(model: str, llm: Mapping[str, Any]) -> dict[str, Plain]:
     return {
         name: readable(model, f"llm.{name}", found) for name, found in _known(model, llm).items()
     }
+
+
+def vector(values: Any) -> bytes:
+    """An embedding as it travels: 1 to 4,096 float32. One with a number that is not finite is none
+    to the reader.
+    """
+    values = _unwrapped(values)
+    numbers = _array("f", values) if _is_numeric(values) else array("f", _items(values))
+    _check_dim(len(numbers))
+    return pack("f", numbers)
+
+
+def vectors(values: Any) -> list[bytes | None]:
+    """An embedding a row, of a matrix or of vectors; None where a row has none."""
+    values = _unwrapped(values)
+    if not _is_numeric(values, ndim=2):
+        return [None if _is_nothing(one) else vector(one) for one in values]
+    _check_dim(values.shape[1])
+    data, size_bytes = values.astype("<f4").tobytes(), 4 * values.shape[1]
+    return [data[start : start + size_bytes] for start in range(0, len(data), size_bytes)]
+
+
+def _check_dim(dim: int) -> None:
+    if not 1 <= dim <= EMBEDDING_DIM_MAX:
+        raise UnfitError(f"an embedding of {dim} numbers, 1 to {EMBEDDING_DIM_MAX}")
+
+
+def _is_nothing(vector: Any) -> bool:
+    """None, or the NaN that stands for it in a column of a data frame."""
+    return vector is None or (isinstance(vector, float) and is_missing(vector))
 
 
 def _known(model: str, llm: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,9 +271,9 @@ def _unwrapped(values: Any) -> Any:
     return values.to_numpy() if hasattr(values, "to_numpy") else values
 
 
-def _is_numeric(values: Any) -> bool:
+def _is_numeric(values: Any, ndim: int = 1) -> bool:
     kind = getattr(getattr(values, "dtype", None), "kind", "")
-    return kind in ("f", "i", "u") and getattr(values, "ndim", 0) == 1
+    return kind in ("f", "i", "u") and getattr(values, "ndim", 0) == ndim
 
 
 def _array(typecode: str, values: Any) -> "array[Any]":

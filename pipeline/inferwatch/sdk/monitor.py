@@ -43,9 +43,9 @@ class Monitor:
     """Reports the predictions and labels of one model, and which version answered.
 
     `model` is a path like `risk/fraud-scorer`. `include` names the features that may leave the
-    process (globs; all by default), `hash` those (and segments, and `entity_id`) that leave as
-    keyed tokens. `segments` are added to every row. Without a broker it warns once and does
-    nothing. Thread-safe; after a fork the child counts anew.
+    process, and `embedding` (globs; all by default), `hash` the features, segments and `entity_id`
+    that leave as keyed tokens. `segments` are added to every row. Without a broker it warns once
+    and does nothing. Thread-safe; after a fork the child counts anew.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Monitor:
         error: Any = None,
         segments: Mapping[str, Any] | None = None,
         llm: Mapping[str, Any] | None = None,
+        embedding: Any = None,
         prediction_id: Any = None,
     ) -> str:
         """Report one answer; returns its prediction id, which `log_label` takes.
@@ -104,8 +105,8 @@ class Monitor:
         missing. `proba` is the score, or a mapping of class to probability. `timestamp` is a
         datetime (naive is UTC) or integer milliseconds; now by default. `error` is a word or an
         exception, of which only the class is sent. `llm` holds `input_tokens`, `output_tokens`,
-        `time_to_first_token_ms`, `cost`, `finish_reason`, each optional. Cost: about 5 µs with 20
-        features.
+        `time_to_first_token_ms`, `cost`, `finish_reason`, each optional. `embedding` is a vector of
+        up to 4,096 numbers. Cost: about 5 µs with 20 features.
         """
         row_id = self._emitter.next_id()
         try:
@@ -126,6 +127,7 @@ class Monitor:
                 self._row_segments(segments),
                 None if entity_id is None else text(plain(entity_id)),
                 None if llm is None else frames.call(self._model, llm),
+                None if embedding is None else self._vector(embedding),
             )
             told = (row.prediction, row.latency_ms)
             if any(map(is_infinite, (*told, *(row.scores or {}).values()))) or (
@@ -142,9 +144,12 @@ class Monitor:
                 "segments": segments,
                 "entity_id": entity_id,
                 "llm": llm,
+                "embedding": embedding,
             }
             self._refuse(Drop.BAD_ROW, 1, blamed(problem, given))
             return row_id
+        if row.embedding is not None:
+            size_bytes += len(row.embedding)
         self._put("inference", self._version, row, 1, size_bytes)
         return row_id
 
@@ -161,12 +166,14 @@ class Monitor:
         error: Any = None,
         segments: Mapping[str, Any] | None = None,
         llm: Mapping[str, Any] | None = None,
+        embedding: Any = None,
         prediction_id: Any = None,
     ) -> list[str]:
         """Report many answers; returns their prediction ids. Cost: about 1 µs a row of 10 numbers.
 
-        `features` is a data frame, a mapping of columns, or a matrix with `names`; everything else
-        is a column of the same length or, but for answers and ids, one value for all rows.
+        `features` is a data frame, a mapping of columns, or a matrix with `names`, `embedding` a
+        matrix or a column of vectors; everything else is a column of the same length or, but for
+        answers and ids, one value for all rows.
         """
         rows = 1
         ids: list[str] = []
@@ -192,6 +199,7 @@ class Monitor:
                 error=error,
                 segments={**self._segments, **(segments or {})},
                 llm=llm or {},
+                embedding=embedding,
             )
         except Exception as problem:
             self._refuse(Drop.BAD_ROW, rows, problem)
@@ -254,6 +262,7 @@ class Monitor:
         entity_id: Any = None,
         segments: Mapping[str, Any] | None = None,
         llm: Mapping[str, Any] | None = None,
+        embedding: Any = None,
         prediction_id: Any = None,
     ) -> Timed:
         """A context manager that logs one answer with its latency and the class of its exception.
@@ -266,7 +275,7 @@ class Monitor:
             "segments": segments,
             "prediction_id": prediction_id,
         }
-        return Timed(self, features, llm, details)
+        return Timed(self, features, llm, embedding, details)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until everything logged so far is delivered or dropped; False after `timeout_s`."""
@@ -326,6 +335,9 @@ class Monitor:
         if segments is None:
             return self._segments or None
         return {**self._segments, **{str(name): plain(value) for name, value in segments.items()}}
+
+    def _vector(self, embedding: Any) -> bytes | None:
+        return frames.vector(embedding) if self._privacy.keeps_embeddings() else None
 
     def _put_table(self, kind: Kind, version: str | None, table: Table, rows: int) -> None:
         """Queue a table in pieces of a batch; of the `rows` handed in, the others were unfit."""

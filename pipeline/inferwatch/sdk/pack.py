@@ -4,6 +4,7 @@ Numbers travel as float32 features and float64 answers, words as dictionary and 
 that has both in one batch is sent as both, each missing where the other is.
 """
 
+import math
 from array import array
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from inferwatch.records.columns import (
     Float64Block,
     Numbers,
     Texts,
+    Vectors,
     pack,
     pack_categories,
     pack_texts,
@@ -29,6 +31,7 @@ from inferwatch.records.columns import (
 from inferwatch.sdk.privacy import Privacy
 from inferwatch.sdk.table import (
     CALL,
+    EMBEDDING,
     ENTITY,
     ERROR,
     ID,
@@ -40,6 +43,8 @@ from inferwatch.sdk.table import (
     Table,
 )
 from inferwatch.sdk.values import NUMBER_TYPES, Plain, clean, is_missing, number, text
+
+MISSING_NUMBER = pack("f", [math.nan])
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -54,7 +59,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def inference(table: Table, version: str, head: Head, privacy: Privacy) -> InferenceBatch:
-    """The batch of `table`, after `privacy`."""
+    """The batch of `table`, whose embeddings are all of one size, after `privacy`."""
     numeric, categories = _features(table, privacy)
     columns = table.columns
     return InferenceBatch(
@@ -77,6 +82,7 @@ def inference(table: Table, version: str, head: Head, privacy: Privacy) -> Infer
         entity=_entities(table, privacy),
         instance=head.instance,
         llm=_calls(table),
+        embedding=_vectors(table),
     )
 
 
@@ -188,6 +194,16 @@ def _calls(table: Table) -> LlmCalls | None:
     packed = {name: numbers("f", found[name]) for name in CALL_NUMBERS if name in found}
     finish = words(found[FINISH_REASON]) if FINISH_REASON in found else None
     return LlmCalls(**packed, finish_reason=finish) if found else None
+
+
+def _vectors(table: Table) -> Vectors | None:
+    column = table.columns.get(EMBEDDING, [])
+    size_bytes = next((len(one) for one in column if one is not None), 0)
+    if not size_bytes:
+        return None
+    missing = MISSING_NUMBER * (size_bytes // len(MISSING_NUMBER))
+    data = b"".join([missing if one is None else one for one in column])
+    return Vectors(size_bytes // len(MISSING_NUMBER), data)
 
 
 def _segments(table: Table, privacy: Privacy) -> dict[str, Categories]:

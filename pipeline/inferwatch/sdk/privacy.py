@@ -16,6 +16,7 @@ from inferwatch.sdk.values import Plain, text
 
 Action = Literal["keep", "hash", "leave_out"]
 
+EMBEDDING = "embedding"
 KEY_VARIABLE = "INFERWATCH_HASH_KEY"
 TOKEN_LENGTH = 16
 REMEMBERED_MAX = 10_000
@@ -31,7 +32,7 @@ def key_from_environment() -> bytes | None:
 
 
 class Privacy:
-    """Decides by name. Patterns are shell globs; `include` speaks of features only."""
+    """Decides by name. Patterns are shell globs; `include` speaks of features and `embedding`."""
 
     def __init__(
         self,
@@ -62,6 +63,12 @@ class Privacy:
         if not _matches(name, self._hash):
             return "keep"
         return "leave_out" if self._key is None else "hash"
+
+    def keeps_embeddings(self) -> bool:
+        """Whether they may leave: a vector tells of what it was made from. No token can stand for
+        one, so to hash it is to leave it out.
+        """
+        return self.of_feature(EMBEDDING) == "keep"
 
     def token(self, value: Plain) -> str | None:
         """Instead of `value`; a missing value stays missing."""

@@ -1,7 +1,8 @@
 """Rows as columns, before they are packed: one plain form for `log`, `log_batch` and labels.
 
-A column is an `array` (numbers, NaN missing) or a list of plain values (None missing). Its key is
-its role and, where a role has many columns, its name.
+A column is an `array` (numbers, NaN missing) or a list of plain values (None missing), that of
+embeddings a list of vectors as they travel. Its key is its role and, where a role has many columns,
+its name.
 """
 
 import math
@@ -23,6 +24,7 @@ PREDICTION: Key = ("prediction", "")
 LATENCY: Key = ("latency", "")
 ERROR: Key = ("error", "")
 ENTITY: Key = ("entity", "")
+EMBEDDING: Key = ("embedding", "")
 LABEL: Key = ("label", "")
 CALL = "llm"  # the role of what a call of a language model used
 SCORE = "score"  # the one score of a model without classes has the role's own name
@@ -45,6 +47,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     segments: dict[str, Plain] | None
     entity: str | None
     llm: dict[str, Plain] | None
+    embedding: bytes | None
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -67,9 +70,19 @@ class Table(msgspec.Struct, frozen=True):
         kept = {key: _like(column, compress(column, keep)) for key, column in self.columns.items()}
         return Table(sum(keep), kept)
 
+    def vectors_fit(self, size_max_bytes: int) -> bool:
+        """Whether a batch can hold the embeddings: of one size, and together no larger than this;
+        so it can where there are none.
+        """
+        sizes = set(self._vector_sizes())
+        return len(sizes) < 2 and sum(sizes) * self.rows <= size_max_bytes
+
     def size_bytes(self) -> int:
         """Roughly what the columns take in memory."""
-        return sum(_size_bytes(column) for column in self.columns.values())
+        return sum(map(_size_bytes, self.columns.values())) + sum(self._vector_sizes())
+
+    def _vector_sizes(self) -> list[int]:
+        return [len(one) for one in self.columns.get(EMBEDDING, ()) if one is not None]
 
 
 def of_rows(rows: Sequence[Row]) -> Table:
@@ -89,6 +102,7 @@ def of_rows(rows: Sequence[Row]) -> Table:
     _optional(columns, LATENCY, rows, lambda row: row.latency_ms)
     _optional(columns, ERROR, rows, lambda row: row.error)
     _optional(columns, ENTITY, rows, lambda row: row.entity)
+    _optional(columns, EMBEDDING, rows, lambda row: row.embedding)
     _spread(columns, "score", [row.scores or {} for row in rows])
     _spread(columns, "segment", [row.segments or {} for row in rows])
     _spread(columns, CALL, [row.llm or {} for row in rows])

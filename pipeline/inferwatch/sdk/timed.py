@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 class Timed:
-    """One call of the model. Set `prediction`, and `proba` or `llm` where there is one, before the
-    block ends.
+    """One call of the model. Set `prediction`, and `proba`, `llm` or `embedding` where there is
+    one, before the block ends.
 
     `id` is the prediction id, known when the block has ended. The caller's exceptions pass.
     """
@@ -21,12 +21,14 @@ class Timed:
         monitor: "Monitor",
         features: Mapping[str, Any] | None,
         llm: Mapping[str, Any] | None,
+        embedding: Any,
         details: Mapping[str, Any],
     ) -> None:
         self.features = features
         self.prediction: Any = None
         self.proba: Any = None
         self.llm = llm
+        self.embedding = embedding
         self.id = ""
         self._monitor = monitor
         self._details = details
@@ -49,5 +51,6 @@ class Timed:
             latency_ms=(time.perf_counter_ns() - self._start_ns) / 1e6,
             error=failure,
             llm=self.llm,
+            embedding=self.embedding,
             **self._details,
         )

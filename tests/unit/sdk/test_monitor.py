@@ -59,7 +59,7 @@ def law(monitor):
         st.tuples(
             st.sampled_from(["log", "log_batch"]),
             anything,
-            st.lists(anything, min_size=10, max_size=10),
+            st.lists(anything, min_size=11, max_size=11),
         ),
         max_size=4,
     )
@@ -78,6 +78,7 @@ def test_answers_of_any_kind_never_raise_and_never_break_a_batch(wire, calls):
         key,
         names,
         llm,
+        embedding,
     ) in calls:
         more = {"names": names} if door == "log_batch" else {}
         getattr(monitor, door)(
@@ -91,6 +92,7 @@ def test_answers_of_any_kind_never_raise_and_never_break_a_batch(wire, calls):
             segments=segments,
             prediction_id=key,
             llm=llm,
+            embedding=embedding,
             **more,
         )
     wire.drain(monitor)

@@ -49,7 +49,7 @@ def test_every_feature_value_arrives_where_it_was_put(rows, data):
             packed.append(
                 table.of_rows(
                     [
-                        table.Row(str(n), n, tuple(row), tuple(row.values()), *[None] * 7)
+                        table.Row(str(n), n, tuple(row), tuple(row.values()), *[None] * 8)
                         for n, row in enumerate(part)
                     ]
                 )
