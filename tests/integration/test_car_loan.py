@@ -347,6 +347,23 @@ def test_the_score_shown_is_the_score_given(replayed, capsys):
     assert f"```\n{shown}```\n" in (EXAMPLE.parents[1] / "docs" / "replay.md").read_text()
 
 
+def test_the_comparison_shown_is_the_comparison_given(replayed, tmp_path, capsys):
+    """Other limits move alerts and no figure; the page of replays shows what the command prints."""
+    folder = shutil.copytree(EXAMPLE, tmp_path / "car-loan")
+    rules = (folder / "monitors.yaml").read_text()
+    for old, new in (("0.25", "0.3"), ("labels: 200, coverage: 80%", "labels: 200, coverage: 60%")):
+        assert rules.count(old) == 1
+        rules = rules.replace(old, new)
+    (folder / "monitors.yaml").write_text(rules)
+    table, out = str(folder / "analysis.csv.gz"), str(tmp_path / "tomorrow")
+    assert main(["replay", table, "--monitors", str(folder / "monitors.yaml"), "--out", out]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(replayed), out]) == 1
+    shown = capsys.readouterr().out.replace(str(replayed), "report").replace(out, "tomorrow")
+    assert f"```\n{shown}```\n" in (EXAMPLE.parents[1] / "docs" / "replay.md").read_text()
+    assert main(["compare", str(replayed), str(replayed)]) == 0
+
+
 def test_labels_are_waited_for_before_accuracy_is_told(replayed, analysis):
     """The delay of a check on labels is to when the labels came, not to the window's end: from the
     table, with labels 20 days behind their rows.

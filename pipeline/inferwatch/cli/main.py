@@ -17,6 +17,7 @@ COMMANDS = {
     "ingest": "move single JSON events from your topic to the events topic, in batches",
     "replay": "run monitors over a table or a topic that exists",
     "score": "score what a replay told by incidents that are known",
+    "compare": "two replays: what fired in both, in one alone, sooner or later",
     "profile": "describe reference rows: build, show, diff",
     "plan": "check monitor files: what they say, and what they will cost",
     "models": "which models are watched, and how they are",

@@ -2,14 +2,14 @@
 
 import argparse
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from inferwatch.cli.amounts import duration_ms
 from inferwatch.cli.table import table
-from inferwatch.config import incidents, units
+from inferwatch.cli.written import moment, rate, span
+from inferwatch.config import incidents
 from inferwatch.errors import Exit, UsageError
 from inferwatch.replay import recorded, scoring
 from inferwatch.replay.scoring import WEEK_MS, Outcome, Report, Score
@@ -81,16 +81,15 @@ def _tell(report: Report) -> None:
 
 def _row(one: Score) -> list[str]:
     already = f", {one.already} already" if one.already else ""
-    weekly = "" if one.false_per_week is None else f"{one.false_per_week:.2g}"
     observed = " (observed)" if one.observed else ""
     return [
         f"{one.alert}{observed}" if one.alert else "all that tell",
         one.model,
         f"{one.found} of {one.incidents}{already}",
-        _span(one.delay_median_ms),
-        _span(one.delay_worst_ms),
+        span(one.delay_median_ms),
+        span(one.delay_worst_ms),
         *map(str, (one.firings, one.right, one.early, one.false)),
-        weekly,
+        rate(one.false_per_week),
     ]
 
 
@@ -102,22 +101,9 @@ def _line(one: Outcome) -> list[str]:
     return [
         name,
         one.model,
-        _time(one.from_ms),
-        "" if one.to_ms is None else _time(one.to_ms),
+        moment(one.from_ms),
+        "" if one.to_ms is None else moment(one.to_ms),
         first,
-        _span(found[0].delay_ms) if found else "",
-        ", ".join(f"{other.alert} {_span(other.delay_ms)}" for other in found[1:]),
+        span(found[0].delay_ms) if found else "",
+        ", ".join(f"{other.alert} {span(other.delay_ms)}" for other in found[1:]),
     ]
-
-
-def _time(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _span(span_ms: int | None) -> str:
-    """As monitor files write it, to the hour from 60 hours on, to the minute from an hour on."""
-    if span_ms is None:
-        return ""
-    unit_ms = next((unit for unit in (3_600_000, 60_000, 1_000) if abs(span_ms) >= 60 * unit), 1)
-    rounded_ms = round(span_ms / unit_ms) * unit_ms
-    return ("-" if rounded_ms < 0 else "") + (units.written(abs(rounded_ms)) or "0s")

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from inferwatch.cli.main import main
-from inferwatch.cli.score import _span
 from inferwatch.errors import Exit
 
 START_MS = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC
@@ -84,22 +83,3 @@ def test_what_is_not_scored_is_named(report, tmp_path, capsys):
     )
     said = score(report, tmp_path, capsys, "model,from,to,name\n" + typo, code=Exit.USAGE)
     assert said.out == "" and "i.csv:2: 'team/modle' is no model" in said.err
-
-
-@pytest.mark.parametrize(
-    ("span_ms", "text"),
-    [
-        (None, ""),
-        (0, "0s"),
-        (250, "250ms"),
-        (61_499, "1m1s"),
-        (3_599_999, "1h"),
-        (4_000_000, "1h7m"),
-        (216_000_000 - 1, "2d12h"),
-        (2_615_236_848, "4w2d6h"),
-        (-90_000, "-1m30s"),
-    ],
-)
-def test_delays_are_short_to_read(span_ms, text):
-    """As monitor files write durations, rounded where the small does not matter."""
-    assert _span(span_ms) == text

@@ -1,0 +1,26 @@
+"""Times and spans as tables have them."""
+
+from datetime import UTC, datetime
+
+from inferwatch.config import units
+
+
+def moment(time_ms: int) -> str:
+    """UTC, to the minute."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def span(span_ms: int | None) -> str:
+    """As monitor files write it, to the hour from 60 hours on, to the minute from an hour on; ""
+    for None.
+    """
+    if span_ms is None:
+        return ""
+    unit_ms = next((unit for unit in (3_600_000, 60_000, 1_000) if abs(span_ms) >= 60 * unit), 1)
+    rounded_ms = round(span_ms / unit_ms) * unit_ms
+    return ("-" if rounded_ms < 0 else "") + (units.written(abs(rounded_ms)) or "0s")
+
+
+def rate(per_week: float | None) -> str:
+    """Two digits; "" where there was no time."""
+    return "" if per_week is None else f"{per_week:.2g}"
