@@ -25,6 +25,7 @@ KEYS = [
     "entity_id",
     "latency_ms",
     "llm",
+    "embedding",
     "error",
     "features",
     "segments",
@@ -41,6 +42,7 @@ SINGLE = (
     "label_time",
     "entity_id",
     "latency_ms",
+    "embedding",
     "error",
 )
 REQUIRED = ("prediction_id", "timestamp")
@@ -52,7 +54,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     `numeric` and `categories` are the feature columns; where both are empty every column that is
     not named elsewhere is one. `label_delay_ms` makes labels trail where no column says when they
     came. With `version_column` each row says its version. `llm` names the columns of what a call of
-    a language model used.
+    a language model used, `embedding` one of vectors.
     """
 
     model: str
@@ -67,6 +69,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     label_delay_ms: int = 0
     entity_id: str | None = None
     latency_ms: str | None = None
+    embedding: str | None = None
     error: str | None = None
     llm: dict[str, str] = {}
     numeric: list[str] = []

@@ -28,14 +28,15 @@ from inferwatch.records.events import Tick
 from inferwatch.records.ids import pack
 from inferwatch.records.raw import EARLIEST_MS, LATEST_MS, Decoded, RawRecord
 from inferwatch.records.rows import Calls, Rows, Truths, Words
+from inferwatch.replay import vectors
 
 BATCH_ROWS = 500
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
 
 
 class Batch(msgspec.Struct):
-    """Up to 500 rows of a table, all of one version, and the labels that came along; -1 for a label
-    without a time.
+    """Up to 500 rows of a table, all of one version and with vectors of one size, and the labels
+    that came along; -1 for a label without a time.
     """
 
     rows: Rows
@@ -86,7 +87,8 @@ def read(path: Path, mapping: Mapping) -> Iterator[Batch]:
 def _blocks(path: Path, mapping: Mapping) -> Iterator[Any]:
     if path.name.endswith(".parquet"):
         with pa.parquet.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=100 * BATCH_ROWS)
+            batches = 10 if mapping.embedding else 100  # a vector may be 4,096 numbers
+            yield from file.iter_batches(batch_size=batches * BATCH_ROWS)
         return
     with pa.input_stream(str(path), compression="detect") as stream:
         if ".csv" in path.name:
@@ -126,15 +128,20 @@ def _check_columns(path: Path, mapping: Mapping, names: Sequence[str]) -> None:
 
 
 def _runs(path: Path, mapping: Mapping, block: Any) -> Iterator[Any]:
-    """The block cut wherever the version changes: a batch is of one."""
-    if mapping.version_column is None:
-        yield block
-        return
-    codes = _words(block, mapping.version_column).codes
-    if (codes < 0).any():
-        raise UsageError(f"{path}: column '{mapping.version_column}' has rows without a version")
-    cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    for first, end in pairwise(cuts):
+    """The block cut wherever the version or the size of vectors changes: a batch is of one."""
+    cuts = {0, block.num_rows}
+    if mapping.version_column is not None:
+        codes = _words(block, mapping.version_column).codes
+        if (codes < 0).any():
+            raise UsageError(
+                f"{path}: column '{mapping.version_column}' has rows without a version"
+            )
+        cuts.update((np.flatnonzero(np.diff(codes)) + 1).tolist())
+    if mapping.embedding is not None:
+        sizes = vectors.sizes(path, block, mapping.embedding)
+        known = np.flatnonzero(sizes)
+        cuts.update(known[1:][np.diff(sizes[known]) != 0].tolist())
+    for first, end in pairwise(sorted(cuts)):
         yield block.slice(first, end - first)
 
 
@@ -169,6 +176,7 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
         segments={name: _words(block, name) for name in mapping.segments},
         entity=pack(_texts(block, mapping.entity_id)) if mapping.entity_id else None,
         llm=_calls(path, block, mapping.llm) if mapping.llm else None,
+        embedding=vectors.read(path, block, mapping.embedding) if mapping.embedding else None,
     )
     return _with_labels(path, mapping, block, rows)
 

@@ -62,7 +62,10 @@ def test_the_example_is_read():
     [
         ("", ":1: expected a mapping, found nothing"),
         ("model: a/b\n", ":1: 'prediction_id' is missing (add `prediction_id:`)"),
-        (LEAST + "lable: y\n", ":4: lable: unknown key (did you mean 'label'? allowed: entity_id"),
+        (
+            LEAST + "lable: y\n",
+            ":4: lable: unknown key (did you mean 'label'? allowed: embedding, entity_id",
+        ),
         (
             LEAST + "version: 1.10\n",
             ":4: version: is a number where a word is expected (put it into quotes)",
