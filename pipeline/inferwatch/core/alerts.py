@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from inferwatch.records import keys
 from inferwatch.records.definition import Check
 from inferwatch.records.outputs import (
     FOLD_VERSION,
@@ -121,22 +122,22 @@ class Instance(msgspec.Struct, kw_only=True):
 
 def key(check: Check, version: str, feature: str, segment: str) -> str:
     """Where a model keeps the instance."""
-    return "\x1f".join((check.alert, version, feature, segment))
+    return keys.join(check.alert, version, feature, segment)
 
 
 def alert_of(key: str) -> str:
     """Name of the alert that is kept under `key`."""
-    return key.split("\x1f", 1)[0]
+    return keys.split(key)[0]
 
 
 def version_of(key: str) -> str:
-    """Version of a key without feature and segment; what separates may be in its own name."""
-    return key.split("\x1f", 1)[1].removesuffix("\x1f\x1f")
+    """The version whose alert is kept under `key`."""
+    return keys.split(key)[1]
 
 
 def is_of(key: str, alert: str, version: str | None) -> bool:
     """Whether an alert of that name is kept under `key`; of any version where none is given."""
-    name, of, _ = key.split("\x1f", 2)
+    name, of, *_ = keys.split(key)
     return name == alert and version in (None, of)
 
 

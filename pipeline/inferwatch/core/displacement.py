@@ -16,6 +16,7 @@ from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output
 from inferwatch.core.places import Places
 from inferwatch.core.windows import Track
+from inferwatch.records import keys
 from inferwatch.records.rows import Codes, Rows, Words
 
 
@@ -187,11 +188,11 @@ def _end(model: Model, segments: set[str], at: Position) -> list[Output]:
 def _forget(track: Track, segments: set[str]) -> None:
     """Drop the past figures, limits and waiting windows of segments."""
     for kept in (track.series, track.hours):
-        for key in [key for key in kept if key.split("\x1f", 1)[0] in segments]:
+        for key in [key for key in kept if keys.split(key)[0] in segments]:
             del kept[key]
-    for key in [key for key in track.queue if key.split("\x1f", 1)[1] in segments]:
+    for key in [key for key in track.queue if keys.split(key)[1] in segments]:
         del track.queue[key]
-    for key in [key for key in track.calibrations if key.split("\x1f", 3)[3] in segments]:
+    for key in [key for key in track.calibrations if keys.split(key)[3] in segments]:
         del track.calibrations[key]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from inferwatch.records import keys
 from inferwatch.records.decode import take
 from inferwatch.records.rows import Rows, Truths
 
@@ -68,7 +69,7 @@ def repeated(sources: dict[str, Emitter], record: Any) -> int:
 
 def _source(record: Rows | Truths) -> str:
     kind = "rows" if isinstance(record, Rows) else "truths"
-    return "\x1f".join((record.emitter, kind, record.version or ""))
+    return keys.join(record.emitter, kind, record.version or "")
 
 
 def fresh(emitters: dict[str, Emitter], sources: dict[str, Emitter], record: Rows | Truths) -> Any:

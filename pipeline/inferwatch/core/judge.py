@@ -40,6 +40,7 @@ from inferwatch.core.sketches import log_histogram
 from inferwatch.core.views import closed_view, key_of, opened_view, segments, trust
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
+from inferwatch.records import keys
 from inferwatch.records.definition import Check, Profile, Window
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
@@ -369,7 +370,7 @@ def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -
             continue
         for segment in views:
             if applies(check, segment):
-                track.queue.setdefault(f"{check.alert}\x1f{segment}", []).append(start)
+                track.queue.setdefault(keys.join(check.alert, segment), []).append(start)
 
 
 def _remember(plan: WindowPlan, track: Track, views: dict[str, View]) -> None:
@@ -378,11 +379,11 @@ def _remember(plan: WindowPlan, track: Track, views: dict[str, View]) -> None:
         known = {name: one.value for name, one in view.metrics.items() if one.value is not None}
         for metric, most in past_kept(plan, segment, by_hour=False).items():
             if metric in known:
-                past = track.series.setdefault(f"{segment}\x1f{metric}", [])
+                past = track.series.setdefault(keys.join(segment, metric), [])
                 anomaly.keep(past, known[metric], most)
         for metric, most in past_kept(plan, segment, by_hour=True).items():
             if metric in known:
-                hours = track.hours.setdefault(f"{segment}\x1f{metric}", {})
+                hours = track.hours.setdefault(keys.join(segment, metric), {})
                 anomaly.keep_hour(hours, view.began_ms, known[metric], most)
 
 
@@ -403,7 +404,7 @@ def _settle(
     outputs = []
     checks = {check.alert: check for check in plan.checks}
     for key, waiting in track.queue.items():
-        alert, segment = key.split("\x1f", 1)
+        alert, segment = keys.split(key)
         check = checks[alert]
         while waiting:
             closed = track.closed[waiting[0]]

@@ -28,6 +28,7 @@ from inferwatch.core.stability import Entities
 from inferwatch.core.watermark import Watermark
 from inferwatch.core.windows import Pane, Track, Waiting
 from inferwatch.errors import ConfigError
+from inferwatch.records import keys
 from inferwatch.records.definition import Definition, Profile, Window
 from inferwatch.records.events import Deploy, ReferenceChange
 from inferwatch.records.outputs import FOLD_VERSION, ComparedWith
@@ -188,7 +189,7 @@ class Model:
             checks = {check.alert: check for check in plan.checks if on_labels(check.metric)}
             for track in self.state.tracks.get(plan.window.name, {}).values():
                 for key in list(track.queue):
-                    alert, segment = key.split("\x1f", 1)
+                    alert, segment = keys.split(key)
                     if alert not in checks or not plans.applies(checks[alert], segment):
                         del track.queue[key]
                 track.past = track.past if plan.keeps_figures else None
@@ -299,7 +300,7 @@ class Model:
             kept.pop(version, None)
         state.retired = [one for one in state.retired if one != version]
         state.waiting = [one for one in state.waiting if one.version != version]
-        for key in [key for key in self.detectors if key.split("\x1f")[1] == version]:
+        for key in [key for key in self.detectors if version_of(key) == version]:
             del self.detectors[key]
         for key in [key for key in state.duels if version_of(key) == version]:
             del state.duels[key]
@@ -349,6 +350,6 @@ def _forget_figures(plan: WindowPlan, track: Track) -> None:
     """Drop the past figures of segments that no check reads."""
     for kept, by_hour in ((track.series, False), (track.hours, True)):
         for key in list(kept):
-            segment, metric = key.split("\x1f")
+            segment, metric = keys.split(key)
             if metric not in plans.past_kept(plan, segment, by_hour=by_hour):
                 del kept[key]

@@ -5,6 +5,7 @@ from inferwatch.core.alerts import Instance
 from inferwatch.core.model import DEPLOYS_MAX, Model, Position
 from inferwatch.core.output import Output, alert_output
 from inferwatch.core.reference import ACCEPTED_ROWS_MIN
+from inferwatch.records import keys
 from inferwatch.records.definition import Check, Definition
 from inferwatch.records.events import Deploy, MonitorChange, ReferenceChange, Verdict
 from inferwatch.records.outputs import alert_fingerprint
@@ -81,7 +82,7 @@ def _drop_scaled(model: Model, version: str) -> None:
     """Forget the detectors that the reference of `version` has scaled."""
     metrics = {check.alert: check.metric for check in model.definition.checks}
     for key in list(model.detectors):
-        alert, of, *_ = key.split("\x1f")
+        alert, of, *_ = keys.split(key)
         if of == version and metrics.get(alert) not in UNSCALED:
             del model.detectors[key]
 

@@ -12,6 +12,7 @@ from inferwatch.core.plan import WindowPlan
 from inferwatch.core.rules import View
 from inferwatch.core.views import closed_view
 from inferwatch.core.windows import ALL, Closed, Pane, Track
+from inferwatch.records import keys
 from inferwatch.records.outputs import FOLD_VERSION, WindowRecord, identity
 
 
@@ -58,7 +59,7 @@ def _limits(plan: WindowPlan, track: Track, segment: str) -> dict[str, float]:
     methods = {check.alert: check.method for check in plan.checks}
     found = {}
     for key, one in track.calibrations.items():
-        alert, _, feature, of = key.split("\x1f")
+        alert, _, feature, of = keys.split(key)
         if of == segment and one.limit is not None and alert in methods:
             found[f"{alert} {feature}".strip()] = calibration.number(methods[alert], one)
     return found

@@ -20,6 +20,7 @@ from inferwatch.core.plan import WindowPlan
 from inferwatch.core.rules import Reading
 from inferwatch.core.sequential import Difference
 from inferwatch.core.windows import ALL
+from inferwatch.records import keys
 from inferwatch.records.definition import PREVIOUS, Check
 from inferwatch.records.outputs import Span, Versus
 
@@ -86,7 +87,7 @@ def _others(model: Model, check: Check, version: str, side: Side) -> list[str]:
 def _waits(model: Model, plan: WindowPlan, check: Check, version: str, start: int) -> bool:
     """Whether the figures of a version up to a window are still to come."""
     track = model.state.tracks.get(plan.window.name, {}).get(version)
-    waiting = track.queue.get(f"{check.alert}\x1f{ALL}", []) if track is not None else []
+    waiting = track.queue.get(keys.join(check.alert, ALL), []) if track is not None else []
     return bool(waiting) and waiting[0] <= start
 
 

@@ -19,6 +19,7 @@ from inferwatch.core.quality import LabelCell
 from inferwatch.core.rules import View
 from inferwatch.core.sketches import score_labels
 from inferwatch.core.windows import ALL, Closed, Pane, Track
+from inferwatch.records import keys
 from inferwatch.records.outputs import SchemaChange, Span, WindowRecord, percent
 
 T = TypeVar("T")
@@ -134,7 +135,7 @@ def _lost(pane: Pane) -> dict[str, int]:
 
 def _of_segment(kept: Mapping[str, T], name: str) -> dict[str, T]:
     """What is kept of a segment, by metric."""
-    prefix = f"{name}\x1f"
+    prefix = keys.join(name, "")
     return {key.removeprefix(prefix): past for key, past in kept.items() if key.startswith(prefix)}
 
 
@@ -284,7 +285,7 @@ def closed_view(
         profile=reference.profile,
         baseline=baseline(model, version, segment),
         learning=reference.profile is None and not _learnt(model, version),
-        series={P99: track.series.get(f"{segment}\x1f{P99}", [])},
+        series={P99: track.series.get(keys.join(segment, P99), [])},
         end_ms=end_ms,
         began_ms=began_ms,
         first_offset=record.first_offset,

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from inferwatch.records import keys
+
 FOLD_VERSION = 1
 OUTPUT_MAX_BYTES = 262_144
 
@@ -220,7 +222,7 @@ def canonical(record: msgspec.Struct) -> bytes:
 
 def identity(*parts: str | int) -> str:
     """24 hex digits that name what `parts` name."""
-    text = "\x1f".join(str(part) for part in parts)
+    text = keys.join(*map(str, parts))
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
