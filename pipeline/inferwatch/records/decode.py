@@ -178,7 +178,9 @@ def _event(word: str, body: bytes) -> Any:
 
 def _single(word: str, body: bytes) -> Decoded:
     event = single.decode(word, body)
-    return _judged(event, _bad_times(event.time_ms))
+    return _judged(
+        _measured(event) if isinstance(event, Rows) else event, _bad_times(event.time_ms)
+    )
 
 
 def _batch(word: str, body: bytes) -> Decoded:
@@ -259,14 +261,27 @@ def _rows(batch: InferenceBatch) -> Decoded:
         llm=None if batch.llm is None else arrays.calls(batch.llm, n),
         embedding=None if batch.embedding is None else arrays.vectors(batch.embedding, n),
     )
-    return _judged(rows, [*_bad_times(time_ms), *_no_ids(ids, shortest), *_beyond(rows)])
+    faults = [*_bad_times(time_ms), *_no_ids(ids, shortest), *_beyond(rows)]
+    return _judged(_measured(rows), faults)
 
 
 def finite(rows: Rows) -> Decoded:
     """The rows without an infinite figure of their own, and rejects of the others; a feature may
     be infinite.
     """
-    return _judged(rows, _beyond(rows))
+    return _judged(_measured(rows), _beyond(rows))
+
+
+def _measured(rows: Rows) -> Rows:
+    """The rows with no latency, tokens or cost below 0: no clock or counter gives such a number."""
+    latency_ms, llm = rows.latency_ms, rows.llm
+    if latency_ms is not None and np.count_nonzero(latency_ms < 0):
+        latency_ms = np.where(latency_ms < 0, np.nan, latency_ms)
+    if llm is not None and np.count_nonzero(llm.numbers < 0):
+        llm = Calls(np.where(llm.numbers < 0, np.nan, llm.numbers), llm.finish_reason)
+    if latency_ms is rows.latency_ms and llm is rows.llm:
+        return rows
+    return msgspec.structs.replace(rows, latency_ms=latency_ms, llm=llm)
 
 
 def _beyond(rows: Rows) -> list[Fault]:

@@ -261,3 +261,18 @@ def test_times_are_milliseconds_from_1971_to_2969():
     for ours_ms in (TIME_MS, 4_102_444_800_000):
         for factor in (1e-3, 1e3, 1e6):
             assert not EARLIEST_MS <= ours_ms * factor < LATEST_MS
+
+
+def test_what_is_below_zero_is_no_latency_and_no_count():
+    """A clock that was set back costs the latency, not the row; an infinite one still the row."""
+    spent = {"cost": [-1, 0.5, 1], "input_tokens": [5, -math.inf, 7]}
+    batch = builders.raw_inference(n=3, latency_ms=[-0.5, 2, 0], llm=spent)
+    decoded = decode(batch)
+    assert [(found.reason, found.row) for found in decoded.rejects] == [("non_finite", 1)]
+    np.testing.assert_array_equal(decoded.record.latency_ms, [math.nan, 0])
+    np.testing.assert_array_equal(decoded.record.llm.numbers[[0, 3]], [[5, 7], [math.nan, 1]])
+    assert decode(builders.raw_inference(n=2, latency_ms=[1, -math.inf])).record.n == 1
+    event = {"model": "team/model", "version": "1", "prediction_id": "a", "timestamp": 10**12}
+    sent = msgspec.json.encode(event | {"latency_ms": -1e300, "llm": {"cost": -1}})
+    single = decode(msgspec.structs.replace(batch, value=sent, headers={})).record
+    assert np.isnan(single.latency_ms).all() and np.isnan(single.llm.numbers).all()
