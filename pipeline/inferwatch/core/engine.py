@@ -40,7 +40,7 @@ from inferwatch.core.output import Output
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.runs import Batch, Run
-from inferwatch.core.watermark import UNSET
+from inferwatch.core.watermark import NEVER, UNSET
 from inferwatch.core.windows import ALL, Track
 from inferwatch.records.events import (
     Deploy,
@@ -227,19 +227,20 @@ def _remember(
     the horizon by the end of a batch is gone before the next one.
     """
     values = model.state.columns.task == "regression"
-    again, first = [], 0
-    for end in ends:
+    starts = [0, *ends[:-1]]
+    kept = np.diff([0, *ends]) if sample is None else np.add.reduceat(sample, starts, dtype=int)
+    least_ms = np.minimum.reduceat(block.time_ms, starts)
+    again, first, rows, rest_ms = [], 0, 0, NEVER
+    room, due_ms = model.join.room(block.version)
+    for end, more, oldest_row_ms in zip(ends, kept.tolist(), least_ms.tolist(), strict=True):
         oldest_ms = int(now_ms[end - 1]) - model.definition.model.label_horizon_ms
-        span = slice(first, end)
-        mask = None if sample is None else sample[span]
-        rows = end - first if mask is None else int(np.count_nonzero(mask))
-        if end < ends[-1] and model.join.goes_on(
-            block.version, rows, block.time_ms[span], oldest_ms
-        ):
+        rows, rest_ms = rows + more, min(rest_ms, oldest_row_ms)
+        if end < ends[-1] and rows < room and min(rest_ms, due_ms) >= oldest_ms:
             continue
-        again.append(model.join.remember(block.take(span), late[span], mask, values=values))
+        again.append(model.join.remember(block, late, slice(first, end), sample, values=values))
         model.join.expire(oldest_ms)
-        first = end
+        first, rows, rest_ms = end, 0, NEVER
+        room, due_ms = model.join.room(block.version)
     return np.concatenate(again)
 
 

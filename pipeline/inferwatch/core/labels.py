@@ -32,6 +32,7 @@ from inferwatch.core.pending import (
     widened,
 )
 from inferwatch.core.sample import Hashes
+from inferwatch.core.watermark import NEVER
 from inferwatch.records.ids import Ids, pack
 from inferwatch.records.rows import Codes, Floats
 
@@ -87,7 +88,7 @@ class Join:
         `oldest_ms` is the label horizon before each row. Gives those whose label was here already,
         and the mask of the kept rows whose id was.
         """
-        rows = _slab(block, late, sampled, values=values)
+        rows = _slab(block, late, slice(None), sampled, values=values)
         if not len(rows.row):
             return [], np.zeros(0, np.bool_)
         hashes = block.hashes if sampled is None else block.hashes[sampled]
@@ -99,15 +100,17 @@ class Join:
         self,
         block: Block,
         late: NDArray[np.uint16],
+        span: slice,
         sampled: NDArray[np.bool_] | None = None,
         *,
         values: bool,
     ) -> NDArray[np.bool_]:
-        """`predict` where no label has come before its row: the mask alone."""
-        rows = _slab(block, late, sampled, values=values)
+        """`predict` of the rows of `span`, none of which has a label yet: the mask alone."""
+        rows = _slab(block, late, span, sampled, values=values)
         if not len(rows.row):
             return np.zeros(0, np.bool_)
-        return self._remember(rows, block.hashes if sampled is None else block.hashes[sampled])[1]
+        hashes = block.hashes[span]
+        return self._remember(rows, hashes if sampled is None else hashes[sampled[span]])[1]
 
     def _remember(self, rows: Slab, hashes: Hashes) -> tuple[int, NDArray[np.bool_]]:
         """Put rows behind those of their version; gives the slot of the first, and the mask of
@@ -119,18 +122,15 @@ class Join:
         self.state.collisions += int(np.count_nonzero(again))
         return first, again
 
-    def goes_on(self, version: str, rows: int, time_ms: NDArray[np.int64], oldest_ms: int) -> bool:
-        """Whether so many kept rows more, of these times, leave the open slab open, and nothing
-        would expire by `oldest_ms` behind them.
-        """
+    def room(self, version: str) -> tuple[int, int]:
+        """How many rows fill the open slab, and the time of the oldest that may expire."""
         state = self.state
         key = state.open.get(version)
         held = 0 if key is None else len(state.slabs[key].ids)
-        first = next(iter(state.slabs.values()), None)
-        due = [time_ms.min(), *(state.slabs[key].time_ms[0] for key in state.open.values())]
-        due += [] if first is None else [first.newest_ms]
+        due = [int(state.slabs[key].time_ms[0]) for key in state.open.values()]
+        due += [slab.newest_ms for slab in islice(state.slabs.values(), 1)]
         due += [label.at_ms for label in islice(state.early.values(), 1)]
-        return held + rows < SLAB_ROWS and bool(min(due) >= oldest_ms)
+        return SLAB_ROWS - held, min(due, default=NEVER)
 
     def _append(self, rows: Slab) -> tuple[int, int]:
         """Put rows behind those of their version; gives the slab and the place of the first."""
@@ -461,25 +461,30 @@ def _by_slab(slots: Slots) -> Iterator[tuple[int, slice | NDArray[np.int64]]]:
 
 
 def _slab(
-    block: Block, late: NDArray[np.uint16], keep: NDArray[np.bool_] | None, *, values: bool
+    block: Block,
+    late: NDArray[np.uint16],
+    span: slice,
+    keep: NDArray[np.bool_] | None,
+    *,
+    values: bool,
 ) -> Slab:
-    """What the join remembers of a block's rows, of those that `keep` picks."""
+    """What the join remembers of a block's rows in `span`, of those that `keep` picks."""
     rows = Slab(
         version=block.version,
-        ids=block.ids,
-        row=block.row,
-        time_ms=block.time_ms,
-        predicted=block.predicted,
-        score=block.score,
-        segments=block.segments,
-        late=late,
-        value=block.value if values else np.empty(0),
+        ids=block.ids.take(span),
+        row=block.row[span],
+        time_ms=block.time_ms[span],
+        predicted=block.predicted[span],
+        score=block.score[span],
+        segments={name: codes[span] for name, codes in block.segments.items()},
+        late=late[span],
+        value=block.value[span] if values else np.empty(0),
         newest_ms=0,
-        scores=block.scores,
-        query=block.query,
+        scores=None if block.scores is None else block.scores[:, span],
+        query=None if block.query is None else block.query[:, span],
     )
     if keep is not None:
-        rows = taken(rows, keep)
+        rows = taken(rows, keep[span])
     rows.newest_ms = int(rows.time_ms.max(initial=0))
     return rows
 

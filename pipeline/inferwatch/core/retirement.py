@@ -9,10 +9,10 @@ number of its rows and of its alerts' transitions: neither is ever given twice.
 from inferwatch.core import alerts, operators
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output
+from inferwatch.core.watermark import NEVER
 
 ROLLED_BACK_MS = 3_600_000
 FORGOTTEN_MS = 604_800_000
-NEVER = 1 << 62
 
 
 def none_before_ms(model: Model) -> int:

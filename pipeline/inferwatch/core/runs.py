@@ -18,7 +18,7 @@ from inferwatch.core.judge import deadline_ms
 from inferwatch.core.model import Model, Position
 from inferwatch.core.pending import ROW_BYTES
 from inferwatch.core.plan import WindowPlan
-from inferwatch.core.retirement import NEVER
+from inferwatch.core.watermark import NEVER
 from inferwatch.core.windows import SWEEP_MS, Track
 from inferwatch.records.rows import Rows, together
 

@@ -13,6 +13,7 @@ from inferwatch.kernels import watermark as kernel
 
 AHEAD_MAX_MS = 600_000
 UNSET = -(1 << 62)
+NEVER = 1 << 62
 
 
 class Watermark(msgspec.Struct):

@@ -50,10 +50,7 @@ def update(
                 state[(_LEAST + kind) * _LANES + lane] = ranges[kind, first + lane]
         for start in range(0, n, _ROWS):
             rows = min(_ROWS, n - start)
-            for lane in range(lanes):
-                column = block[first + lane]
-                for row in range(rows):
-                    values[row * side + lane] = float(column[start + row])
+            _lay(block[first : first + lanes], start, rows, side, values)
             _add(values, rows, side, state)
         for lane in range(lanes):
             for kind in range(4):
@@ -78,6 +75,26 @@ def _count(values: NDArray[np.floating], column: int, origins: Floats, counts: C
         while not math.isfinite(values[at]):
             at += 1
         origins[column] = float(values[at])
+
+
+@jit
+def _lay(columns: NDArray[np.floating], start: int, rows: int, side: int, values: Floats) -> None:
+    """Write `columns[c, start + r]` to `values[r · side + c]`.
+
+    Four columns at a time, which lie beside each other there: one by one takes twice as long.
+    """
+    whole, end = len(columns) // 4 * 4, start + rows
+    for lane in range(0, whole, 4):
+        one, two = columns[lane, start:end], columns[lane + 1, start:end]
+        three, four = columns[lane + 2, start:end], columns[lane + 3, start:end]
+        at = lane
+        for row in range(rows):
+            values[at], values[at + 1] = one[row], two[row]
+            values[at + 2], values[at + 3] = three[row], four[row]
+            at += side
+    for lane in range(whole, len(columns)):
+        for row in range(rows):
+            values[row * side + lane] = columns[lane, start + row]
 
 
 @jit

@@ -32,21 +32,41 @@ def next_cut(
     `boundary` are over.
     """
     n = len(time)
-    over = (now[first] - grace - size) // step * step + size
+    over, passed = _over(now[first], size, step, grace), _over(before[first], size, step, grace)
+    start, opened, last = _pane(time[first], pane, size, step)
     for at in range(first, n):
         over_before = over
-        if now[at + 1] - grace >= over + step or now[at + 1] < now[at]:
-            over = (now[at + 1] - grace - size) // step * step + size
+        if not over <= now[at + 1] - grace < over + step:
+            over = _over(now[at + 1], size, step, grace)
         if over > over_before:
             return at + 1
-        start = time[at] // pane * pane
-        opened = -((size - pane - start) // step) * step + size
+        if not start <= time[at] < start + pane:
+            start, opened, last = _pane(time[at], pane, size, step)
         if opened > over:
             continue
-        passed = max(boundary, (before[at] - grace - size) // step * step + size)
-        if max(opened, passed + step) <= min(over, start // step * step + size):
+        if not passed <= before[at] - grace < passed + step:
+            passed = _over(before[at], size, step, grace)
+        if max(opened, max(boundary, passed) + step) <= min(over, last):
             return at + 1
     return n
+
+
+@jit
+def _over(watermark: int, size: int, step: int, grace: int) -> int:
+    """End of the last window that is over: not after `watermark` less `grace`, by less than a
+    `step`.
+    """
+    return (watermark - grace - size) // step * step + size
+
+
+@jit
+def _pane(time: int, pane: int, size: int, step: int) -> tuple[int, int, int]:
+    """Start of the time's pane; ends of the first and the last window that hold it.
+
+    Divisions cost more than all else here: loops ask anew when time has left the pane.
+    """
+    start = time // pane * pane
+    return start, -((size - pane - start) // step) * step + size, start // step * step + size
 
 
 @jit
@@ -59,11 +79,16 @@ def place(
     n = len(time)
     starts, lost = np.empty(n, np.int64), np.zeros(n, np.bool_)
     late, one = 0, True
+    passed = _over(before[0], size, step, grace)
+    start, opened, last = _pane(time[0], pane, size, step)
     for at in range(n):
-        start = time[at] // pane * pane
-        starts[at] = start
-        over = max(boundary, (before[at] - grace - size) // step * step + size)
-        late += -((size - pane - start) // step) * step + size <= over
-        lost[at] = start // step * step + size <= over
-        one = one and not lost[at] and start == starts[0]
+        if not start <= time[at] < start + pane:
+            start, opened, last = _pane(time[at], pane, size, step)
+            one = False
+        if not passed <= before[at] - grace < passed + step:
+            passed = _over(before[at], size, step, grace)
+        over = max(boundary, passed)
+        starts[at], lost[at] = start, last <= over
+        late += opened <= over
+        one = one and last > over
     return starts, lost, late, one

@@ -112,7 +112,7 @@ def together(batches: Sequence[Rows]) -> Rows:
         "prediction": _joined([one.prediction for one in batches]),
         "scores": _joined([one.scores for one in batches]),
         "latency_ms": _joined([_latency_ms(one) for one in batches]),
-        "error": _joined([_error(one) for one in batches]),
+        "error": _errors(batches),
         "entity": _joined([one.entity for one in batches]),
         "llm": _joined([one.llm for one in batches]),
         "embedding": _joined([one.embedding for one in batches], axis=0),
@@ -127,8 +127,11 @@ def _latency_ms(rows: Rows) -> Floats:
     return np.full(rows.n, np.nan) if rows.latency_ms is None else rows.latency_ms
 
 
-def _error(rows: Rows) -> Words:
-    return Words((), np.full(rows.n, -1, np.int32)) if rows.error is None else rows.error
+def _errors(batches: Sequence[Rows]) -> Words | None:
+    if all(one.error is None for one in batches):
+        return None
+    columns = [one.error or Words((), np.full(one.n, -1, np.int32)) for one in batches]
+    return _words(columns)
 
 
 def _each(names: Iterable[str], columns: Sequence[dict[str, Words]]) -> dict[str, Words]:
