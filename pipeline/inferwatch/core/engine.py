@@ -384,6 +384,7 @@ def _add_labels(model: Model, plan: WindowPlan, track: Track, joined: Joined) ->
             late = part.row >= closed.next_row
             if late.any():
                 missed = msgspec.structs.replace(part.take(late), sign=-part.sign)
+                quality.add_delays(closed.missed.setdefault(ALL, LabelCell()), missed)
                 _count(model, closed.missed, missed)
             if not late.all():
                 closed.restate = True

@@ -120,16 +120,17 @@ def _add_scores(cell: LabelCell, columns: Columns, joined: Joined) -> None:
 
 
 def add_delays(cell: LabelCell, joined: Joined) -> None:
-    """Count how late the first labels among `joined` were."""
+    """Count how late the first labels among `joined` were, or take them out again."""
     first = joined.delay_ms[np.isfinite(joined.delay_ms)]
     if len(first):
         cell.delays = cell.delays or log_histogram.empty()
-        log_histogram.update(cell.delays, first)
+        count = log_histogram.update if joined.sign > 0 else log_histogram.take_out
+        count(cell.delays, first)
 
 
 def delays(cell: LabelCell) -> dict[str, Figure]:
     """How long after the prediction the labels of the window were, ms: nearest rank, 1.6 % off."""
-    if cell.delays is None:
+    if cell.delays is None or not log_histogram.count(cell.delays):
         return {name: Figure(None, unknown=confusion.NO_LABELS) for name in DELAYS}
     return {name: log_histogram.quantile(cell.delays, q) for name, q in DELAYS.items()}
 

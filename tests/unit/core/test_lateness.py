@@ -66,6 +66,25 @@ def test_only_a_rows_first_label_has_a_delay():
     assert log_histogram.quantile(cell.delays, 1.0).value == pytest.approx(10_000, rel=0.016)
 
 
+def test_a_window_has_the_delays_of_its_own_rows():
+    """A row that came too late for one of the windows over it is a row of the next one alone."""
+    wide = Window(name="wide", size_ms=2 * MINUTE, step_ms=MINUTE, grace_ms=0)
+    check = Check(alert="Late", metric="accuracy", window="wide", warn=ABOVE)
+    log = Log(Definition(model=MODEL, windows=[wide], checks=[check]))
+    log.rows(1, 30_000, ids=["a"])
+    log.rows(1, MINUTE, ids=["b"])
+    log.rows(1, 40_000, MINUTE, ids=["late"])
+    log.labels(["late"], [1.0], 60_000, time_ms=[59_000])
+    found = last(log, -MINUTE)
+    assert (found.labels, found.unknown["label_delay.p90"]) == (0, "no labels")
+    log.labels(["a"], [1.0], 60_000, time_ms=[35_000])
+    log.rows(1, 2 * MINUTE, ids=["c"])
+    first, second = last(log, -MINUTE), last(log, 0)
+    assert (first.labels, second.labels) == (1, 2)
+    assert first.metrics["label_delay.p90"] == pytest.approx(5_000, rel=0.016)
+    assert second.metrics["label_delay.p90"] == pytest.approx(19_000, rel=0.016)
+
+
 def test_a_window_without_labels_has_no_delay_and_a_new_model_no_maturity():
     """Both unknown, with the reason, and neither hidden by a coverage that is too low."""
     log = log_of(coverage=0.8)

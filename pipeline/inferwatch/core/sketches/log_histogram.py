@@ -37,6 +37,14 @@ def update(state: LogHistogram, values: NDArray[np.floating]) -> None:
     state.missing += missing
 
 
+def take_out(state: LogHistogram, values: NDArray[np.floating]) -> None:
+    """Take `values` out again, from a histogram that need not hold them: as `merge` adds."""
+    found = empty()
+    update(found, values)
+    state.missing -= found.missing
+    _add(state, found.keys, -found.counts)
+
+
 def _add(state: LogHistogram, keys: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
     whole = np.union1d(state.keys, keys).astype(np.int32)
     summed = np.zeros(len(whole), np.int64)

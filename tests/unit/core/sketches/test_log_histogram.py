@@ -115,3 +115,13 @@ def test_the_share_up_to_a_value_is_that_of_its_bin(values, value):
     sure = np.mean(np.array(values) <= value)
     near = np.mean(np.array(values) <= value * 1.032 + 1e-30)
     assert sure - 1e-12 <= found <= near + 1e-12
+
+
+def test_what_is_taken_out_leaves_what_was_there():
+    """In either order, and beside what is merged in between."""
+    kept, taken = of([1.0, 2.0, 300.0]), log_histogram.empty()
+    log_histogram.take_out(taken, np.array([2.0, 7.0, np.nan]))
+    log_histogram.merge(taken, of([2.0, 7.0, 1.0, 2.0, 300.0, np.nan]))
+    assert log_histogram.count(taken) == 3 and taken.missing == 0
+    for q in (0.1, 0.5, 1.0):
+        assert log_histogram.quantile(taken, q) == log_histogram.quantile(kept, q)
