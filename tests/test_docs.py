@@ -13,7 +13,7 @@ from inferwatch.cli.main import COMMANDS, main, parser
 from inferwatch.config import checks, document, incidents, limits, mapping, monitors
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.drift import EMBEDDING_METHODS, ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS
 from inferwatch.core.output import ERROR_HEADERS, dead_output
 from inferwatch.errors import ConfigError, Exit, Reason
@@ -250,7 +250,7 @@ def test_every_method_is_listed():
     listed = rows(section("monitors.md", "### Methods and metrics"))
     methods = [name for cells in listed if len(cells) == 3 for name in words(cells[0])]
     assert sorted(methods) == sorted(checks.METHODS)
-    assert set(methods) > {*WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS}
+    assert set(methods) > {*WINDOW_METHODS, *EMBEDDING_METHODS, *ROW_METHODS, *SERIES_METHODS}
 
 
 def test_every_metric_is_listed():

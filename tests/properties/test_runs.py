@@ -175,6 +175,7 @@ def again(*numbers):
 
 
 LIMIT = Limit(direction="above", value=0.9, clear=0.9)
+MINUTES = Window(name="minutes", size_ms=120_000, step_ms=30_000)
 HOUR, MINUTE = Window(name="hour", size_ms=3_600_000), Window(name="minute", size_ms=60_000)
 ACCURACY = Check(alert="Accuracy", metric="accuracy", warn=LIMIT)
 SILENT = Check(alert="Silent", metric="rows", method="absent", for_ms=60_000)
@@ -235,9 +236,11 @@ def classes(at):
 
 
 def vectors(at):
-    """Vectors of two numbers, for some batches of three, for others none."""
-    dim = {20: 3, 21: 3, 40: 0, 41: 0}.get(at, 2)
-    return batch(at, embedding=[[float(at)] * dim] * 10 if dim else None)
+    """Vectors of two numbers, one of ten missing, for some batches of three, for others none."""
+    draw, dim = Random(at), {20: 3, 21: 3, 40: 0, 41: 0}.get(at, 2)
+    found = [[draw.gauss(at / 30, 1.0) for _ in range(dim)] for _ in range(10)]
+    found[at % 10] = [float("nan")] * dim
+    return batch(at, embedding=found if dim else None)
 
 
 SCENES = {
@@ -284,6 +287,7 @@ SCENES = {
         watched(segments=["country", "channel"], min_rows=400),
     ),
     "vectors of other sizes": ([vectors(at) for at in range(60)], watched()),
+    "vectors by minutes": ([vectors(at) for at in range(90)], watched(MINUTE, MINUTES)),
     "a class more": ([classes(at) for at in range(60)], watched(task="multiclass")),
 }
 

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--versions", int, usual.versions, "that serve at a time"),
         ("--classes", int, usual.classes, "of a multiclass model"),
         ("--categories", int, usual.categories, "features of more than 1,000 words"),
+        ("--embedding", int, usual.embedding, "numbers of an embedding"),
     ):
         parser.add_argument(
             name, type=kind, default=default, metavar="N", help=f"{of}; {default:g}"
@@ -59,9 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         categories=arguments.categories,
         entities=arguments.entities,
         llm=arguments.llm,
+        embedding=arguments.embedding,
     )
     counts = (arguments.models, load.versions, load.classes)
-    widths = (load.features, load.segments, load.categories)
+    widths = (load.features, load.segments, load.categories, load.embedding)
     if not 0 < load.rows_per_s < math.inf or min(counts) < 1 or min(widths) < 0:
         raise UsageError("rates and counts are positive numbers")
     files = _files(arguments)
@@ -121,6 +123,8 @@ def _beside(load: Load) -> str:
     said = f", {load.classes:,} classes where there are several"
     if load.categories:
         said += f", {load.categories:,} categories of more than 1,000 words"
+    if load.embedding:
+        said += f", embeddings of {load.embedding:,} numbers"
     return said + ", entities" * load.entities + ", calls of language models" * load.llm
 
 

@@ -7,11 +7,17 @@ from pathlib import Path
 from inferwatch.cli.amounts import offset, time_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table as table_of
-from inferwatch.config import mapping, monitors, profiles
+from inferwatch.config import embeddings, mapping, monitors, profiles
 from inferwatch.core.figure import Figure
 from inferwatch.core.reference import column_key
 from inferwatch.errors import UsageError
-from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
+from inferwatch.records.definition import (
+    CategoryProfile,
+    EmbeddingProfile,
+    ModelFacts,
+    NumericProfile,
+    Profile,
+)
 from inferwatch.records.rows import Rows, Truths
 from inferwatch.replay import batches, table
 
@@ -161,6 +167,9 @@ def _diff(old_path: Path, new_path: Path) -> None:
         ]
         for name, drift in sorted(found.items(), key=lambda one: -(one[1].psi.value or 0.0))
     ]
+    apart = embeddings.compare(old, new)
+    if apart is not None:
+        rows.append(["embedding", "", "", "", _figure(apart)])
     print(f"{new.rows:,} rows of {new_path.name} against {old.rows:,} of {old_path.name}")
     print(table_of(["COLUMN", "PSI", "KS or V", "JENSEN-SHANNON", "WASSERSTEIN"], rows))
     before, now = (
@@ -187,9 +196,17 @@ def _show(profile: Profile) -> None:
     for name, extra in (("score", profile.score), ("prediction", profile.prediction)):
         if extra is not None:
             print(f"  {name}: {_column(extra)}")
+    if profile.embedding is not None:
+        print(f"  embedding: {_embedding(profile.embedding)}")
     for segment, figures in sorted(profile.quality.items()):
         listed = ", ".join(f"{metric} {value:.4g}" for metric, value in sorted(figures.items()))
         print(f"  {segment or 'all rows'}: {listed}")
+
+
+def _embedding(embedding: EmbeddingProfile) -> str:
+    missing, rows = embedding.along[0].counts[-1], sum(embedding.along[0].counts)
+    lacking = f", {missing:,} of {rows:,} rows without" if missing else ""
+    return f"{embedding.dim:,} numbers, seen along {len(embedding.along)} directions{lacking}"
 
 
 def _column(column: NumericProfile | CategoryProfile) -> str:

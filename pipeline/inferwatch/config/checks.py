@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from inferwatch.config import document, limits, metric_names, ranges
 from inferwatch.config.document import Node
 from inferwatch.config.limits import CHANGES, DURATIONS, RATIOS
-from inferwatch.core import anomaly, duel, llm, resources, stability
+from inferwatch.core import anomaly, duel, embeddings, llm, resources, stability
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import (
+    EMBEDDING_METHODS,
     NUMBERS_ONLY,
     ROW_METHODS,
     STREAMS,
@@ -46,6 +47,7 @@ ONLY_SERIES = tuple(name for name in SERIES_METHODS if name not in ROW_METHODS)
 METHODS = (
     "value",
     *sorted(WINDOW_METHODS),
+    *EMBEDDING_METHODS,
     *ROW_METHODS,
     *ONLY_SERIES,
     *INSPECTORS,
@@ -61,6 +63,7 @@ AMOUNTS = (
     "prediction.sd",
     *llm.AMOUNTS,
     *stability.AMOUNTS,
+    *embeddings.AMOUNTS,
     *resources.AMOUNTS,
 )
 PLAIN = frozenset([*AMOUNTS, *DURATIONS]) | RATIOS | LABEL_METRICS.keys()
@@ -71,6 +74,7 @@ METRICS = {
     **dict.fromkeys(SERIES_METHODS, SERIES),
     **dict.fromkeys(WINDOW_METHODS, ("score", "prediction", "drift_share")),
     **dict.fromkeys(NUMBERS_ONLY, ("score", "drift_share")),
+    **dict.fromkeys(EMBEDDING_METHODS, ("embedding",)),
     **dict.fromkeys(INSPECTORS, (FEATURES,)),
     **dict.fromkeys(OF_FIGURES, (FEATURES, FIGURES)),
     **{

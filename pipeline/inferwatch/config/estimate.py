@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferwatch.core import llm, places, stability
+from inferwatch.core import embeddings, llm, places, stability
 from inferwatch.core import plan as plans
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour, kept
 from inferwatch.core.columns import SCORES_MAX
+from inferwatch.core.directions import DIRECTIONS
 from inferwatch.core.drift import WINDOW_METHODS, state_bytes
 from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
 from inferwatch.core.inspectors import FEATURES, FIGURES
@@ -64,6 +65,7 @@ VALUE_BYTES = 16  # of a regression more: answer and truth
 WORKER_BYTES = 300_000_000  # a process that is ready, without any model
 MODEL_MEMORY_BYTES = 100_000
 REFERENCE_FEATURE_MEMORY_BYTES = 18_000  # edges and counts as numbers of Python, look-up tables
+DIRECTION_MEMORY_BYTES = 8  # of each of its numbers, ready for use
 DETECTOR_MEMORY_BYTES = 6_000  # beside twice its checkpoint: work arrays of half-space trees
 LEARNT_COLUMNS = 10  # of 4 bytes, beside the features
 CLOSED_MAX = 50_000
@@ -71,6 +73,7 @@ SERIES_A_MODEL = 4  # rows, watermark, newest event, share joined
 SERIES_A_WINDOW = 14  # coverage and age of what labels say, five shares, seven of processes
 SERIES_A_CALL = len((*llm.SHARES, *llm.DURATIONS, *llm.AMOUNTS))
 SERIES_AN_ENTITY = len((*stability.SHARES, *stability.AMOUNTS))
+SERIES_AN_EMBEDDING = len((*embeddings.SHARES, *embeddings.AMOUNTS))
 SERIES_A_LATENCY = len(LATENCIES_S) + 3  # buckets, the one without end, count, sum
 
 
@@ -78,7 +81,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What is expected of one model: its traffic and its width.
 
     `classes` count where the task is multiclass, each with a score; `categories` are those features
-    that have more words than a pane keeps. `entities` and `llm`: whether its rows have them.
+    that have more words than a pane keeps. `entities` and `llm`: whether its rows have them;
+    `embedding` are the numbers of each row's, 0 without.
     """
 
     rows_per_s: float = 10.0
@@ -89,6 +93,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     categories: int = 0
     entities: bool = False
     llm: bool = False
+    embedding: int = 0
+
+    def columns(self) -> int:
+        """Numbers that are counted by bins: features, and embeddings along each direction."""
+        return self.features + DIRECTIONS * bool(self.embedding)
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,8 +186,9 @@ def _memory_bytes(found: Estimate, definition: Definition, load: Load) -> int:
     learnt = 0
     if reference.profile is None:
         rows = reference.min_rows * (2 if reference.min_span_ms else 1)
-        learnt = 3 * rows * 4 * (load.features + LEARNT_COLUMNS)
-    ready = load.features * REFERENCE_FEATURE_MEMORY_BYTES
+        learnt = 3 * rows * 4 * (load.columns() + LEARNT_COLUMNS)
+    ready = load.columns() * REFERENCE_FEATURE_MEMORY_BYTES
+    ready += load.embedding * DIRECTIONS * DIRECTION_MEMORY_BYTES
     checks = plans.make(definition).row_checks
     live = load.versions * sum(_detectors(one, definition, load) for one in checks)
     detectors = 2 * found.detectors_bytes + live * DETECTOR_MEMORY_BYTES
@@ -232,8 +242,9 @@ def _reference_bytes(definition: Definition, load: Load) -> int:
     span = 0
     if asked.profile is None:
         span = _closed_bytes(asked.min_rows, definition, load, _segments(definition, load))
-    piece_bytes = PANE_BYTES + load.features * FEATURE_BYTES + _calls_bytes(BINS, load)
-    columns = (load.features + 1) * REFERENCE_FEATURE_BYTES + load.categories * CATEGORY_BYTES
+    piece_bytes = PANE_BYTES + load.columns() * FEATURE_BYTES + _calls_bytes(BINS, load)
+    columns = (load.columns() + 1) * REFERENCE_FEATURE_BYTES + load.categories * CATEGORY_BYTES
+    columns += load.embedding * DIRECTIONS
     return columns + pieces * piece_bytes + span
 
 
@@ -257,7 +268,7 @@ def _open_panes(one: WindowPlan) -> int:
 
 
 def _pane_bytes(one: WindowPlan, load: Load, segments: int) -> int:
-    width = load.features * FEATURE_BYTES
+    width = load.columns() * FEATURE_BYTES
     sampled = int(_sample_bytes(load) * (1 + 1 / row_sample.SPARE)) * one.sampled
     calls = _calls_bytes(_pane_rows(one, load), load)
     a_segment = SEGMENT_BYTES + calls + width * one.segment_features
@@ -353,6 +364,7 @@ def _series(definition: Definition, load: Load) -> int:
     labels += _class_figures(definition, load)
     features = min(load.features + load.categories, FEATURES_MAX + 1)
     carried = SERIES_A_CALL * load.llm + SERIES_AN_ENTITY * load.entities
+    carried += SERIES_AN_EMBEDDING * bool(load.embedding)
     carried += len(ESTIMATES) * any(one.metric in ESTIMATES for one in checks)
     a_window = SERIES_A_WINDOW + labels + carried + len(methods) * features
     a_version = SERIES_A_LATENCY + len(definition.windows) * a_window

@@ -2,7 +2,7 @@
 
 from inferwatch.config import document, ranges
 from inferwatch.config.document import Node
-from inferwatch.core import llm, resources, stability
+from inferwatch.core import embeddings, llm, resources, stability
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.inspectors import FEATURES, FIGURES, FIGURES_LIMIT, INSPECTORS
 from inferwatch.core.metrics import (
@@ -27,6 +27,7 @@ RATIOS = frozenset(
         "captured",
         "duplicate_rate",
         *stability.SHARES,
+        *embeddings.SHARES,
         "positive_rate",
         *resources.SHARES,
         "drift_share",
@@ -130,7 +131,8 @@ def _calibrated(node: Node, metric: str, method: str) -> Limit:
     if method not in EFFECTS or metric == "drift_share":
         raise node.error(
             f"'{metric}' by method {method} has no limit of its own to find",
-            f"write a number; {CALIBRATED} are features, score and prediction by a drift method",
+            f"write a number; {CALIBRATED} are features, score, prediction and embedding by a "
+            "drift method",
         )
     effect = EFFECTS[method]
     return Limit(direction="above", value=effect, clear=effect, calibrated=True)

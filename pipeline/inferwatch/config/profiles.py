@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.config import embeddings
 from inferwatch.core import quality, queries, stability, vocabulary
 from inferwatch.core.columns import (
     Columns,
@@ -31,11 +32,21 @@ from inferwatch.core.joined import Joined
 from inferwatch.core.metrics import CLASSES_SHOWN, ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
-from inferwatch.core.reference import Values, category_profile, column_key, numeric_profile
+from inferwatch.core.reference import (
+    Values,
+    category_profile,
+    column_key,
+    numeric_profile,
+)
 from inferwatch.core.sample import hashes
 from inferwatch.core.sketches import binned, row_sample
 from inferwatch.errors import ConfigError
-from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
+from inferwatch.records.definition import (
+    CategoryProfile,
+    ModelFacts,
+    NumericProfile,
+    Profile,
+)
 from inferwatch.records.outputs import OUTPUT_MAX_BYTES
 from inferwatch.records.rows import Rows, Truths, Words
 
@@ -90,6 +101,7 @@ def build(
         categories=words,
         score=numeric_profile(score) if np.isfinite(score).any() else None,
         prediction=_prediction(columns, predicted, value),
+        embedding=embeddings.describe(rows),
         quality=_quality(columns, facts, joined),
         labelled=_labelled(columns, facts, joined),
         values_digest=values_digest(values),

@@ -3,11 +3,11 @@
 import math
 
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.drift import WINDOW_METHODS
+from inferwatch.core.drift import EMBEDDING_METHODS, WINDOW_METHODS
 from inferwatch.core.inspectors import INSPECTORS
 from inferwatch.core.metrics import AMOUNT, ANY, LABEL_METRICS, SHARE
 
-OPEN_DISTANCES = ("psi", "wasserstein")
+OPEN_DISTANCES = ("psi", "wasserstein", *EMBEDDING_METHODS)
 SIGNED = ("score.mean", "prediction.mean")
 CORRELATIONS = (0.0, 2.0)
 """How far two correlations may be apart."""
@@ -21,7 +21,7 @@ def of(metric: str, method: str, *, share: bool) -> tuple[float, float]:
         return CORRELATIONS
     if method in INSPECTORS or (method in WINDOW_METHODS and metric == "drift_share"):
         return SHARE
-    if method in WINDOW_METHODS:
+    if method in (*WINDOW_METHODS, *EMBEDDING_METHODS):
         return AMOUNT if method in OPEN_DISTANCES else SHARE
     if method in SERIES_METHODS:
         return AMOUNT

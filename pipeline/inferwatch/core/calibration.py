@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from inferwatch.core.drift import WINDOW_METHODS
+from inferwatch.core.drift import EMBEDDING_METHODS, WINDOW_METHODS
 from inferwatch.records.definition import Check, Limit
 
 AT_WINDOWS = (24, 48, 96)
@@ -34,9 +34,10 @@ MAD_TO_SD = 1.4826
 ALARMS_A_WEEK = 1.0
 WEEK_MS = 604_800_000
 CHANCES = (1e-7, 0.01)
-EFFECTS = {name: round(0.6 * limit, 6) for name, limit in WINDOW_METHODS.items()} | {"psi": 0.09}
+USUAL = WINDOW_METHODS | EMBEDDING_METHODS
+EFFECTS = {name: round(0.6 * limit, 6) for name, limit in USUAL.items()} | {"psi": 0.09}
 """The least change worth telling, by method: about what three tenths of a deviation give."""
-STARTS = {name: 2.5 * limit for name, limit in WINDOW_METHODS.items()} | {"psi": 1.5}
+STARTS = {name: 2.5 * limit for name, limit in USUAL.items()} | {"psi": 1.5}
 """The limit before there is a past, by method: about what one and a quarter deviations give.
 
 Where fifty users send all rows of a window, most windows pass the number of the method itself.

@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import llm, resources, stability, vocabulary
+from inferwatch.core import embeddings, llm, resources, stability, vocabulary
 from inferwatch.core.columns import OTHER, Block, Columns, decisions
+from inferwatch.core.embeddings import EmbeddingCell
 from inferwatch.core.llm import CallCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.resources import Gauge, Lives
@@ -69,6 +70,7 @@ class Cell(msgspec.Struct):
     stability: StabilityCell | None = None
     lives: Lives | None = None
     decided: ScoreLabels | None = None
+    embedding: EmbeddingCell | None = None
 
 
 def empty(
@@ -76,6 +78,7 @@ def empty(
 ) -> Cell:
     """A cell without rows, of so many numeric features; None where it keeps no features at all."""
     ready = reference.grid is not None and features is not None
+    embedding = reference.embedding if features is not None else None
     return Cell(
         answers=moments.empty(3),
         latency=log_histogram.empty(),
@@ -84,6 +87,7 @@ def empty(
         score_bins=binned.empty(reference.score_grid) if reference.score_grid else None,
         kept=Kept() if exact else None,
         sample=row_sample.empty(features or 0) if sampled else None,
+        embedding=embeddings.empty(embedding) if embedding else None,
     )
 
 
@@ -91,7 +95,8 @@ class Tally(msgspec.Struct):
     """Counts of a block's rows, made once for all the cells that they go to.
 
     `answers` float64[3, n] are their latencies, scores and values; `classes` rows by class code,
-    `words` and `wordless` rows by category and those without one.
+    `words` and `wordless` rows by category and those without one, `along` embeddings on the
+    reference's bins.
     """
 
     rows: int
@@ -102,6 +107,7 @@ class Tally(msgspec.Struct):
     score_bins: NDArray[np.int64] | None
     bins: NDArray[np.int64] | None
     words: list[tuple[str, int, vocabulary.Seen]]
+    along: NDArray[np.int64] | None = None
 
 
 def tally(block: Block, reference: VersionReference, *, features: bool) -> Tally:
@@ -128,6 +134,9 @@ def tally(block: Block, reference: VersionReference, *, features: bool) -> Tally
             for name, column in block.categories.items()
             if features
         ],
+        along=embeddings.count(block.along, reference.embedding)
+        if block.along and features
+        else None,
     )
 
 
@@ -155,6 +164,9 @@ def add(cell: Cell, block: Block, counted: Tally) -> None:
         cell.numeric = moments.grown(cell.numeric, len(block.numeric))
         moments.update(cell.numeric, block.numeric)
         _add_features(cell, block, counted)
+        if block.along is not None:
+            cell.embedding = cell.embedding or EmbeddingCell()
+            embeddings.add(cell.embedding, block.along, counted.along)
     if cell.kept is not None:
         cell.kept.numeric.append(block.numeric)
         cell.kept.score.append(block.score)
@@ -233,6 +245,7 @@ def _merge_features(into: Cell, other: Cell) -> None:
         width = max(len(into.numeric.count), len(other.numeric.count))
         into.numeric = moments.grown(into.numeric, width)
         moments.merge(into.numeric, moments.grown(other.numeric, width))
+    into.embedding = embeddings.merge(into.embedding, other.embedding)
     into.bins = _sum(into.bins, other.bins)
     into.score_bins = _sum(into.score_bins, other.score_bins)
     for name, words in other.words.items():

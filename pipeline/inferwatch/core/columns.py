@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import sample, stability
+from inferwatch.core.directions import Along
 from inferwatch.core.places import Places
 from inferwatch.core.sample import Hashes
 from inferwatch.core.timeouts import timed_out
@@ -57,7 +58,7 @@ class Block(msgspec.Struct):
     are a multiclass model's, in the order of `Columns.scores`, NaN missing; None without them.
     `segments` holds codes into `Columns.segments`. `row` numbers the version's rows, `offset`
     int64[n] is that of each row's record. `query` int64[2, n] is for the join of a ranking: hash of
-    the query and number of its first row.
+    the query and number of its first row. `along` says how embeddings lie, None without them.
     """
 
     version: str
@@ -80,6 +81,7 @@ class Block(msgspec.Struct):
     scores: NDArray[np.float32] | None = None
     query: NDArray[np.int64] | None = None
     timed_out: NDArray[np.bool_] | None = None
+    along: Along | None = None
 
     def take(self, keep: NDArray[np.bool_] | slice) -> "Block":
         """The rows that `keep` picks."""
@@ -107,6 +109,7 @@ class Block(msgspec.Struct):
             scores=None if self.scores is None else self.scores[:, keep],
             query=None if self.query is None else self.query[:, keep],
             timed_out=None if self.timed_out is None else self.timed_out[keep],
+            along=None if self.along is None else self.along.take(keep),
         )
 
 

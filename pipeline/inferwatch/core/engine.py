@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core import columns as model_columns
 from inferwatch.core import (
+    directions,
     displacement,
     emitters,
     inspections,
@@ -124,6 +125,9 @@ def _rows(model: Model, run: Run, at: Position) -> list[Output]:
         first_row,
         run.offset,
     )
+    if rows.embedding is not None:
+        known = model.directions(rows.version, rows.embedding.shape[1])
+        block.along = directions.along(known, rows.embedding)
     outputs: list[Output] = []
     first = 0
     while first < rows.n:

@@ -101,7 +101,10 @@ def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[st
 def predates(cell: Cell, reference: VersionReference) -> bool:
     """Whether rows were counted before the reference was known: part of a window is no window."""
     features = reference.grid is not None and cell.numeric is not None and cell.bins is None
-    return features or (reference.score_grid is not None and cell.score_bins is None)
+    lacks = cell.embedding is None or cell.embedding.bins is None
+    embeddings = reference.embedding is not None and cell.numeric is not None and lacks
+    scores = reference.score_grid is not None and cell.score_bins is None
+    return features or scores or embeddings
 
 
 def _kept(

@@ -14,6 +14,7 @@ from inferwatch.core import plan as plans
 from inferwatch.core import reference as references
 from inferwatch.core.alerts import Instance, alert_of, version_of
 from inferwatch.core.columns import OTHER, Columns
+from inferwatch.core.directions import Directions
 from inferwatch.core.drift.bank import Bank
 from inferwatch.core.duel import Side
 from inferwatch.core.emitters import Emitter
@@ -277,6 +278,8 @@ class Model:
             for pane in track.panes.values():
                 for cell in pane.cells.values():
                     cell.bins = cell.score_bins = None
+                    if cell.embedding is not None:
+                        cell.embedding.lie = cell.embedding.bins = None
 
     def turn(self, version: str, profile: Profile) -> None:
         """The reference has moved along, on the same bins: what is counted and scaled stays."""
@@ -325,6 +328,16 @@ class Model:
             bound = references.bind(profile, values, self.state.columns)
             self._references[version] = bound
         return bound
+
+    def directions(self, version: str, dim: int) -> Directions | None:
+        """Along which embeddings of `dim` numbers are looked at: those of the reference, or those
+        that one which is learnt will have; None where the reference has others or none.
+        """
+        learning = self.learning(version)
+        if learning is not None:
+            return references.directions_of(learning, dim)
+        bound = self.reference(version).embedding
+        return None if bound is None else bound.directions
 
     def compared_with(self, version: str) -> ComparedWith:
         """The same, as a window's record says it."""

@@ -147,7 +147,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
 
 
 def _reads_features(check: Check) -> bool:
-    return check.metric.startswith("feature.") or check.metric == "drift_share"
+    return check.metric.startswith(("feature.", "embedding")) or check.metric == "drift_share"
 
 
 def coverage_needed(check: Check) -> float:

@@ -9,6 +9,7 @@ panes of all rows a version. Cost: a merge a closed pane, some milliseconds a da
 
 from collections.abc import Iterable
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from inferwatch.core import cell as cells
 from inferwatch.core import figures
 from inferwatch.core.cell import SCORE, Cell
 from inferwatch.core.columns import Columns
+from inferwatch.core.embeddings import EmbeddingCell
 from inferwatch.core.model import Model
 from inferwatch.core.reference import (
     PSI_BINS,
@@ -26,9 +28,15 @@ from inferwatch.core.reference import (
     category_profile,
 )
 from inferwatch.core.sketches import binned, moments
+from inferwatch.core.sketches.binned import Grid
 from inferwatch.core.sketches.moments import Moments
 from inferwatch.core.windows import ALL, Pane
-from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile
+from inferwatch.records.definition import (
+    CategoryProfile,
+    EmbeddingProfile,
+    NumericProfile,
+    Profile,
+)
 
 PIECES = 7
 Pieces = dict[int, Pane]
@@ -124,6 +132,9 @@ def _profile(
     score = old.score
     if score is not None and cell.score_bins is not None:
         score = _numbers(score, cell.score_bins, cell.answers, SCORE)
+    embedding = old.embedding
+    if embedding is not None and reference.embedding is not None and cell.embedding is not None:
+        embedding = _along(embedding, reference.embedding.grid, cell.embedding)
     prediction = None  # numbers have no bins in windows: none rather than those of the first rows
     if isinstance(old.prediction, CategoryProfile):
         named = {columns.classes[code]: count for code, count in sorted(cell.classes.items())}
@@ -142,7 +153,19 @@ def _profile(
         },
         score=score,
         prediction=prediction,
+        embedding=embedding,
     )
+
+
+def _along(old: EmbeddingProfile, grid: Grid, cell: EmbeddingCell) -> EmbeddingProfile:
+    """Embeddings on the same directions and bins."""
+    if cell.bins is None or cell.lie is None:
+        return old
+    along = [
+        _numbers(column, binned.feature_counts(cell.bins, grid, at), cell.lie, at)
+        for at, column in enumerate(old.along)
+    ]
+    return msgspec.structs.replace(old, along=along)
 
 
 def _numbers(

@@ -13,13 +13,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.core import vocabulary
+from inferwatch.core import directions, embeddings, vocabulary
 from inferwatch.core.columns import Block, Columns
+from inferwatch.core.directions import DIRECTIONS, Directions
 from inferwatch.core.drift import together
 from inferwatch.core.drift.together import Numbers, Words
+from inferwatch.core.embeddings import EmbeddingReference
 from inferwatch.core.sketches import binned, row_sample
 from inferwatch.core.sketches.binned import Grid
-from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile, Reference
+from inferwatch.records.definition import (
+    CategoryProfile,
+    EmbeddingProfile,
+    NumericProfile,
+    Profile,
+    Reference,
+)
 from inferwatch.records.events import ReferenceChange
 from inferwatch.records.outputs import ComparedWith
 
@@ -32,7 +40,11 @@ Values = Mapping[str, NDArray[np.floating]]
 
 
 class Learning(msgspec.Struct):
-    """Rows of the reference to be: of their numbers one in 2^`shift` is kept, an array a batch."""
+    """Rows of the reference to be: of their numbers one in 2^`shift` is kept, an array a batch.
+
+    `along` are their embeddings, as far as they have `dim` numbers like the first that came, by how
+    they lie along `directions`; with no rows of them for batches before that.
+    """
 
     rows: int = 0
     shift: int = 0
@@ -43,6 +55,9 @@ class Learning(msgspec.Struct):
     value: list[NDArray[np.float64]] = []
     predicted: list[NDArray[np.int32]] = []
     words: dict[str, dict[str, int]] = {}
+    along: list[NDArray[np.float32]] = []
+    dim: int = 0
+    directions: bytes = b""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -76,7 +91,7 @@ class VersionReference(msgspec.Struct):
 
     `names` are the numeric features of `grid`, in its order; `values` the sorted reference columns.
     `numbers` has the columns of `grid`, `scores` that of `score_grid`, `words` the categories and,
-    last, the classes predicted, where there are any.
+    last, the classes predicted, where there are any. `embedding` is None where it has none.
     """
 
     profile: Profile | None
@@ -89,6 +104,7 @@ class VersionReference(msgspec.Struct):
     numbers: Numbers
     scores: Numbers
     words: Words
+    embedding: EmbeddingReference | None
 
     def columns(self) -> NDArray[np.int64]:
         """Where in a block each column of `grid` is; -1 for a feature never sent."""
@@ -123,7 +139,17 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
         numbers=together.numbers([profile.numeric[name] for name in names] if profile else []),
         scores=together.numbers([profile.score] if profile and profile.score else []),
         words=together.words(words),
+        embedding=embeddings.bind(profile.embedding) if profile and profile.embedding else None,
     )
+
+
+def directions_of(state: Learning, dim: int) -> Directions | None:
+    """Along which embeddings of `dim` numbers are learnt; None once others are. Cost: 1 µs a
+    number.
+    """
+    if state.dim and state.dim != dim:
+        return None
+    return directions.read(state.directions or directions.make(dim), dim)
 
 
 def next_cut(state: Learning, asked: Reference, time_ms: NDArray[np.int64]) -> int:
@@ -153,6 +179,8 @@ def learn(state: Learning, block: Block, min_rows: int) -> None:
     step = 1 << state.shift
     picked = slice(-state.rows % step, None, step)
     state.rows += len(block.time_ms)
+    if block.along is not None or state.dim:
+        _learn_along(state, block, picked)
     if len(block.time_ms[picked]):
         state.numeric.append(np.ascontiguousarray(block.numeric[:, picked]))
         state.score.append(np.ascontiguousarray(block.score[picked]))
@@ -163,12 +191,26 @@ def learn(state: Learning, block: Block, min_rows: int) -> None:
     _count_words(state, block)
 
 
+def _learn_along(state: Learning, block: Block, picked: slice) -> None:
+    """The first embedding says of what size they are."""
+    rows = block.along
+    if not state.dim:
+        if rows is None or not rows.given.any():
+            return
+        state.dim, state.directions = rows.dim, directions.make(rows.dim)
+        state.along = [np.empty((0, sum(map(len, state.score))), np.float32)]
+    lie = None if rows is None or rows.dim != state.dim else rows.lie
+    lie = np.empty((0, len(block.time_ms)), np.float32) if lie is None else lie
+    state.along.append(np.ascontiguousarray(lie[:, picked]))
+
+
 def _halve(state: Learning) -> None:
     """Keep every second of the rows kept."""
     state.shift += 1
-    width = max(map(len, state.numeric))
-    whole = np.concatenate([_padded(block, width) for block in state.numeric], axis=1)
+    whole = _whole(state.numeric, max(map(len, state.numeric)))
     state.numeric = [np.ascontiguousarray(whole[:, ::2])]
+    if state.along:
+        state.along = [np.ascontiguousarray(_whole(state.along, DIRECTIONS)[:, ::2])]
     state.score = [np.concatenate(state.score)[::2].copy()]
     state.value = [np.concatenate(state.value)[::2].copy()]
     state.predicted = [np.concatenate(state.predicted)[::2].copy()]
@@ -234,7 +276,7 @@ def freeze(
 ) -> Learnt:
     """Turn the rows kept into a profile."""
     width = len(columns.numeric)
-    numeric = np.concatenate([_padded(block, width) for block in state.numeric], axis=1)
+    numeric = _whole(state.numeric, width)
     score = np.concatenate(state.score)
     profile = Profile(
         name=f"first {state.rows} rows",
@@ -252,6 +294,7 @@ def freeze(
         },
         score=numeric_profile(score) if np.isfinite(score).any() else None,
         prediction=_prediction(columns, np.concatenate(state.predicted), state.value),
+        embedding=_embedding(state),
         values_digest=None,
     )
     return Learnt(
@@ -270,6 +313,17 @@ def _sample(
     places = np.arange(size) * n // size
     at = {name: place for place, name in enumerate(columns.numeric)}
     return {name: numeric[at[name], places] for name in sorted(profile.numeric)}
+
+
+def _embedding(state: Learning) -> EmbeddingProfile | None:
+    if not state.dim:
+        return None
+    return embedding_profile(state.dim, state.directions, _whole(state.along, DIRECTIONS))
+
+
+def _whole(blocks: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    """Blocks of rows behind each other, a column that one lacks missing there."""
+    return np.concatenate([_padded(block, width) for block in blocks], axis=1)
 
 
 def _padded(block: NDArray[np.float32], width: int) -> NDArray[np.float32]:
@@ -339,6 +393,15 @@ def numeric_profile(values: NDArray[np.floating]) -> NumericProfile:
         low=float(low),
         high=float(high),
     )
+
+
+def embedding_profile(dim: int, stored: bytes, lie: NDArray[np.float32]) -> EmbeddingProfile | None:
+    """Describe embeddings by how they lie along stored directions, float32[k, n]; None where no row
+    has one.
+    """
+    if not np.isfinite(lie).any(axis=1).all():
+        return None
+    return EmbeddingProfile(dim=dim, directions=stored, along=[numeric_profile(row) for row in lie])
 
 
 def _ends(finite: NDArray[np.float64]) -> NDArray[np.float32]:

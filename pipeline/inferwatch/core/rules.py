@@ -7,8 +7,9 @@ import msgspec
 
 from inferwatch.core import anomaly
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.drift import WINDOW_METHODS
+from inferwatch.core.drift import EMBEDDING_METHODS, WINDOW_METHODS
 from inferwatch.core.drift.columns import Drift
+from inferwatch.core.embeddings import DISTANCE
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import LEARNING, drift_share
 from inferwatch.core.inspectors import INSPECTORS
@@ -126,6 +127,8 @@ def read(check: Check, feature: str, view: View) -> Reading:
         return _drift_share(check, view)
     if check.method in WINDOW_METHODS:
         return _drift(check, feature, view)
+    if check.method in EMBEDDING_METHODS:
+        return _embedding(view)
     if check.method in SERIES_METHODS:
         return _anomaly(check, view)
     if part_of(check.metric):
@@ -180,6 +183,11 @@ def _drift(check: Check, feature: str, view: View) -> Reading:
         return Reading(None, unknown="not in the reference or not sent")
     figure = drift.by(check.method)
     return Reading(figure.value, unknown=figure.unknown)
+
+
+def _embedding(view: View) -> Reading:
+    figure = view.metrics.get(DISTANCE, Figure(None, unknown="no embeddings"))
+    return Reading(figure.value, unknown=figure.unknown, learning=figure.unknown == LEARNING)
 
 
 def _anomaly(check: Check, view: View) -> Reading:

@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from inferwatch.core.cell import Cell
 from inferwatch.core.columns import Columns
-from inferwatch.records.definition import CategoryProfile, NumericProfile, Profile
+from inferwatch.core.embeddings import EmbeddingCell
+from inferwatch.records.definition import (
+    CategoryProfile,
+    EmbeddingProfile,
+    NumericProfile,
+    Profile,
+)
 from inferwatch.records.outputs import SchemaChange
 
 CHANCE_MAX = 1e-3
@@ -36,7 +42,20 @@ def changes(cell: Cell, columns: Columns, profile: Profile) -> dict[str, SchemaC
     for name, column in known.items():
         if name not in seen and _is_told(column, cell.rows):
             found[name] = "gone"
+    change = _embedding(cell, profile.embedding)
+    if change is not None:
+        found["embedding"] = change
     return dict(sorted(found.items()))
+
+
+def _embedding(cell: Cell, known: EmbeddingProfile | None) -> SchemaChange | None:
+    """What became of the rows' embeddings: of another size is another kind."""
+    seen = cell.embedding or EmbeddingCell()
+    if known is None:
+        return "new" if seen.given else None
+    if seen.other:
+        return "retyped"
+    return "gone" if not seen.given and _is_told(known.along[0], cell.rows) else None
 
 
 def _is_told(column: Column, rows: int) -> bool:

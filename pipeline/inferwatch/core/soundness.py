@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator
 from inferwatch.core import anomaly
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
-from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, params_problem, reads_rows
+from inferwatch.core.directions import DIRECTIONS
+from inferwatch.core.drift import (
+    EMBEDDING_METHODS,
+    ROW_METHODS,
+    WINDOW_METHODS,
+    params_problem,
+    reads_rows,
+)
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS, OF_FIGURES, panes_of
 from inferwatch.core.inspectors import PANES_MAX as SAMPLED_PANES_MAX
 from inferwatch.core.sketches import score_labels
@@ -19,12 +26,14 @@ from inferwatch.records.definition import (
     CategoryProfile,
     Check,
     Definition,
+    EmbeddingProfile,
     ModelFacts,
     NumericProfile,
     Profile,
     Reference,
     Window,
 )
+from inferwatch.records.raw import EMBEDDING_DIM_MAX
 
 WINDOWS_MAX = 16
 PANES_MAX = 2_000
@@ -38,7 +47,15 @@ PENDING_MAX_BYTES = 1 << 40
 OFFSETS_MAX = 1_000
 DAY_MS = 86_400_000
 COUNT_MAX = 1 << 53
-METHODS = ("value", "absent", *WINDOW_METHODS, *ROW_METHODS, *SERIES_METHODS, *INSPECTORS)
+METHODS = (
+    "value",
+    "absent",
+    *WINDOW_METHODS,
+    *EMBEDDING_METHODS,
+    *ROW_METHODS,
+    *SERIES_METHODS,
+    *INSPECTORS,
+)
 
 
 def problem(definition: Definition) -> str:
@@ -116,6 +133,8 @@ def profile_problem(profile: Profile) -> str:
     for name, column in columns:
         if column is not None and not _is_sound(column):
             return f"the profile's column '{name[:80]}' is damaged: its bins do not fit"
+    if profile.embedding is not None and not _is_whole(profile.embedding):
+        return "the profile's embedding is damaged: its directions or bins do not fit"
     if profile.labelled and not (
         [len(counts) for counts in profile.labelled] == [score_labels.BINS] * 2
         and all(map(_counts, profile.labelled))
@@ -141,6 +160,17 @@ def _is_sound(column: NumericProfile | CategoryProfile) -> bool:
         and _ascending(column.edges)
         and _ascending(column.psi_edges)
         and _finite(figures)
+    )
+
+
+def _is_whole(embedding: EmbeddingProfile) -> bool:
+    dim, stored = embedding.dim, embedding.directions
+    return (
+        1 <= dim <= EMBEDDING_DIM_MAX
+        and 1 <= len(embedding.along) <= DIRECTIONS
+        and len(stored) == dim * len(embedding.along)
+        and all(any(stored[at : at + dim]) for at in range(0, len(stored), dim))
+        and all(map(_is_sound, embedding.along))
     )
 
 

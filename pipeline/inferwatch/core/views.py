@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from inferwatch.core import figures, quality, resources, schema, stability, windows
+from inferwatch.core import embeddings, figures, quality, resources, schema, stability, windows
 from inferwatch.core.cell import SCORE, Cell
 from inferwatch.core.figure import Figure
 from inferwatch.core.intervals import rate
@@ -54,6 +54,10 @@ def opened_view(
     metrics = figures.service(cell, state.columns, positive, began_ms, end_ms)
     if drifts:
         metrics["drift_share"] = figures.drift_share(drifts)
+    if cell.embedding is not None:
+        why_none = "not in the reference" if reference.profile else figures.LEARNING
+        why_none = figures.LEARNING if figures.predates(cell, reference) else why_none
+        metrics |= embeddings.figures(cell.embedding, cell.rows, reference.embedding, why_none)
     if cell.stability is not None:
         metrics |= stability.figures(cell.stability)
     changed: dict[str, SchemaChange] = {}

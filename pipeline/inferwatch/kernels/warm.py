@@ -18,6 +18,7 @@ from inferwatch.kernels import (
     moments,
     page_hinkley,
     panes,
+    projections,
     seasonal,
     sliding_moments,
     sliding_order,
@@ -48,6 +49,7 @@ def warm() -> None:
     codes, scores = np.zeros(entities.PLACES, np.int32), np.zeros(entities.PLACES)
     entities.follow(found, times, codes[:1], scores[:1], 0, places, marks, codes, scores)
     latencies.count(scores[:1], scores[:1], scores[:3])
+    projections.project(np.zeros((1, 1), np.float32), np.ones((1, 1)), np.ones(1))
     texts.take(np.zeros(1, np.uint8), np.ones(1, np.int32), np.ones(1, np.bool_))
     _warm_distances()
     _warm_series()

@@ -29,7 +29,10 @@ BY_METRIC = (
         SERVING,
     ),
     (
-        ("feature.", "features", "drift_share", "schema_changes", "score", "prediction"),
+        (
+            *("feature.", "features", "drift_share", "schema_changes", "score", "prediction"),
+            "embedding",
+        ),
         SOURCE,
     ),
 )

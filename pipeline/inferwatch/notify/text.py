@@ -26,6 +26,7 @@ STATISTICS = {
     "jensenshannon": "Jensen–Shannon distance",
     "hellinger": "Hellinger distance",
     "wasserstein": "Wasserstein distance",
+    "sliced_wasserstein": "sliced Wasserstein distance",
     "total_variation": "total variation",
     "l_infinity": "largest shift of a share",
     "zscore": "z-score",

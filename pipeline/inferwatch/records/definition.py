@@ -42,6 +42,19 @@ class CategoryProfile(msgspec.Struct, frozen=True, kw_only=True, tag="words", ta
     missing: int = 0
 
 
+class EmbeddingProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """The embeddings of the reference, vectors of `dim` numbers, by how far they lie along fixed
+    directions.
+
+    `directions` are small whole numbers, int8, `dim` of one direction behind those of the one
+    before; divided by its length each is a unit vector. `along` describes the rows in each of them.
+    """
+
+    dim: int
+    directions: bytes
+    along: list[NumericProfile]
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reference that rows and windows are compared with.
 
@@ -60,6 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     categories: dict[str, CategoryProfile] = {}
     score: NumericProfile | None = None
     prediction: CategoryProfile | NumericProfile | None = None
+    embedding: EmbeddingProfile | None = None
     quality: dict[str, dict[str, float]] = {}
     labelled: list[list[int]] = []
     values_digest: str | None = None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from inferwatch.core import calibration, llm, resources, stability
+from inferwatch.core import calibration, embeddings, llm, resources, stability
 from inferwatch.core.alerts import alert_of
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.fold import Counts, Output, Partition
@@ -50,6 +50,7 @@ RATIOS = frozenset(
         *ESTIMATES,
         *llm.SHARES,
         *stability.SHARES,
+        *embeddings.SHARES,
         *resources.NAMES,
     }
 )
@@ -59,6 +60,7 @@ FIGURES = frozenset(
         *llm.AMOUNTS,
         *llm.DURATIONS,
         *stability.AMOUNTS,
+        *embeddings.AMOUNTS,
         *resources.AMOUNTS,
         *resources.DURATIONS,
     }

@@ -56,16 +56,18 @@ def test_what_is_not_joined_is_said_and_what_mends_it(tmp_path, capsys):
 
 
 def test_what_rows_carry_is_printed_and_costs(capsys):
-    """Wide categories, entities and calls of language models: more state, and said beside it."""
-    wide = ["--categories", "3", "--entities", "--llm"]
+    """Wide categories, embeddings, entities and calls of language models: more state, and said
+    beside it.
+    """
+    wide = ["--categories", "3", "--embedding", "768", "--entities", "--llm"]
     totals = []
     for given in ([], wide):
         assert main(["plan", "--format", "json", *given]) == Exit.DONE
         totals.append(msgspec.json.decode(capsys.readouterr().out)["total_bytes"])
     assert totals[0] < totals[1]
     assert main(["plan", *wide]) == Exit.DONE
-    said = ", 3 categories of more than 1,000 words, entities, calls of language models\n"
-    assert said in capsys.readouterr().out
+    said = ", 3 categories of more than 1,000 words, embeddings of 768 numbers, entities, calls of"
+    assert f"{said} language models\n" in capsys.readouterr().out
 
 
 def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):
@@ -80,6 +82,7 @@ def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):
         ("--versions N", Load().versions),
         ("--classes N", Load().classes),
         ("--categories N", Load().categories),
+        ("--embedding N", Load().embedding),
         ("--models N", 1),
     ):
         (line,) = (line for line in said.splitlines() if line.strip().startswith(option))

@@ -88,6 +88,11 @@ def scores(task: str, drawn: list[float]):
     return None if task == "regression" else drawn
 
 
+def vector(draw: random.Random, moved: bool):
+    """Two numbers."""
+    return [draw.gauss(3.0 * moved, 1.0), draw.gauss(0.0, 1.0)]
+
+
 def stream(task: str, batches: int):
     """Rows of everything that can be watched, half of a window a batch; labels, gauges, a silence.
 
@@ -122,6 +127,7 @@ def stream(task: str, batches: int):
                 "cost": [draw.random() for _ in ids],
                 "finish_reason": [draw.choice(llm.FINISH) for _ in ids],
             },
+            embedding=[draw.choice([[0.0, float("nan")], vector(draw, moved)]) for _ in ids],
             emitted=(number + 1) * 100,
         )
         sample = Resource(

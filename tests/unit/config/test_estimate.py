@@ -154,6 +154,7 @@ def rich(draw: np.random.Generator, n: int) -> dict[str, dict[str, object]]:
         "entities": {"entity": [f"e{code}" for code in draw.integers(0, 10**5, n).tolist()]},
         "llm": {"llm": calls | {"finish_reason": ["stop"] * n}},
         "categories": {"categories": {"word": words}},
+        "embedding": {"embedding": draw.normal(size=(n, 32)).tolist()},
         "classes": {
             "prediction": draw.choice(classes, n).tolist(),
             "score": {name: score.tolist() for name, score in zip(classes, scores, strict=True)},
@@ -201,7 +202,8 @@ def rich_bytes(found: Definition, fields: Sequence[str]) -> int:
         ("llm",),
         ("categories",),
         ("classes",),
-        ("entities", "llm", "categories", "classes"),
+        ("embedding",),
+        ("entities", "llm", "categories", "classes", "embedding"),
     ],
     ids="+".join,
 )
@@ -211,7 +213,7 @@ def test_what_rows_carry_is_in_the_estimate(fields):
     facts = msgspec.structs.replace(plain.model, task="multiclass")
     found = msgspec.structs.replace(plain, model=facts) if "classes" in fields else plain
     least = Load(rows_per_s=25, features=5, segments=2, versions=1)
-    told = {"entities": True, "llm": True, "categories": 1, "classes": 20}
+    told = {"entities": True, "llm": True, "categories": 1, "classes": 20, "embedding": 32}
     most = msgspec.structs.replace(least, **{name: told[name] for name in fields})
     less, more = rich_bytes(plain, ()), rich_bytes(found, fields)
     less_told, more_told = (

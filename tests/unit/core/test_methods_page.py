@@ -6,25 +6,27 @@ from pathlib import Path
 import pytest
 
 from inferwatch.config.checks import PARTS, PLAIN
-from inferwatch.core import llm
+from inferwatch.core import embeddings, llm
 from inferwatch.core.anomaly import SERIES_METHODS
-from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.drift import EMBEDDING_METHODS, ROW_METHODS, WINDOW_METHODS
 from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.inspect import ROWS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+EMBEDDINGS = (*embeddings.AMOUNTS, *embeddings.SHARES)
 CALLS = (*llm.AMOUNTS, *llm.DURATIONS, *llm.SHARES)
 SECTIONS = {
     "Figures on labels": {*LABEL_METRICS, *(f"class.NAME.{one}" for one in CLASS_FIGURES)},
     "Performance without labels": set(ESTIMATES),
     "Drift by window": set(WINDOW_METHODS),
+    "Embeddings": {*EMBEDDING_METHODS, *EMBEDDINGS},
     "Change of level, row by row": set(ROW_METHODS),
     "Anomalies of a window's figures": set(SERIES_METHODS),
     "Samples of rows": set(ROWS),
     "Calls of language models": {*CALLS},
-    "Service and data": (PLAIN - LABEL_METRICS.keys() - {*CALLS, *ESTIMATES})
+    "Service and data": (PLAIN - LABEL_METRICS.keys() - {*CALLS, *ESTIMATES, *EMBEDDINGS})
     | {f"feature.NAME.{part}" for part in PARTS},
 }
 

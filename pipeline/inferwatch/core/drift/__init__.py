@@ -32,6 +32,8 @@ WINDOW_METHODS = {
 
 About what a shift by half a standard deviation gives, that of 0.25 for PSI.
 """
+EMBEDDING_METHODS = {"sliced_wasserstein": 0.2}
+"""Of embeddings, beside which size a change is told."""
 NUMBERS_ONLY = frozenset({"wasserstein"})
 RowMethod = type[Adwin] | type[PageHinkley] | type[RowAnomaly] | Way
 ROW_METHODS: dict[str, RowMethod] = {
