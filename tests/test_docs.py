@@ -389,7 +389,7 @@ def test_every_format_of_a_table_is_listed():
     )
 
 
-@pytest.mark.parametrize("command", ["replay", "score", "compare"])
+@pytest.mark.parametrize("command", ["replay", "score", "compare", "tune"])
 def test_every_option_of_a_replay_is_listed(command):
     """The page names what the parser takes."""
     assert options(command) <= set(re.findall(r"--[a-z-]+", PAGES["replay.md"]))

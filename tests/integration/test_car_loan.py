@@ -364,6 +364,22 @@ def test_the_comparison_shown_is_the_comparison_given(replayed, tmp_path, capsys
     assert main(["compare", str(replayed), str(replayed)]) == 0
 
 
+def test_the_limits_shown_score_as_shown(tmp_path, capsys):
+    """A limit within the noise of the quiet months cries wolf, no larger one does; the page of
+    replays shows what the command prints.
+    """
+    known, out = str(EXAMPLE / "incidents.csv"), str(tmp_path / "tuned")
+    table, monitors = str(EXAMPLE / "analysis.csv.gz"), str(EXAMPLE / "monitors.yaml")
+    words = ["tune", table, "--monitors", monitors, "--alert", "FeatureDrift"]
+    words += ["--limits", "0.002", "0.02", "0.3", "1", "--incidents", known, "--out", out]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert f"```\n{shown}```\n" in (EXAMPLE.parents[1] / "docs" / "replay.md").read_text()
+    assert [int(line.split()[-2]) > 0 for line in shown.splitlines()[1:]] == [
+        *(False, True, False, False, False)
+    ]
+
+
 def test_labels_are_waited_for_before_accuracy_is_told(replayed, analysis):
     """The delay of a check on labels is to when the labels came, not to the window's end: from the
     table, with labels 20 days behind their rows.

@@ -18,6 +18,7 @@ COMMANDS = {
     "replay": "run monitors over a table or a topic that exists",
     "score": "score what a replay told by incidents that are known",
     "compare": "two replays: what fired in both, in one alone, sooner or later",
+    "tune": "replay a check under several limits, and score each",
     "profile": "describe reference rows: build, show, diff",
     "plan": "check monitor files: what they say, and what they will cost",
     "models": "which models are watched, and how they are",

@@ -69,8 +69,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay, write, say what came of it. A report that a full disk cuts short has no summary."""
+    """Replay, write, say what came of it."""
     loaded = monitors.load(arguments.monitors)
+    summary = write(arguments, loaded)
+    if summary is None:
+        return Exit.STORAGE
+    _tell(summary, arguments.out)
+    for said in loaded.unmatched("of this log"):
+        print(f"inferwatch: {said}", file=sys.stderr)
+    return Exit.DONE
+
+
+def write(arguments: argparse.Namespace, loaded: Monitors) -> driver.Summary | None:
+    """Replay into the folder. A report that a full disk cuts short has no summary: None, and why is
+    on standard error.
+    """
     fold = _topic(arguments, loaded) if arguments.source == "topic" else _table(arguments, loaded)
     try:
         with driver.Writer(arguments.out) as writer:
@@ -78,11 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         writer.summary(summary)
     except OSError as error:
         print(f"inferwatch: {arguments.out}: {error.strerror}", file=sys.stderr)
-        return Exit.STORAGE
-    _tell(summary, arguments.out)
-    for said in loaded.unmatched("of this log"):
-        print(f"inferwatch: {said}", file=sys.stderr)
-    return Exit.DONE
+        return None
+    return summary
 
 
 def _table(arguments: argparse.Namespace, loaded: Monitors) -> Fold:

@@ -14,9 +14,7 @@ from inferwatch.errors import Exit, UsageError
 from inferwatch.replay import recorded, scoring
 from inferwatch.replay.scoring import WEEK_MS, Outcome, Report, Score
 
-RULE_HEADS = [
-    "ALERT",
-    "MODEL",
+SCORE_HEADS = [
     "FOUND",
     "MEDIAN DELAY",
     "WORST",
@@ -26,6 +24,7 @@ RULE_HEADS = [
     "FALSE",
     "FALSE A WEEK",
 ]
+"""Of `score_cells`."""
 INCIDENT_HEADS = ["INCIDENT", "MODEL", "FROM", "TO", "FOUND FIRST BY", "AFTER", "ALSO BY"]
 
 
@@ -71,7 +70,7 @@ def _tell(report: Report) -> None:
     together, incidents_ = report.together, report.incidents
     weeks, plural = together.quiet_ms / WEEK_MS, "s" * (len(incidents_) != 1)
     print(f"{len(incidents_)} incident{plural}, {weeks:.1f} weeks watched outside\n")
-    print(table(RULE_HEADS, [*map(_row, report.rules), _row(together)]))
+    print(table(["ALERT", "MODEL", *SCORE_HEADS], [*map(_row, report.rules), _row(together)]))
     for one in report.rules:
         if one.unjudged:
             print(f"never judged: {one.alert} of {one.model}: {one.unjudged}")
@@ -80,11 +79,18 @@ def _tell(report: Report) -> None:
 
 
 def _row(one: Score) -> list[str]:
-    already = f", {one.already} already" if one.already else ""
     observed = " (observed)" if one.observed else ""
     return [
         f"{one.alert}{observed}" if one.alert else "all that tell",
         one.model,
+        *score_cells(one),
+    ]
+
+
+def score_cells(one: Score) -> list[str]:
+    """What a rule did, without its names."""
+    already = f", {one.already} already" if one.already else ""
+    return [
         f"{one.found} of {one.incidents}{already}",
         span(one.delay_median_ms),
         span(one.delay_worst_ms),

@@ -5,7 +5,7 @@ docs/monitors.md is the language for people; schemas/monitor-file.schema.json is
 
 import fnmatch
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,14 @@ class Monitors:
                 return file.definition
         self._by_default.append(model)
         return self._default
+
+    def changed(self, change: Callable[[Definition], Definition]) -> "Monitors":
+        """The same files, each with the definition that `change` makes of its own."""
+        files = [
+            msgspec.structs.replace(file, definition=change(file.definition))
+            for file in self._files
+        ]
+        return Monitors(files, self._values)
 
     def values(self) -> dict[str, Values]:
         """Reference columns of every profile in use, by digest."""

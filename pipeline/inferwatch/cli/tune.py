@@ -1,0 +1,68 @@
+"""`inferwatch tune SOURCE`"""
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from inferwatch.cli import replay
+from inferwatch.cli.amounts import duration_ms
+from inferwatch.cli.score import SCORE_HEADS, score_cells
+from inferwatch.cli.table import table
+from inferwatch.config import incidents, monitors
+from inferwatch.config.document import suggestion
+from inferwatch.errors import Exit, UsageError
+from inferwatch.records.definition import Definition
+from inferwatch.replay import recorded, tune
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of a replay, and which limits to try."""
+    replay.add_arguments(parser)
+    parser.add_argument("--alert", required=True, metavar="NAME", help="the check to try them on")
+    parser.add_argument(
+        "--limits",
+        nargs="+",
+        required=True,
+        metavar="LIMIT",
+        help="in the place of its own, as a monitor file has them: 0.2, 5%%, 250ms",
+    )
+    parser.add_argument(
+        "--incidents", type=Path, metavar="FILE", help="when which model was wrong, .csv or YAML"
+    )
+    parser.add_argument(
+        "--grace",
+        type=duration_ms,
+        default=0,
+        metavar="1h",
+        help="how long after its end a firing may still be of an incident",
+    )
+    parser.add_argument(
+        "--format", choices=["table", "json"], default="table", help="json: a limit a line"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay once with all limits, score each, print."""
+    alert, limits, names = arguments.alert, list(dict.fromkeys(arguments.limits)), set[str]()
+    known = incidents.read(arguments.incidents) if arguments.incidents else []
+
+    def tuned(definition: Definition) -> Definition:
+        names.update(check.alert for check in definition.checks)
+        return tune.tuned(definition, alert, limits)
+
+    loaded = monitors.load(arguments.monitors).changed(tuned)
+    if alert not in names:
+        raise UsageError(f"--alert {alert} is no check of --monitors; {suggestion(alert, names)}")
+    if replay.write(arguments, loaded) is None:
+        return Exit.STORAGE
+    found = tune.rows(recorded.read(arguments.out), alert, limits, known, arguments.grace)
+    if arguments.format == "json":
+        for one in found:
+            print(msgspec.json.encode(one, order="sorted").decode())
+    else:
+        cells = [
+            [one.limit or "its own", one.score.model, *score_cells(one.score)] for one in found
+        ]
+        print(table(["LIMIT", "MODEL", *SCORE_HEADS], cells) if found else "no model has it")
+    return Exit.DONE
