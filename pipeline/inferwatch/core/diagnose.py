@@ -43,7 +43,7 @@ _LOST = {
 
 def telling(inspection: Inspection | None) -> list[str]:
     """What an inspector says beside its figure: the features that matter most, pairs of them that
-    no longer go together, the slice that is new, or a window's figures.
+    no longer go together, or a window's figures.
     """
     if inspection is None:
         return []
@@ -56,8 +56,6 @@ def telling(inspection: Inspection | None) -> list[str]:
         told.append(f"tells by {', '.join(words)}")
     if inspection.pairs:
         told.append(f"correlation of {', '.join(map(_tie, inspection.pairs[:CAUSES_MAX]))}")
-    if inspection.slice is not None:
-        told.append(_slice(inspection.slice))
     return told
 
 
@@ -67,10 +65,12 @@ def _tie(pair: Pair) -> str:
     return f"{' and '.join(pair.features)} {moved}"
 
 
-def _slice(worst: Slice) -> str:
-    """ "amount > 512 and age ≤ 30: 38 % of its rows, 4 % of the reference's"."""
+def where_new(worst: Slice | None) -> list[str]:
+    """ "new where amount > 512 and age ≤ 30: 38 % of rows, 4 % of the reference's"."""
+    if worst is None:
+        return []
     here, there = percent(worst.share), percent(worst.reference_share)
-    return f"{worst.rule}: {here} of its rows, {there} of the reference's"
+    return [f"new where {worst.rule}: {here} of rows, {there} of the reference's"]
 
 
 def as_given(metric: str, *, calibrated: bool | None) -> list[str]:

@@ -39,7 +39,7 @@ from inferwatch.core.sequential import Sample
 from inferwatch.core.sketches import log_histogram
 from inferwatch.core.views import closed_view, key_of, opened_view, segments, trust
 from inferwatch.core.watermark import UNSET
-from inferwatch.core.windows import ALL, Closed, Track
+from inferwatch.core.windows import ALL, Closed, Track, Waiting
 from inferwatch.records import keys
 from inferwatch.records.definition import Check, Profile, Window
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
@@ -322,6 +322,7 @@ def _alert(
     context += diagnose.serving(check.metric, view.metrics, view.instances)
     p99 = view.metrics.get(P99)
     context += diagnose.telling(view.inspection)
+    context += diagnose.where_new(view.inspection.slice if view.inspection else closed.slice)
     context += diagnose.as_given(check.metric, calibrated=view.calibrated)
     context += diagnose.lost(view.lost)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)
@@ -448,10 +449,18 @@ def _inspected(model: Model, at: Position) -> list[Output]:
         track = model.track(plan, waiting.version)
         view = closed_view(model, plan, waiting.version, track, waiting.closed, ALL)
         view.inspection = waiting.found
+        _keep_slice(track, waiting)
         for check in plan.checks:
             if (check.metric, check.method) == (waiting.metric, waiting.method):
                 outputs += judge(model, check, {ALL: view}, waiting.closed, at)
     return outputs
+
+
+def _keep_slice(track: Track, waiting: Waiting) -> None:
+    """Let alerts on the window's labels, which come later, tell where its rows were new."""
+    closed = track.closed.get(waiting.closed.start)
+    if closed is not None and waiting.found is not None and waiting.found.slice is not None:
+        closed.slice = waiting.found.slice
 
 
 def deadline_ms(model: Model, plan: WindowPlan, closed: Closed) -> int:

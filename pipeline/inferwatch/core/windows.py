@@ -25,7 +25,7 @@ from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import VersionReference
 from inferwatch.core.watermark import UNSET, Watermark
 from inferwatch.kernels import panes as kernel
-from inferwatch.records.events import Inspection
+from inferwatch.records.events import Inspection, Slice
 from inferwatch.records.outputs import WindowRecord
 
 T = TypeVar("T")
@@ -53,7 +53,8 @@ class Closed(msgspec.Struct):
     what windows before said of its scores when it closed, for `metrics.corrected`.
 
     Rows from `next_row` on came after it. Where they are of panes that later windows hold too,
-    `missed` takes them out of its labels again, by segment.
+    `missed` takes them out of its labels again, by segment. `slice` is what an inspector found of
+    its rows.
     """
 
     start: int
@@ -69,6 +70,7 @@ class Closed(msgspec.Struct):
     trust: float = 1.0
     next_row: int = 1 << 62
     missed: dict[str, LabelCell] = {}
+    slice: Slice | None = None
 
 
 class Waiting(msgspec.Struct):

@@ -127,8 +127,34 @@ def test_an_alert_says_in_words_where_the_window_is_new():
     (alert,) = log.alerts()
     assert alert.context == [
         "correlation of age and amount 0.80 → −0.12",
-        "amount > 512 and age ≤ 30: 38 % of its rows, 4 % of the reference's",
+        "new where amount > 512 and age ≤ 30: 38 % of rows, 4 % of the reference's",
     ]
+
+
+def test_an_alert_on_labels_says_it_too():
+    """That of a window whose labels come after the answer, across a checkpoint; no later one."""
+    drop = msgspec.structs.replace(
+        ODD,
+        alert="Drop",
+        metric="accuracy",
+        method="value",
+        need=Need(labels=100),
+        fail=Limit(direction="below", value=0.5, clear=0.5),
+    )
+    log = Log(definition(checks=[ODD, drop]))
+    for at_s in range(5):
+        asked = requests(send(log, 100, at_s, prediction=["1"] * 100))
+        new = Slice(rule="age > 30", share=0.5, reference_share=0.25) if at_s == 3 else None
+        for one in asked:
+            log.event(answered(one, 0.0, slice=new), at_s * SECOND_MS)
+    pieces = snapshot.cut(log.partition.models[log.model])
+    log.partition.models[log.model] = snapshot.load(pieces)
+    labels = [*"1" * 300, *"0" * 100, *"1" * 100]
+    log.labels([str(row) for row in range(500)], labels, 5 * SECOND_MS)
+    fired, ended = log.alerts()
+    assert (fired.alert, fired.condition, ended.condition) == ("Drop", "firing", "ok")
+    assert "new where age > 30: 50 % of rows, 25 % of the reference's" in fired.context
+    assert not any("new where" in phrase for phrase in ended.context)
 
 
 @pytest.mark.parametrize(
