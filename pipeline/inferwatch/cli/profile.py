@@ -173,7 +173,11 @@ def _diff(old_path: Path, new_path: Path) -> None:
     print(f"{new.rows:,} rows of {new_path.name} against {old.rows:,} of {old_path.name}")
     print(table_of(["COLUMN", "PSI", "KS or V", "JENSEN-SHANNON", "WASSERSTEIN"], rows))
     before, now = (
-        {*map(column_key, [*one.numeric, *one.categories]), *["score"] * bool(one.score)}
+        {
+            *map(column_key, [*one.numeric, *one.categories]),
+            *["score"] * bool(one.score),
+            *["prediction"] * bool(one.prediction),
+        }
         for one in (old, new)
     )
     for what, names in (("gone", before - now), ("new", now - before)):

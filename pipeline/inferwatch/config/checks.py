@@ -73,7 +73,6 @@ METRICS = {
     "absent": ("traffic",),
     **dict.fromkeys(SERIES_METHODS, SERIES),
     **dict.fromkeys(WINDOW_METHODS, ("score", "prediction", "drift_share")),
-    **dict.fromkeys(NUMBERS_ONLY, ("score", "drift_share")),
     **dict.fromkeys(EMBEDDING_METHODS, ("embedding",)),
     **dict.fromkeys(INSPECTORS, (FEATURES,)),
     **dict.fromkeys(OF_FIGURES, (FEATURES, FIGURES)),
@@ -99,7 +98,7 @@ TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "estimated.accuracy": ("binary", "multiclass"),
     "flip_rate": ("binary", "multiclass"),
     "score_change.mean": ("binary", "multiclass", "regression"),
-    "prediction": ("binary", "multiclass"),
+    "prediction": ("binary", "multiclass", "regression"),
     "prediction.mean": ("regression",),
     "prediction.sd": ("regression",),
     "error": ("binary", "multiclass"),
@@ -207,7 +206,7 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
         return _feature(node, metric, method)
     of_class = method == "value" and bool(class_of(metric))
     task, of_classes = facts.task, facts.task in ("unknown", "multiclass")
-    fitting = [name for name in allowed if task in ("unknown", *TASKS.get(name, (task,)))]
+    fitting = [name for name in allowed if task in ("unknown", *_tasks(name, method, (task,)))]
     if metric in METHODS and metric not in allowed:
         raise node.error(
             f"'{metric}' is a method", f"write `method: {metric}`, and what it looks at as `metric`"
@@ -219,10 +218,17 @@ def _metric(node: Node, method: str, facts: ModelFacts) -> str:
             metric_names.fix(metric, [*fitting, *hints]),
         )
     if metric not in fitting and not (of_class and of_classes):
-        of = " and ".join(TASKS.get(metric, ("multiclass",)))
+        of = " and ".join(_tasks(metric, method, ("multiclass",)))
         fix = metric_names.fix(metric, fitting)
         raise node.error(f"'{metric}' means nothing for a {task} model, it is of {of} ones", fix)
     return metric
+
+
+def _tasks(metric: str, method: str, other: tuple[str, ...]) -> tuple[str, ...]:
+    """The tasks of whose models a metric is; `other` where it is of any."""
+    if metric == "prediction" and method in (*NUMBERS_ONLY, *STREAMS):
+        return ("regression",)
+    return TASKS.get(metric, other)
 
 
 def _readable(node: Node, metric: str, method: str) -> None:

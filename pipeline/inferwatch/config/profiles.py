@@ -88,6 +88,8 @@ def build(
     }
     if np.isfinite(score).any():
         values["score"] = np.sort(score[np.isfinite(score)])
+    if np.isfinite(value).any():
+        values["prediction"] = np.sort(value[np.isfinite(value)])
     profile = Profile(
         name=name,
         rows=len(times),
@@ -318,6 +320,9 @@ def compare(old: Profile, new: Profile, values: Values) -> dict[str, Drift]:
     }
     if old.score is not None and new.score is not None and "score" in values:
         numbers["score"] = (old.score, new.score)
+    told, now_told = old.prediction, new.prediction
+    if isinstance(told, NumericProfile) and isinstance(now_told, NumericProfile):
+        numbers |= {"prediction": (told, now_told)} if "prediction" in values else {}
     words = {
         column_key(name): (old.categories[name], new.categories[name])
         for name in sorted(old.categories)

@@ -17,7 +17,7 @@ from inferwatch.core.intervals import normal, rate
 from inferwatch.core.reference import VersionReference, column_key
 from inferwatch.core.sketches import log_histogram, moments
 from inferwatch.core.sketches.moments import Moments
-from inferwatch.records.definition import CategoryProfile
+from inferwatch.records.definition import CategoryProfile, NumericProfile
 from inferwatch.records.outputs import FeatureFigures
 
 QUANTILES = {"latency.p50": 0.5, "latency.p90": 0.9, "latency.p95": 0.95, "latency.p99": 0.99}
@@ -95,7 +95,7 @@ def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[st
                 drift = of_rows(drift, profile.numeric[name], values, kept[name])
             found[f"feature.{name}"] = drift
     words, prediction = _of_words(cell, columns, reference)
-    return found | words | _of_score(cell, reference) | prediction
+    return found | words | _of_score(cell, reference) | _of_value(cell, reference) | prediction
 
 
 def predates(cell: Cell, reference: VersionReference) -> bool:
@@ -139,6 +139,21 @@ def _of_score(cell: Cell, reference: VersionReference) -> dict[str, Drift]:
         scores = np.concatenate(cell.kept.score)
         drift = of_rows(drift, reference.profile.score, values, scores)
     return {"score": drift}
+
+
+def _of_value(cell: Cell, reference: VersionReference) -> dict[str, Drift]:
+    """Drift of a regression's predictions; none of a pane from before they had bins."""
+    told = reference.profile.prediction if reference.profile else None
+    if cell.value_bins is None or not cell.answers.count[VALUE]:
+        return {}
+    if not isinstance(told, NumericProfile):
+        return {}
+    facts = _facts(cell.answers, np.array([VALUE]))
+    (drift,) = of_numbers(together.compare_numbers(reference.values_told, cell.value_bins, facts))
+    values = reference.values.get("prediction")
+    if cell.kept is not None and values is not None:
+        drift = of_rows(drift, told, values, np.concatenate(cell.kept.value))
+    return {"prediction": drift}
 
 
 def _of_words(

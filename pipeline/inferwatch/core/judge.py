@@ -41,7 +41,7 @@ from inferwatch.core.views import closed_view, key_of, opened_view, segments, tr
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track, Waiting
 from inferwatch.records import keys
-from inferwatch.records.definition import Check, Profile, Window
+from inferwatch.records.definition import Check, NumericProfile, Profile, Window
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
 GONE_WINDOWS = 10
@@ -359,6 +359,9 @@ def _what_moved(check: Check, feature: str, view: View) -> list[str]:
     if check.metric == "score":
         now = view.metrics.get("score.mean")
         return diagnose.moved_mean("score", profile.score, now.value if now else None)
+    if check.metric == "prediction" and isinstance(profile.prediction, NumericProfile):
+        now = view.metrics.get("prediction.mean")
+        return diagnose.moved_mean("prediction", profile.prediction, now.value if now else None)
     if feature in profile.categories:
         return diagnose.moved_word(profile.categories[feature], view.words.get(feature, {}))
     seen = view.features.get(feature)

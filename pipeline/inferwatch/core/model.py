@@ -277,7 +277,7 @@ class Model:
             track.calibrations, track.past = {}, None
             for pane in track.panes.values():
                 for cell in pane.cells.values():
-                    cell.bins = cell.score_bins = None
+                    cell.bins = cell.score_bins = cell.value_bins = None
                     if cell.embedding is not None:
                         cell.embedding.lie = cell.embedding.bins = None
 

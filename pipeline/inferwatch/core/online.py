@@ -23,7 +23,7 @@ from inferwatch.core.joined import Joined
 from inferwatch.core.judge import instance_of
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output
-from inferwatch.records.definition import Check, NumericProfile
+from inferwatch.records.definition import CategoryProfile, Check, NumericProfile, Profile
 from inferwatch.records.outputs import Severity
 from inferwatch.records.rows import Codes
 
@@ -101,8 +101,9 @@ def _found(model: Model, check: Check, block: Block) -> list[tuple[str, list[Fin
 
 
 def _streams(model: Model, check: Check, block: Block) -> list[tuple[str, NDArray[np.floating]]]:
-    if check.metric in ("score", "latency"):
-        return [("", block.score if check.metric == "score" else block.latency_ms)]
+    answers = {"score": block.score, "prediction": block.value, "latency": block.latency_ms}
+    if check.metric in answers:
+        return [("", answers[check.metric])]
     if check.metric == "features":
         return [("", block.numeric.T)]
     if not check.metric.startswith("feature."):
@@ -189,13 +190,17 @@ def _make(model: Model, check: Check, version: str, feature: str) -> Detector | 
         return None if profile is None else RowAnomaly.of(profile.numeric, params)
     scale = {"error": ERRORS, "latency": LATENCIES}.get(check.metric)
     if scale is None:
-        column: NumericProfile | None = None
-        if profile is not None:
-            column = profile.numeric.get(feature) if feature else profile.score
-        if column is None:
+        column = None if profile is None else _column(profile, check.metric, feature)
+        if not isinstance(column, NumericProfile):
             return None
         scale = Scale(column.low, column.high, column.mean, column.sd)
     return method.make(scale, params)
+
+
+def _column(profile: Profile, metric: str, feature: str) -> NumericProfile | CategoryProfile | None:
+    if feature:
+        return profile.numeric.get(feature)
+    return profile.prediction if metric == "prediction" else profile.score
 
 
 def _fire(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core import cell as cells
 from inferwatch.core import figures
-from inferwatch.core.cell import SCORE, Cell
+from inferwatch.core.cell import SCORE, VALUE, Cell
 from inferwatch.core.columns import Columns
 from inferwatch.core.embeddings import EmbeddingCell
 from inferwatch.core.model import Model
@@ -135,8 +135,10 @@ def _profile(
     embedding = old.embedding
     if embedding is not None and reference.embedding is not None and cell.embedding is not None:
         embedding = _along(embedding, reference.embedding.grid, cell.embedding)
-    prediction = None  # numbers have no bins in windows: none rather than those of the first rows
-    if isinstance(old.prediction, CategoryProfile):
+    prediction = old.prediction
+    if isinstance(prediction, NumericProfile) and cell.value_bins is not None:
+        prediction = _numbers(prediction, cell.value_bins, cell.answers, VALUE)
+    elif isinstance(prediction, CategoryProfile):
         named = {columns.classes[code]: count for code, count in sorted(cell.classes.items())}
         prediction = category_profile(named, cell.rows - sum(named.values()))
     return Profile(

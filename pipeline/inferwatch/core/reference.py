@@ -90,19 +90,22 @@ class VersionReference(msgspec.Struct):
     """A profile made ready for counting and comparing; without one, `profile` and grids are None.
 
     `names` are the numeric features of `grid`, in its order; `values` the sorted reference columns.
-    `numbers` has the columns of `grid`, `scores` that of `score_grid`, `words` the categories and,
-    last, the classes predicted, where there are any. `embedding` is None where it has none.
+    `numbers` has the columns of `grid`, `scores` that of `score_grid`, `values_told` that of
+    `value_grid`, a regression's predictions, `words` the categories and, last, the classes
+    predicted, where there are any. `embedding` is None where it has none.
     """
 
     profile: Profile | None
     names: list[str]
     grid: Grid | None
     score_grid: Grid | None
+    value_grid: Grid | None
     values: Values
     columns_known: Columns
     positions: NDArray[np.int64]
     numbers: Numbers
     scores: Numbers
+    values_told: Numbers
     words: Words
     embedding: EmbeddingReference | None
 
@@ -116,8 +119,9 @@ class VersionReference(msgspec.Struct):
 
 def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionReference:
     """Make `profile` ready; `columns` are the model's, in whose order blocks arrive."""
-    grid = score_grid = None
+    grid = score_grid = value_grid = None
     names: list[str] = []
+    told: list[NumericProfile] = []
     words: list[CategoryProfile] = []
     if profile is not None:
         names = sorted(profile.numeric)
@@ -125,6 +129,9 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
         grid = binned.make_grid(edges) if names else None
         if profile.score is not None:
             score_grid = binned.make_grid([np.array(profile.score.edges, np.float32)])
+        if isinstance(profile.prediction, NumericProfile):
+            told = [profile.prediction]
+            value_grid = binned.make_grid([np.array(profile.prediction.edges, np.float32)])
         words = list(profile.categories.values())
         if isinstance(profile.prediction, CategoryProfile):
             words.append(profile.prediction)
@@ -133,11 +140,13 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
         names=names,
         grid=grid,
         score_grid=score_grid,
+        value_grid=value_grid,
         values=values,
         columns_known=columns,
         positions=np.empty(0, np.int64),
         numbers=together.numbers([profile.numeric[name] for name in names] if profile else []),
         scores=together.numbers([profile.score] if profile and profile.score else []),
+        values_told=together.numbers(told),
         words=together.words(words),
         embedding=embeddings.bind(profile.embedding) if profile and profile.embedding else None,
     )
@@ -277,7 +286,7 @@ def freeze(
     """Turn the rows kept into a profile."""
     width = len(columns.numeric)
     numeric = _whole(state.numeric, width)
-    score = np.concatenate(state.score)
+    score, value = np.concatenate(state.score), np.concatenate(state.value)
     profile = Profile(
         name=f"first {state.rows} rows",
         rows=state.rows,
@@ -293,13 +302,13 @@ def freeze(
             for name, words in state.words.items()
         },
         score=numeric_profile(score) if np.isfinite(score).any() else None,
-        prediction=_prediction(columns, np.concatenate(state.predicted), state.value),
+        prediction=_prediction(columns, np.concatenate(state.predicted), value),
         embedding=_embedding(state),
         values_digest=None,
     )
     return Learnt(
         profile=profile,
-        values=_values(columns, numeric, score) if keep_values else {},
+        values=_values(columns, numeric, score, value) if keep_values else {},
         sample=_sample(profile, columns, numeric) if keep_sample else {},
     )
 
@@ -332,11 +341,10 @@ def _padded(block: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 
 
 def _prediction(
-    columns: Columns, predicted: NDArray[np.int32], value: Sequence[NDArray[np.float64]]
+    columns: Columns, predicted: NDArray[np.int32], value: NDArray[np.float64]
 ) -> CategoryProfile | NumericProfile | None:
     if columns.task == "regression":
-        values = np.concatenate(value)
-        return numeric_profile(values) if np.isfinite(values).any() else None
+        return numeric_profile(value) if np.isfinite(value).any() else None
     if not (predicted >= 0).any():
         return None
     counts = np.bincount(predicted[predicted >= 0], minlength=len(columns.classes)).tolist()
@@ -345,13 +353,17 @@ def _prediction(
 
 
 def _values(
-    columns: Columns, numeric: NDArray[np.float32], score: NDArray[np.float64]
+    columns: Columns,
+    numeric: NDArray[np.float32],
+    score: NDArray[np.float64],
+    value: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
     values = {
         column_key(name): np.sort(numeric[at][np.isfinite(numeric[at])]).astype(np.float64)
         for at, name in enumerate(columns.numeric)
     }
-    return values | {"score": np.sort(score[np.isfinite(score)])}
+    answers = {"score": score} | ({"prediction": value} if columns.task == "regression" else {})
+    return values | {name: np.sort(column[np.isfinite(column)]) for name, column in answers.items()}
 
 
 def column_key(feature: str) -> str:

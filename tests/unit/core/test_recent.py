@@ -282,13 +282,3 @@ def test_columns_without_a_value_keep_what_was_known():
     last = profile_of(log).numeric["a"]
     assert sum(last.counts[:-1]) > 0 and last.least <= last.mean <= last.most
     assert log.windows()[-1].features["a"].missing == log.windows()[-1].rows
-
-
-def test_predicted_numbers_are_not_those_of_the_first_rows_for_ever():
-    """Windows keep no bins of them: what moves along has none."""
-    log = log_of(task="regression")
-    for day in range(3):
-        for hour in range(0, 24, 2):
-            log.rows(50, day * DAY + hour * HOUR, prediction=[float(row) for row in range(50)])
-        known = profile_of(log).prediction
-        assert (known is None) == (profile_of(log).name.startswith("last")) == (day > 0)

@@ -42,14 +42,17 @@ ROW_METHODS: dict[str, RowMethod] = {
     **WAYS,
     "hst": RowAnomaly,
 }
+COLUMNS = ("score", "prediction", "feature")
 STREAMS = {
-    **dict.fromkeys(("adwin", "page_hinkley", "hddm_a"), ("error", "score", "feature")),
+    **dict.fromkeys(("adwin", "page_hinkley", "hddm_a"), ("error", *COLUMNS)),
     **dict.fromkeys(("ddm", "eddm", "hddm_w"), ("error",)),
-    **dict.fromkeys(("cusum", "ewma"), ("error", "score", "feature", "latency")),
-    "kswin": ("score", "feature", "latency"),
+    **dict.fromkeys(("cusum", "ewma"), ("error", *COLUMNS, "latency")),
+    "kswin": (*COLUMNS, "latency"),
     "hst": ("features",),
 }
-"""What each row method reads; "feature" stands for `feature.NAME` and `feature.*`."""
+"""What each row method reads; "feature" stands for `feature.NAME` and `feature.*`, "prediction" is
+a regression's.
+"""
 WEIGHTED_ROWS = 64
 """Rows of a block in `mode: weighted`: twice as many as exact ADWIN puts between two looks.
 
