@@ -14,7 +14,8 @@ import msgspec
 from inferwatch import detectors
 from inferwatch.config.estimate import FEATURE_BYTES, FIGURE_BYTES, HOUR_BYTES, SAMPLED_ROW_BYTES
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour
-from inferwatch.core.drift import ROW_METHODS, WINDOW_METHODS, state_bytes
+from inferwatch.core.directions import DIRECTIONS
+from inferwatch.core.drift import EMBEDDING_METHODS, ROW_METHODS, WINDOW_METHODS, state_bytes
 from inferwatch.core.inspectors import INSPECTORS, ROWS_NEEDED
 from inferwatch.core.sketches import row_sample
 
@@ -76,6 +77,9 @@ WINDOW = {
     "total_variation": Facts("share of rows that changed their group", "½ Σ |p − q|"),
     "l_infinity": Facts("the group whose share moved most", "max |p − q|"),
 }
+EMBEDDINGS = {
+    "sliced_wasserstein": Facts("embeddings that lie otherwise", "Rabin et al. 2011", 100_000.0)
+}
 SERIES = {
     "zscore": Facts("a figure far from the mean of windows before it", "Welford 1962", 30_000.0),
     "mad": Facts("a figure far from their median", "Iglewicz and Hoaglin 1993", 30_000.0),
@@ -101,7 +105,7 @@ def every() -> list[Method]:
     """
     return [
         *sorted(_checks(), key=lambda one: one.name),
-        *sorted(map(_detector, detectors.methods().values()), key=lambda one: one.name),
+        *sorted(_detectors(), key=lambda one: one.name),
     ]
 
 
@@ -121,6 +125,9 @@ def _checks() -> Iterator[Method]:
         yield _check(name, SERIES[name], int(params["past_min"]), of, "window", size, params)
     for name in WINDOW_METHODS:
         yield _check(name, WINDOW[name], 1, "rows", "column and window", FEATURE_BYTES)
+    for name in EMBEDDING_METHODS:
+        size = DIRECTIONS * FEATURE_BYTES
+        yield _check(name, EMBEDDINGS[name], 1, "rows", "window", size)
     sample = row_sample.size(WIDTH) * (SAMPLED_ROW_BYTES + 4 * WIDTH)
     for name in INSPECTORS:
         yield _check(name, SAMPLES[name], ROWS_NEEDED, "rows", "window", sample)
@@ -147,6 +154,13 @@ def _check(
         params=params or {},
         source=facts.source,
     )
+
+
+def _detectors() -> Iterator[Method]:
+    known = {name: _detector(made) for name, made in detectors.methods().items()}
+    yield from known.values()
+    for name, (of, finds) in detectors.DEFAULTS.items():
+        yield msgspec.structs.replace(known[of], name=name, finds=f"{finds}: `{of}`")
 
 
 def _detector(made: type[detectors.Detector]) -> Method:

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from inferwatch.errors import ConfigError
 
 Values = NDArray[np.floating]
-DEFAULTS = {"auto-drift": "adwin"}
+DEFAULTS = {"auto-drift": ("adwin", "the default for a stream of errors")}
+"""Other names of detectors, and what they stand for."""
 GROUP = "inferwatch.detectors"
 """Entry points under which packages offer detectors of their own."""
 
@@ -149,7 +150,7 @@ def make(name: str, **params: float | str) -> Detector:
 
     :raises ConfigError: no such method, no such parameter, or a value out of its range.
     """
-    known, name = methods(), DEFAULTS.get(name, name)
+    known, (name, _) = methods(), DEFAULTS.get(name, (name, ""))
     if name not in known:
         raise ConfigError(
             f"no method {name}", key="method", fix=f"one of {', '.join(sorted(known))}"

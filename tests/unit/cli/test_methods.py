@@ -23,10 +23,14 @@ def of(used):
 
 
 def test_no_method_is_left_out():
-    """What a monitor file may name, twice what reads rows and windows; every detector, once."""
+    """What a monitor file may name, twice what reads rows and windows; every detector by each of
+    its names, once.
+    """
     both = [name for name in ROW_METHODS if name in SERIES_METHODS]
     assert sorted(one.name for one in of("check")) == sorted([*checks.METHODS, *both])
-    assert sorted(one.name for one in of("detector")) == sorted(detectors.methods())
+    assert sorted(one.name for one in of("detector")) == sorted(
+        [*detectors.methods(), *detectors.DEFAULTS]
+    )
 
 
 @pytest.mark.parametrize("one", FOUND, ids=[f"{one.name} {one.used}" for one in FOUND])
@@ -46,7 +50,7 @@ def test_parameters_are_those_that_are_taken():
             metric = "feature.x" if metric == "feature" else metric
         assert one.params == checks._allowed(one.name, metric)[0], one.name
     for one in of("detector"):
-        taken = inspect.signature(detectors.methods()[one.name]).parameters
+        taken = inspect.signature(type(detectors.make(one.name))).parameters
         assert one.params == {name: given.default for name, given in taken.items()}
 
 
