@@ -410,14 +410,17 @@ def _settle(
     for key, waiting in track.queue.items():
         alert, segment = keys.split(key)
         check = checks[alert]
+        by_ms: int | None = None
         while waiting:
             closed = track.closed[waiting[0]]
             counts = windows.label_counts(plan, track, closed.start, key_of(model, segment))
-            if not _ready(model, check, counts, closed, plan):
-                break
+            if not _ready(check, counts):
+                by_ms = deadline_ms(model, plan, closed)
+                if model.state.watermark.now_ms() < by_ms:
+                    break
             waiting.pop(0)
             classes = _judged_classes(model, check, version)
-            view = closed_view(model, plan, version, track, closed, segment, classes)
+            view = closed_view(model, plan, version, track, closed, segment, classes, by_ms)
             others = partial(_label_views, model, plan, version, track, closed, check)
             outputs += judge(model, check, {segment: view}, closed, at, others)
     return outputs
@@ -434,14 +437,11 @@ def _judged_classes(model: Model, check: Check, version: str) -> list[str]:
     return [one.feature.removeprefix("class.") for one in mine]
 
 
-def _ready(
-    model: Model, check: Check, counts: tuple[int, int], closed: Closed, plan: WindowPlan
-) -> bool:
+def _ready(check: Check, counts: tuple[int, int]) -> bool:
+    """Whether a window has the labels that the check asks for."""
     predicted, labelled = counts
     coverage = labelled / predicted if predicted else 0.0
-    if labelled >= check.need.labels and coverage >= coverage_needed(check):
-        return True
-    return model.state.watermark.now_ms() >= deadline_ms(model, plan, closed)
+    return labelled >= check.need.labels and coverage >= coverage_needed(check)
 
 
 def _inspected(model: Model, at: Position) -> list[Output]:

@@ -202,7 +202,12 @@ def trust(model: Model, plan: WindowPlan, version: str, track: Track) -> float:
 
 
 def _lateness(
-    model: Model, plan: WindowPlan, segment: str, labels: LabelCell, middle_ms: int
+    model: Model,
+    plan: WindowPlan,
+    segment: str,
+    labels: LabelCell,
+    middle_ms: int,
+    by_ms: int | None = None,
 ) -> dict[str, Figure]:
     """How late the labels of a window are, and which share of them should be there by now.
 
@@ -210,7 +215,8 @@ def _lateness(
     """
     if not plan.reads_labels or segment:
         return {}
-    age_ms = max(0, model.state.watermark.now_ms() - middle_ms)
+    now_ms = model.state.watermark.now_ms()
+    age_ms = max(0, (now_ms if by_ms is None else min(now_ms, by_ms)) - middle_ms)
     past = model.state.delays.get(plan.window.name)
     return quality.delays(labels) | {"maturity": quality.maturity(past, age_ms)}
 
@@ -260,10 +266,13 @@ def closed_view(
     closed: Closed,
     segment: str,
     classes: Sequence[str] = (),
+    by_ms: int | None = None,
 ) -> View:
     """A closed window as label checks read it: its label figures as of now.
 
     :param classes: those that have figures even where they have no row.
+    :param by_ms: the deadline that has let it be judged, its own or that of a window before it: its
+        labels are as old as that, however far ahead the batch is that has brought it.
     """
     record = closed.base[segment]
     labels = windows.window_labels(plan, track, closed.start, key_of(model, segment))
@@ -273,7 +282,7 @@ def closed_view(
     metrics |= _label_figures(
         model, plan, version, closed.start, segment, labels, closed.trust, classes
     )
-    metrics |= _lateness(model, plan, segment, labels, (began_ms + end_ms) // 2)
+    metrics |= _lateness(model, plan, segment, labels, (began_ms + end_ms) // 2, by_ms)
     reference = model.reference(version)
     return View(
         plan=plan,

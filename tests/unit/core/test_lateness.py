@@ -1,5 +1,6 @@
 """How late labels are, window by window, and which share of them should be there by now."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -125,6 +126,30 @@ def test_maturity_is_the_share_of_labels_that_past_windows_had_at_this_age():
     gaps = [maturity - coverage for maturity, coverage in pairs]
     assert abs(np.mean(gaps)) < 0.1
     assert {round(maturity, 1) for maturity, _ in pairs} >= {0.2, 0.4, 0.6, 0.8}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_window_that_waited_for_the_one_before_is_as_old_as_that_ones_deadline(together):
+    """How far ahead the batch is that brings the deadline does not show."""
+    young = Limit(direction="below", value=0.7, clear=0.7)
+    check = Check(alert="Young", metric="maturity", window="fast", warn=young, need=Need(labels=1))
+    fast = Window(name="fast", size_ms=MINUTE, grace_ms=20_000)
+    model = msgspec.structs.replace(MODEL, label_wait_ms=5 * MINUTE + 5_000)
+    log = Log(Definition(model=model, windows=[fast], checks=[check]))
+    for minute in range(27):
+        begin, ids = minute * MINUTE, [f"{minute}-{row}" for row in range(40)]
+        times = [begin + 1_000 * at for at in [1] * 10 + [6] * 10 + [15] * 20]
+        for half in [slice(0, 40)] if together else [slice(0, 20), slice(20, 40)]:
+            log.rows(20 * (1 + together), times[half], begin + 15_000, ids=ids[half])
+        if 5 <= minute < 25:  # of 40 labels 16 are up to 278 s late, 31 up to 286
+            told = [begin - 300_000 + 1_000 * delay for delay in range(271, 311)]
+            old = [f"{minute - 5}-{row}" for row in range(40)]
+            log.labels(old, [1.0] * 40, begin + 15_000, time_ms=told)
+        if minute == 23:
+            log.labels(["21-0"], [1.0], begin + 15_000)
+    first = log.alerts()[0]
+    assert (first.condition, first.window.start) == ("firing", log.start_ms + 21 * MINUTE)
+    assert first.value == pytest.approx(0.4, abs=0.1)
 
 
 def test_labels_that_stop_leave_coverage_behind_maturity():
