@@ -31,7 +31,7 @@ class Attempts:
     async def begin(self, owned: Owned, before: Attempt | None) -> None:
         """Count starts without progress; skip the record that has ended three of them."""
         attempt = checkpoints.next_attempt(owned.partition.offset, before)
-        if before is not None and before.trying > owned.partition.offset:
+        if before is not None and (before.ended or before.trying > owned.partition.offset):
             self.observer.ended_by_record(owned.partition.number)
         await self._note(owned, attempt)
         if attempt.deaths >= DEATHS_MAX and attempt.suspect not in owned.skips:
@@ -53,7 +53,7 @@ class Attempts:
             await self.trying(owned, run[0].offset)
             return
         attempt = msgspec.structs.replace(
-            owned.attempt, offset=owned.saved_offset, starts=STARTS_MAX, trying=-1
+            owned.attempt, offset=owned.saved_offset, starts=STARTS_MAX, trying=-1, ended=True
         )
         await self._note(owned, attempt)
 

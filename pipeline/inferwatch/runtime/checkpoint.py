@@ -63,7 +63,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Starts without progress, and the record that is being tried: what a dead process leaves.
 
     `starts` began at the same `offset`. `trying` is the record at work when it was written, -1 for
-    none; `suspect` ended `deaths` earlier processes.
+    none; `suspect` ended `deaths` earlier processes. `ended` says that the process died of one of
+    several records, it is not known of which.
     """
 
     format: int = FORMAT
@@ -72,6 +73,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     trying: int = -1
     suspect: int = -1
     deaths: int = 0
+    ended: bool = False
 
 
 def next_attempt(offset: int, before: Attempt | None) -> Attempt:
