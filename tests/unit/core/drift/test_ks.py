@@ -81,6 +81,27 @@ def test_128_bins_of_a_smooth_column_lose_little():
     assert max(losses) <= 0.0080
 
 
+@pytest.mark.parametrize(
+    ("n", "m", "mean", "most"),
+    [(3_000, 1_000, 0.002, 0.006), (10_000, 5_000, 0.001, 0.003), (100_000, 100_000, 3e-4, 8e-4)],
+)
+@pytest.mark.parametrize("shift", [0.0, 0.25, 1.0])
+def test_with_more_rows_128_bins_lose_less(n, m, mean, most, shift):
+    """Of normal columns, shifted or not: what docs/methods.md says of so many rows."""
+    generator, losses = np.random.default_rng(4), []
+    for _ in range(20 if n > 10_000 else 60):
+        reference = generator.normal(size=n).astype(np.float32)
+        current = generator.normal(shift, size=m).astype(np.float32)
+        grid = binned.make_grid([binned.quantile_edges(reference, 128)])
+        before, now = binned.empty(grid), binned.empty(grid)
+        binned.update(before, grid, reference[np.newaxis])
+        binned.update(now, grid, current[np.newaxis])
+        exact = ks_rows(np.sort(reference), current)[0].value
+        losses.append(exact - ks_bins(before[:-1], now[:-1])[0].value)
+    assert np.mean(losses) < mean
+    assert max(losses) < most
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=20))
 def test_counts_say_what_their_rows_say(pairs):
     """Rows of whole numbers and their counts: the same D and the same p-value."""
