@@ -177,13 +177,14 @@ def _diff(old_path: Path, new_path: Path) -> None:
             *map(column_key, [*one.numeric, *one.categories]),
             *["score"] * bool(one.score),
             *["prediction"] * bool(one.prediction),
+            *["embedding"] * bool(one.embedding),
         }
         for one in (old, new)
     )
     for what, names in (("gone", before - now), ("new", now - before)):
         if names:
             print(f"{what}: {', '.join(sorted(names))}")
-    kept = sorted((before & now) - found.keys())
+    kept = sorted((before & now) - {row[0] for row in rows})
     if kept:
         beside = profiles.values_path(new_path).name
         print(f"not compared, of another kind or without {beside}: {', '.join(kept)}")

@@ -155,6 +155,10 @@ def parse(
     )
     if profile is not None and metric.startswith("feature."):
         _in_profile(fields["metric"], method, (warn, fail), profile)
+    if method in EMBEDDING_METHODS and profile is not None and profile.embedding is None:
+        raise fields["metric"].error(
+            f"the profile '{profile.name}' has no embeddings", "build it from rows that have them"
+        )
     if method in INSPECTORS:
         _inspected(fields, windows, profile, metric)
         warn, fail = limits.or_own(warn, fail, metric, method)

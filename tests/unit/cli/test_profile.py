@@ -4,7 +4,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from inferwatch.cli.main import main
 from inferwatch.config import monitors, profiles
@@ -159,6 +161,44 @@ def test_two_profiles_are_compared_column_by_column(folder, capsys):
     Path("moved.values.npz").unlink()
     assert main(["profile", "diff", "old.json", "moved.json"]) == 0
     assert "without moved.values.npz: age" in capsys.readouterr().out
+
+
+def embedded(name, mean, size=3):
+    """A profile of a hundred rows with a vector, of a Parquet file's lists; every tenth without."""
+    vectors = np.random.default_rng(7).normal(mean, 1.0, (100, size)).tolist()
+    columns = {
+        "id": [f"r{n}" for n in range(100)],
+        "at": [1_700_000_000_000 + n for n in range(100)],
+        "answer": ["yes"] * 100,
+        "truth": ["no"] * 100,
+        "vector": [None if n % 10 == 0 else vector for n, vector in enumerate(vectors)],
+    }
+    parquet.write_table(pa.table(columns), f"{name}.parquet")
+    Path("mapping.yaml").write_text(MAPPING + "embedding: vector\n")
+    options = ["--task", "binary", "--positive", "yes", "--out", f"{name}.json"]
+    assert main(["profile", "build", f"{name}.parquet", *options]) == 0
+
+
+def test_vectors_of_a_table_are_described_and_compared(folder, capsys):
+    """Directions and bins are stored, shown and compared; vectors of other sizes are not."""
+    embedded("old", 0.0)
+    assert "  embedding: 3 numbers, seen along 16 directions, 10 of 100 rows without\n" in (
+        capsys.readouterr().out
+    )
+    profile, _ = profiles.read(Path("old.json"))
+    assert len(profile.embedding.directions) == 16 * 3
+    embedded("same", 0.0)
+    embedded("moved", 2.0)
+    embedded("wider", 0.0, size=4)
+    distance = {}
+    for name in ("same", "moved", "wider"):
+        capsys.readouterr()
+        assert main(["profile", "diff", "old.json", f"{name}.json"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        distance[name] = [float(line.split()[-1]) for line in lines if line[:9] == "embedding"]
+    assert distance["same"] == [pytest.approx(0.0, abs=0.02)]
+    assert distance["moved"][0] > 1.0 and distance["wider"] == []
+    assert lines[-1].startswith("not compared") and lines[-1].endswith(": embedding")
 
 
 def test_a_profile_does_not_differ_from_itself(folder, capsys):

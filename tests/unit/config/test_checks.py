@@ -326,6 +326,15 @@ def test_an_inspector_needs_a_profile_with_rows():
     assert parsed("alert: A\nmetric: figures\nmethod: lof\n", None, old).metric == "figures"
 
 
+def test_drift_of_embeddings_needs_a_profile_with_embeddings():
+    """Without any the check would be unknown for good."""
+    old = Profile(name="old", rows=9, from_ms=0, to_ms=1)
+    text = "alert: A\nmetric: embedding\nmethod: sliced_wasserstein\nfail: {above: 0.2}\n"
+    assert parsed(text).metric == "embedding"
+    with pytest.raises(ConfigError, match="'old' has no embeddings"):
+        parsed(text, None, old)
+
+
 def test_shares_are_between_zero_and_one():
     """What may be limited in points or percent is a share by its definition."""
     assert {name for name in limits.RATIOS if name in LABEL_METRICS} == {
