@@ -126,6 +126,15 @@ def _checks() -> list[Check]:
             warn=_above(0.3),
         ),
         Check(
+            alert="EmbeddingDrift",
+            metric="embedding",
+            method="sliced_wasserstein",
+            window="slow",
+            segment_by=["country"],
+            need=Need(rows=5),
+            warn=_above(0.5),
+        ),
+        Check(
             alert="ManyDrifted",
             metric="drift_share",
             window="slow",
