@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from inferwatch.records.outputs import WindowRecord
-from inferwatch.replay.recorded import Firing, Recorded, lines
+from inferwatch.replay.recorded import Firing, Recorded, grouped, lines
 from inferwatch.replay.scoring import FOREVER_MS, WEEK_MS
 
 EXAMPLES_MAX = 5
@@ -116,10 +116,10 @@ class Comparison(msgspec.Struct):
 
 def compare(a: Recorded, b: Recorded) -> Comparison:
     """Hold two replays against each other. Memory: some 400 bytes a window of either."""
-    pairs = sorted(_pairs(a.firings, b.firings), key=lambda pair: _names(pair.either()))
+    pairs = sorted(_pairs(a.firings, b.firings), key=lambda pair: pair.either().at_ms)
+    mine = grouped(pairs, lambda pair: pair.either().rule())
     named = {(model, alert) for run in (a, b) for model in run.rules for alert in run.rules[model]}
-    rules = [_rule(a, b, model, alert, pairs) for model, alert in sorted(named)]
-    pairs.sort(key=lambda pair: pair.either().at_ms)
+    rules = [_rule(a, b, *rule, mine.get(rule, [])) for rule in sorted(named)]
     return Comparison(rules, pairs, _windows(a.folder, b.folder))
 
 
@@ -128,8 +128,9 @@ def _names(one: Firing) -> tuple[str, ...]:
 
 
 def _pairs(a: Sequence[Firing], b: Sequence[Firing]) -> Iterator[Pair]:
-    for names in sorted({_names(one) for one in (*a, *b)}):
-        mine, theirs = ([one for one in run if _names(one) == names] for run in (a, b))
+    mine_by, theirs_by = grouped(a, _names), grouped(b, _names)
+    for names in sorted({*mine_by, *theirs_by}):
+        mine, theirs = mine_by.get(names, []), theirs_by.get(names, [])
         while mine and theirs:
             if _end_ms(mine[0]) < theirs[0].began_ms:
                 yield Pair(mine.pop(0), None)
@@ -146,15 +147,14 @@ def _end_ms(one: Firing) -> int:
 
 
 def _rule(a: Recorded, b: Recorded, model: str, alert: str, pairs: Sequence[Pair]) -> Rule:
-    mine = [one for one in pairs if (one.either().model, one.either().alert) == (model, alert)]
-    later_ms = [found for one in mine if (found := one.later_ms()) is not None]
-    only_a = sum(one.b is None for one in mine)
-    only_b = sum(one.a is None for one in mine)
+    later_ms = [found for one in pairs if (found := one.later_ms()) is not None]
+    only_a = sum(one.b is None for one in pairs)
+    only_b = sum(one.a is None for one in pairs)
     return Rule(
         alert=alert,
         model=model,
         both=len(later_ms),
-        moved=sum(one.differs() for one in mine) - only_a - only_b,
+        moved=sum(one.differs() for one in pairs) - only_a - only_b,
         only_a=only_a,
         only_b=only_b,
         later_median_ms=round(median(later_ms)) if later_ms else None,

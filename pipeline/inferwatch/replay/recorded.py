@@ -1,6 +1,6 @@
 """What a replay wrote, read back: when which alert fired, and which time was watched."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from inferwatch.records.outputs import AlertRecord, Span
 from inferwatch.replay.driver import Summary
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,10 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     told_ms: int
     end_ms: int | None = None
+
+    def rule(self) -> tuple[str, str]:
+        """Model and alert."""
+        return self.model, self.alert
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -147,6 +152,14 @@ def _begun(record: AlertRecord, told_ms: int) -> Firing:
         at_ms=record.at_ms,
         told_ms=told_ms,
     )
+
+
+def grouped(found: Iterable[T], by: Callable[[T], K]) -> dict[K, list[T]]:
+    """All of each key, in their order."""
+    groups: dict[K, list[T]] = {}
+    for one in found:
+        groups.setdefault(by(one), []).append(one)
+    return groups
 
 
 def order(one: Firing) -> tuple[Any, ...]:

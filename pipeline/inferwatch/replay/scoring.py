@@ -11,13 +11,13 @@ without its weights.
 """
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import msgspec
 
 from inferwatch.config.incidents import Incident
-from inferwatch.replay.recorded import Firing, Recorded
+from inferwatch.replay.recorded import Firing, Recorded, grouped
 
 WEEK_MS = 604_800_000
 FOREVER_MS = 1 << 62
@@ -109,20 +109,28 @@ class Report(msgspec.Struct):
 
 
 def score(run: Recorded, incidents: Sequence[Incident], grace_ms: int = 0) -> Report:
-    """Score every rule of every model. Cost: rules × incidents × firings of a model.
+    """Score every rule of every model. Cost: of each model incidents × firings.
 
     :param grace_ms: how long after the end of an incident a firing may still be of it.
     """
     cases, left_out = _cases(run, incidents, grace_ms)
+    fired = grouped(run.firings, Firing.rule)
+    near = grouped(cases, lambda case: case.model)
     rules = [
-        _of_rule(run, model, alert, cases)
+        _of_rule(run, model, alert, fired.get((model, alert), []), near.get(model, []))
         for model, alerts in run.rules.items()
         for alert in alerts
     ]
     told = [one for one in run.firings if not one.observed]
-    quiet_ms = sum(_quiet_ms(run, model, cases) for model in run.rules)
+    quiet_ms = sum(_quiet_ms(run, model, near.get(model, [])) for model in run.rules)
     together = _score("", "", told, cases, cases, quiet_ms)
-    return Report(rules, together, [_outcome(run, case) for case in cases], left_out)
+    outcomes = [
+        _outcome(
+            case, {alert: fired.get((case.model, alert), []) for alert in run.rules[case.model]}
+        )
+        for case in cases
+    ]
+    return Report(rules, together, outcomes, left_out)
 
 
 def _cases(
@@ -146,12 +154,12 @@ def _overlaps(watched: tuple[int, int] | None, from_ms: int, end_ms: int) -> boo
     return watched is not None and from_ms <= watched[1] and watched[0] < end_ms
 
 
-def _of_rule(run: Recorded, model: str, alert: str, cases: Sequence[Case]) -> Score:
-    mine = [one for one in run.firings if (one.model, one.alert) == (model, alert)]
-    here = [case for case in cases if case.model == model]
-    asked = [case for case in here if fnmatch.fnmatchcase(alert, case.incident.alert)]
-    found = _score(alert, model, mine, asked, here, _quiet_ms(run, model, cases))
-    found.observed = any(one.observed for one in mine)
+def _of_rule(
+    run: Recorded, model: str, alert: str, firings: Sequence[Firing], cases: Sequence[Case]
+) -> Score:
+    asked = [case for case in cases if fnmatch.fnmatchcase(alert, case.incident.alert)]
+    found = _score(alert, model, firings, asked, cases, _quiet_ms(run, model, cases))
+    found.observed = any(one.observed for one in firings)
     found.unjudged = run.unjudged.get(model, {}).get(alert, "")
     return found
 
@@ -165,16 +173,18 @@ def _score(
     quiet_ms: int,
 ) -> Score:
     """`asked` are the cases that should be found; a firing in any of `cases` is right."""
+    fired = grouped(firings, lambda one: one.model)
+    here = grouped(cases, lambda case: case.model)
     delays_ms, already = [], 0
     for case in asked:
-        delay_ms = _delay_ms(case, firings)
+        delay_ms = _delay_ms(case, fired.get(case.model, []))
         if delay_ms is not None:
             delays_ms.append(delay_ms)
         else:
-            already += any(case.concerns(one) and case.begins_during(one) for one in firings)
+            already += _already(case, fired.get(case.model, []))
     right = early = 0
     for one in firings:
-        near = [case for case in cases if case.concerns(one)]
+        near = [case for case in here.get(one.model, []) if case.concerns(one)]
         if any(case.holds(one) for case in near):
             right += 1
         else:
@@ -206,31 +216,31 @@ def _delay_ms(case: Case, firings: Sequence[Firing]) -> int | None:
     return min(told_ms) - case.incident.from_ms if told_ms else None
 
 
+def _already(case: Case, firings: Sequence[Firing]) -> bool:
+    return any(case.concerns(one) and case.begins_during(one) for one in firings)
+
+
 def _quiet_ms(run: Recorded, model: str, cases: Sequence[Case]) -> int:
-    """Watched time of a model outside its incidents; one of a version or segment leaves the time of
+    """Watched time of a model outside its `cases`; one of a version or segment leaves the time of
     the others quiet.
     """
     reached_ms, last_ms = run.watched.get(model, (0, 0))
     quiet_ms = 0
-    whole = [
-        case
-        for case in cases
-        if case.model == model and not case.incident.version and not case.incident.segment
-    ]
+    whole = [case for case in cases if not case.incident.version and not case.incident.segment]
     for case in sorted(whole, key=lambda case: case.incident.from_ms):
         quiet_ms += max(0, min(case.incident.from_ms, last_ms) - reached_ms)
         reached_ms = max(reached_ms, case.end_ms)
     return quiet_ms + max(0, last_ms - reached_ms)
 
 
-def _outcome(run: Recorded, case: Case) -> Outcome:
+def _outcome(case: Case, fired: Mapping[str, Sequence[Firing]]) -> Outcome:
+    """`fired` are the firings of the model by alert."""
     found, already = [], []
-    for alert in run.rules[case.model]:
-        mine = [one for one in run.firings if (one.model, one.alert) == (case.model, alert)]
-        delay_ms = _delay_ms(case, mine)
+    for alert, firings in fired.items():
+        delay_ms = _delay_ms(case, firings)
         if delay_ms is not None:
             found.append(Found(alert, delay_ms))
-        elif any(case.concerns(one) and case.begins_during(one) for one in mine):
+        elif _already(case, firings):
             already.append(alert)
     return Outcome(
         place=case.incident.place,
