@@ -337,7 +337,9 @@ class Monitor:
         return {**self._segments, **{str(name): plain(value) for name, value in segments.items()}}
 
     def _vector(self, embedding: Any) -> bytes | None:
-        return frames.vector(embedding) if self._privacy.keeps_embeddings() else None
+        if not self._privacy.keeps_embeddings() or frames.is_nothing(embedding):
+            return None
+        return frames.vector(embedding)
 
     def _put_table(self, kind: Kind, version: str | None, table: Table, rows: int) -> None:
         """Queue a table in pieces of a batch; of the `rows` handed in, the others were unfit."""

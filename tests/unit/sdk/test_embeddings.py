@@ -100,11 +100,25 @@ def test_vectors_are_a_matrix_or_a_column(wire, given_):
 
 
 def test_a_gap_in_a_data_frame_is_a_row_without(wire):
-    """NaN stands where a column of lists has none."""
+    """NaN or pandas' NA stands where a column of lists has none, told whole or row by row."""
+    gaps = [None, math.nan, np.float32("nan"), pd.NA, pd.NaT]
     monitor = wire.monitor()
-    monitor.log_batch({"a": [0.0] * 3}, embedding=pd.Series([[1.0], None, math.nan], dtype=object))
+    monitor.log_batch({"a": [0.0] * 6}, embedding=pd.Series([[1.0], *gaps], dtype=object))
+    for one in gaps:
+        monitor.log(embedding=one)
     wire.drain(monitor)
-    assert vectors(wire) == [[1.0], None, None]
+    assert vectors(wire) == [[1.0], *[None] * 10]
+    assert monitor.counters.delivered == 11
+
+
+def test_a_vector_with_a_masked_number_is_missing(wire):
+    """numpy would put 1e20 in its place."""
+    masked = np.ma.array([[1, 2], [3, 4]], mask=[[False, True], [False, False]])
+    monitor = wire.monitor()
+    monitor.log(embedding=masked[0])
+    monitor.log_batch({"a": [0.0] * 2}, embedding=masked)
+    wire.drain(monitor)
+    assert vectors(wire) == [None, None, [3.0, 4.0]]
 
 
 def test_the_caller_may_reuse_its_vectors_at_once(wire):
@@ -122,6 +136,7 @@ def test_the_caller_may_reuse_its_vectors_at_once(wire):
     "given_",
     [
         *("text", 0.5, [], {}, object(), ["a"], [None], [[1.0]], [1.0, None], 1j),
+        *(b"\0\0\x80?", bytearray(4)),  # bytes are numbers too, of 0 to 255: not those meant
         [1.0] * (EMBEDDING_DIM_MAX + 1),
         np.ones((1, 2)),
         np.ones(0),

@@ -69,6 +69,18 @@ def test_categories_words_and_gaps_of_a_data_frame(wire):
     assert np.frombuffer(batch.prediction.data, "<f8").tolist() == [1.0, 0.0, 1.0]
 
 
+def test_what_numpy_masks_is_missing(wire):
+    """Numbers, classes and labels: numpy would put 1e20 in their place."""
+    masked = np.ma.array([1, 2], mask=[False, True])
+    monitor = wire.monitor()
+    monitor.log_batch({"a": masked}, prediction=masked, timestamp=TIMES)
+    monitor.log_labels(["one", "two"], masked)
+    rows, truths = wire.drain(monitor)
+    np.testing.assert_array_equal(numbers(rows)["a"], [1.0, np.nan])
+    np.testing.assert_array_equal(np.frombuffer(rows.prediction.data, "<f8"), [1.0, np.nan])
+    assert truths.rows == 1
+
+
 def test_the_caller_may_reuse_its_arrays_at_once(wire):
     """Columns are copied before `log_batch` returns, rows before `log` does."""
     values, words, row = np.array([1.0, 2.0]), ["x", "y"], {"a": 1.0, "b": "x"}
