@@ -15,7 +15,7 @@ from inferwatch import detectors
 from inferwatch.config.estimate import FEATURE_BYTES, FIGURE_BYTES, HOUR_BYTES, SAMPLED_ROW_BYTES
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour
 from inferwatch.core.directions import DIRECTIONS
-from inferwatch.core.drift import EMBEDDING_METHODS, ROW_METHODS, WINDOW_METHODS, state_bytes
+from inferwatch.core.drift import EMBEDDING_METHODS, ROW_METHODS, WINDOW_METHODS, Way, state_bytes
 from inferwatch.core.inspectors import INSPECTORS, ROWS_NEEDED
 from inferwatch.core.sketches import row_sample
 
@@ -117,6 +117,8 @@ def _checks() -> Iterator[Method]:
     for name, way in ROW_METHODS.items():
         found = known[name].METHOD
         facts = Facts(found.purpose, found.source, found.cost_ns)
+        if isinstance(way, Way) and way.rises:
+            facts = Facts(f"{found.purpose}; falls too", found.source, 2 * found.cost_ns)
         yield _check(name, facts, ROWS[name], "rows", "value", state_bytes(name, {}), way.PARAMS)
     for name, series in SERIES_METHODS.items():
         params, of = series.PARAMS, "cycles" if by_hour(name) else "windows"

@@ -7,12 +7,14 @@ one wild value is no change of level. Cost and papers: the detector's own file.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch import detectors
+from inferwatch.core.drift.both_ways import BothWays
 from inferwatch.core.drift.checksum import check, checksum
 from inferwatch.core.drift.finding import Finding
 from inferwatch.core.drift.scale import ERRORS, Scale
@@ -27,7 +29,9 @@ ERRORS_SD_MIN = 0.2
 
 
 class NamedState(msgspec.Struct, tag="named"):
-    """`sealed` is the detector's own snapshot, `levels` the kernel's little-endian float64."""
+    """`sealed` is the detector's own snapshot after `rows`, `levels` the kernel's little-endian
+    float64. `falls` is that of right answers, after `falls_rows`, where rises alone are found.
+    """
 
     method: str
     low: float
@@ -41,6 +45,8 @@ class NamedState(msgspec.Struct, tag="named"):
     sealed: bytes
     levels: bytes
     checksum: bytes = b""
+    falls: bytes = b""
+    falls_rows: int = 0
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -51,6 +57,7 @@ class Way(msgspec.Struct, frozen=True):
     :param unit: whether values are scaled to [0, 1] by the reference's range.
     :param standard: whether the reference's level and deviation are given to the detector, where
         there are any.
+    :param rises: whether the detector finds rises alone, and is run both ways.
     """
 
     name: str
@@ -58,6 +65,7 @@ class Way(msgspec.Struct, frozen=True):
     fixed: dict[str, float] = {}
     unit: bool = False
     standard: bool = False
+    rises: bool = False
 
     def make(self, scale: Scale, params: Params) -> "Named":
         """A detector of values that `scale` describes."""
@@ -78,8 +86,13 @@ class Way(msgspec.Struct, frozen=True):
 WAYS = {
     way.name: way
     for way in (
-        Way("ddm", {"warm_start": 1_000.0, "errors_min": 30.0, "drift_threshold": 4.0}, unit=True),
-        Way("eddm", {"warm_start": 100.0, "beta": 0.75}, unit=True),
+        Way(
+            "ddm",
+            {"warm_start": 1_000.0, "errors_min": 30.0, "drift_threshold": 4.0},
+            unit=True,
+            rises=True,
+        ),
+        Way("eddm", {"warm_start": 100.0, "beta": 0.75}, unit=True, rises=True),
         Way("hddm_a", {"drift_confidence": 1e-4}, {"two_sided_test": True}, unit=True),
         Way(
             "hddm_w",
@@ -102,8 +115,12 @@ class Named:
         self.scale = scale
         self._given = way.standard and not scale.learns
         blind = scale.high <= scale.low or (way.standard and scale.sd <= 0)
-        self._detector = None if blind else way.detector(scale, self.params)
+        self._detector = None if blind else self._made()
         self._levels, self._rows = levels.empty(), 0
+
+    def _made(self) -> detectors.Detector | BothWays:
+        make = partial(self.way.detector, self.scale, self.params)
+        return BothWays(make) if self.way.rises else make()
 
     def update_many(self, values: NDArray[np.floating]) -> list[Finding]:
         """Feed the values in order; one finding for each change.
@@ -113,16 +130,23 @@ class Named:
         if self._detector is None:
             return []
         natural, found, first = self._natural(values), [], 0
-        for index in self._detector.update_many(self._scaled(natural)):
-            row = index - self._rows
+        for row, rise in self._changes(self._scaled(natural)):
             levels.follow(natural, first, row + 1, self._levels)
             before, after = levels.levels(self._levels)
             before = self.scale.mean if self._given else before
-            found.append(Finding(row, self._told(before), self._told(after)))
+            found.append(Finding(row, self._told(before), self._told(after), rise))
             self._levels, first = levels.empty(), row + 1
         levels.follow(natural, first, len(natural), self._levels)
         self._rows += len(natural)
         return found
+
+    def _changes(self, scaled: Floats) -> list[tuple[int, bool | None]]:
+        """Rows of changes, and whether they are rises, where the detector knows."""
+        if isinstance(self._detector, BothWays):
+            return [*self._detector.update_many(scaled)]
+        if self._detector is None:
+            return []
+        return [(index - self._rows, None) for index in self._detector.update_many(scaled)]
 
     def _natural(self, values: NDArray[np.floating]) -> Floats:
         natural = np.array(values, np.float64)
@@ -141,7 +165,7 @@ class Named:
 
     def dump(self) -> NamedState:
         """The whole state, free of pickle."""
-        scale = self.scale
+        scale, made = self.scale, self._detector
         state = NamedState(
             method=self.way.name,
             low=float(scale.low),
@@ -151,10 +175,12 @@ class Named:
             logarithms=scale.logarithms,
             learns=scale.learns,
             params=self.params,
-            rows=self._rows,
-            sealed=b"" if self._detector is None else self._detector.snapshot(),
+            rows=made.rises_rows if isinstance(made, BothWays) else self._rows,
+            sealed=b"" if made is None else _first(made).snapshot(),
             levels=self._levels.astype("<f8").tobytes(),
         )
+        if isinstance(made, BothWays):
+            state.falls, state.falls_rows = made.falls.snapshot(), made.falls_rows
         state.checksum = checksum(state)
         return state
 
@@ -169,6 +195,13 @@ class Named:
         found = cls(WAYS[state.method], scale, state.params)
         found._rows = state.rows
         found._levels = np.frombuffer(state.levels, "<f8").astype(np.float64)
-        if found._detector is not None:
-            found._detector.restore(state.sealed)
+        made = found._detector
+        if isinstance(made, BothWays):
+            made.restore(state.sealed, state.rows, state.falls, state.falls_rows)
+        elif made is not None:
+            made.restore(state.sealed)
         return found
+
+
+def _first(made: detectors.Detector | BothWays) -> detectors.Detector:
+    return made.rises if isinstance(made, BothWays) else made
