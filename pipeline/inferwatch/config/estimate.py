@@ -155,7 +155,7 @@ def of(definition: Definition, load: Load) -> Estimate:
         closed_bytes=sum(
             closed[one.window.name]
             * (
-                _closed_bytes(_pane_rows(one, load), definition, load, segments)
+                _closed_bytes(_pane_rows(one, load), definition, load, segments, _overlaps(one))
                 + (1 + segments) * JUDGED_BYTES * one.corrects
             )
             for one in plan.windows
@@ -222,7 +222,8 @@ def check(definition: Definition) -> None:
             continue
         closed = _closed(one, definition, load)
         if closed > CLOSED_MAX:
-            a_window = _closed_bytes(_pane_rows(one, load), definition, load, segments=0)
+            rows, overlaps = _pane_rows(one, load), _overlaps(one)
+            a_window = _closed_bytes(rows, definition, load, segments=0, overlaps=overlaps)
             mebibytes = closed * a_window >> 20
             raise ConfigError(
                 f"{closed:,} windows '{one.window.name}' would wait for labels, about "
@@ -328,13 +329,27 @@ def _closed(one: WindowPlan, definition: Definition, load: Load) -> int:
     return int(horizon_s * _closings_a_second(one, load)) + 1
 
 
-def _closed_bytes(rows: int, definition: Definition, load: Load, segments: int) -> int:
-    """A window of so many rows that waits for labels: its records, and what its labels say."""
+def _overlaps(one: WindowPlan) -> bool:
+    """Whether a row may be too late for a window and in time for another one."""
+    return one.window.step_ms not in (0, one.window.size_ms)
+
+
+def _closed_bytes(
+    rows: int, definition: Definition, load: Load, segments: int, overlaps: bool = False
+) -> int:
+    """A window of so many rows that waits for labels: its records, and what its labels say; of one
+    that overlaps with others those of rows that were too late for it besides.
+    """
     classes = _classes(definition, load)
     delays = BIN_BYTES * min(rows, BINS)
     calls = CALLS_FIGURES_BYTES * load.llm
-    cell = LABEL_CELL_BYTES + classes * (classes * PAIR_BYTES + CLASS_BYTES) + calls
-    whole = CLOSED_BYTES + delays + _class_figures(definition, load) * CLASS_FIGURE_BYTES
+    labels = LABEL_CELL_BYTES + classes * (classes * PAIR_BYTES + CLASS_BYTES)
+    cell = labels * (1 + overlaps) + calls
+    whole = (
+        CLOSED_BYTES
+        + delays * (1 + overlaps)
+        + _class_figures(definition, load) * CLASS_FIGURE_BYTES
+    )
     whole += ENTITIES_FIGURES_BYTES * load.entities
     return whole + cell + segments * (CLOSED_SEGMENT_BYTES + cell)
 

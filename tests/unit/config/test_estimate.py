@@ -45,8 +45,11 @@ def definition(*, labelled: bool) -> Definition:
     )
 
 
-def state_bytes(found: Definition, features: int, segments: int) -> int:
-    """Bytes of a checkpoint after some minutes of 300 rows, each with its label."""
+def state_bytes(found: Definition, features: int, segments: int, late_ms: int = 0) -> int:
+    """Bytes of a checkpoint after some minutes of 300 rows, each with its label.
+
+    Every 50th row is `late_ms` late.
+    """
     draw, partition = np.random.default_rng(1), Partition(0)
     start_ms = TIME_MS // MINUTE_MS * MINUTE_MS
     for minute in range(MINUTES):
@@ -55,7 +58,10 @@ def state_bytes(found: Definition, features: int, segments: int) -> int:
             n=300,
             offset=2 * minute,
             ids=ids,
-            time_ms=[start_ms + minute * MINUTE_MS + 190 * row for row in range(300)],
+            time_ms=[
+                start_ms + minute * MINUTE_MS + 190 * row - late_ms * (row % 50 == 0)
+                for row in range(300)
+            ],
             numeric={f"f{at}": draw.normal(size=300).tolist() for at in range(features)},
             prediction=[1] * 300,
             score=draw.random(300).tolist(),
@@ -80,6 +86,17 @@ def test_the_estimate_bounds_a_real_state(labelled, features, segments):
     estimated = estimate.of(found, load).total_bytes()
     measured = state_bytes(found, features, segments)
     assert measured <= estimated <= 6 * measured
+
+
+def test_labels_of_rows_that_were_late_are_in_the_estimate():
+    """Windows that overlap take them out again, each of those that had closed."""
+    found = definition(labelled=True)
+    window = Window(name="minute", size_ms=2 * MINUTE_MS, step_ms=MINUTE_MS, grace_ms=0)
+    found = msgspec.structs.replace(found, windows=[window])
+    load = Load(rows_per_s=5, features=1, segments=6, versions=1)
+    told = estimate.of(found, load).total_bytes()
+    kept = [state_bytes(found, 1, 6, late_ms) for late_ms in (0, MINUTE_MS)]
+    assert kept[0] < kept[1] <= told <= 6 * kept[1]
 
 
 def test_a_reference_that_moves_along_is_in_the_estimate():
