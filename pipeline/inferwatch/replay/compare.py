@@ -1,12 +1,14 @@
 """Two replays of the same records held against each other: what fired in both, what in one alone,
 and windows whose figures are others.
 
-Firings of one alert, version, feature and segment are the same where they overlap, from the
-beginning of what they were judged by to their end. In the order of time each is taken once: where
-one firing of A overlaps two of B, the second is in B alone.
+Firings of one alert, version, feature and segment are the same where they fired at the same moment;
+of the others, where they overlap, from the beginning of what they were judged by to their end. In
+the order of time each is taken once: where one firing of A overlaps two of B, the second is in B
+alone.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -130,20 +132,32 @@ def _names(one: Firing) -> tuple[str, ...]:
 def _pairs(a: Sequence[Firing], b: Sequence[Firing]) -> Iterator[Pair]:
     mine_by, theirs_by = grouped(a, _names), grouped(b, _names)
     for names in sorted({*mine_by, *theirs_by}):
-        mine, theirs = mine_by.get(names, []), theirs_by.get(names, [])
-        while mine and theirs:
-            if _end_ms(mine[0]) < theirs[0].began_ms:
-                yield Pair(mine.pop(0), None)
-            elif _end_ms(theirs[0]) < mine[0].began_ms:
-                yield Pair(None, theirs.pop(0))
+        at_once = grouped(theirs_by.get(names, []), lambda one: one.at_ms)
+        alone: deque[Firing] = deque()
+        for one in mine_by.get(names, []):
+            same = at_once.get(one.at_ms)
+            if same:
+                yield Pair(one, same.pop(0))
             else:
-                yield Pair(mine.pop(0), theirs.pop(0))
-        yield from (Pair(one, None) for one in mine)
-        yield from (Pair(None, one) for one in theirs)
+                alone.append(one)
+        yield from _overlapping(alone, deque(one for same in at_once.values() for one in same))
+
+
+def _overlapping(mine: deque[Firing], theirs: deque[Firing]) -> Iterator[Pair]:
+    while mine and theirs:
+        if _end_ms(mine[0]) <= theirs[0].began_ms:
+            yield Pair(mine.popleft(), None)
+        elif _end_ms(theirs[0]) <= mine[0].began_ms:
+            yield Pair(None, theirs.popleft())
+        else:
+            yield Pair(mine.popleft(), theirs.popleft())
+    yield from (Pair(one, None) for one in mine)
+    yield from (Pair(None, one) for one in theirs)
 
 
 def _end_ms(one: Firing) -> int:
-    return FOREVER_MS if one.end_ms is None else one.end_ms
+    """Excluded; what began and ended at one moment has that."""
+    return FOREVER_MS if one.end_ms is None else max(one.end_ms, one.began_ms + 1)
 
 
 def _rule(a: Recorded, b: Recorded, model: str, alert: str, pairs: Sequence[Pair]) -> Rule:

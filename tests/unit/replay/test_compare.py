@@ -84,8 +84,9 @@ def test_what_is_told_at_another_time_is_no_difference(folders):
 @pytest.mark.parametrize(
     ("mine", "theirs", "both"),
     [
-        ([(10, 11, 20)], [(20, 21, 22)], 1),  # one ends where the other begins to be bad
-        ([(10, 11, 20)], [(21, 21, 22)], 0),
+        ([(10, 11, 20)], [(19, 21, 22)], 1),
+        ([(10, 11, 20)], [(20, 21, 22)], 0),  # one ends where the other begins to be bad
+        ([(20, 20, 20)], [(19, 21, 22)], 1),  # a detector of rows: one moment
         ([(10, 11, 40)], [(12, 12, 13), (20, 20, 21)], 1),  # told twice where it was told once
         ([(10, 11, None)], [(500, 501, None)], 1),
         ([], [(1, 2, 3)], 0),
@@ -100,6 +101,17 @@ def test_firings_that_overlap_are_the_same(folders, mine, theirs, both):
     [rule] = compare(*runs).rules
     assert rule.both == both
     assert (rule.only_a, rule.only_b) == (len(mine) - both, len(theirs) - both)
+
+
+def test_what_fired_at_the_same_moment_is_the_same(folders):
+    """By a window that hops, the second of A begins to be bad before the first has ended: B, which
+    lacks the first, has the second as it is.
+    """
+    first, second = firing(10, 11, 14), firing(12, 15, 20)
+    found = compare(run(folders[0], first, second), run(folders[1], second))
+    assert found.firings == [Pair(first, None), Pair(second, second)]
+    [rule] = found.rules
+    assert (rule.both, rule.moved, rule.only_a, rule.only_b) == (1, 0, 1, 0)
 
 
 FIRINGS = st.lists(
