@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from inferwatch.cli.amounts import duration_ms
+from inferwatch.cli.page import Table, page
 from inferwatch.cli.table import table
 from inferwatch.cli.written import moment, rate, span
 from inferwatch.config import incidents
@@ -48,15 +49,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=["table", "json"], default="table", help="json: one document"
     )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="gets the same as a page")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and print; incidents that could not be scored are told on standard error."""
-    known = incidents.read(arguments.incidents)
-    report = scoring.score(recorded.read(arguments.folder), known, arguments.grace)
+    known, replayed = incidents.read(arguments.incidents), recorded.read(arguments.folder)
+    report = scoring.score(replayed, known, arguments.grace)
     if known and not report.incidents:
         place, why = next(iter(report.left_out.items()))
         raise UsageError(f"{place}: {why}, and no other incident is there to score")
+    if arguments.html:
+        _write(arguments.html, page(replayed, report, [_rules(report), _incidents(report)]))
     if arguments.format == "json":
         print(msgspec.json.format(msgspec.json.encode(report, order="sorted")).decode())
     else:
@@ -70,12 +74,28 @@ def _tell(report: Report) -> None:
     together, incidents_ = report.together, report.incidents
     weeks, plural = together.quiet_ms / WEEK_MS, "s" * (len(incidents_) != 1)
     print(f"{len(incidents_)} incident{plural}, {weeks:.1f} weeks watched outside\n")
-    print(table(["ALERT", "MODEL", *SCORE_HEADS], [*map(_row, report.rules), _row(together)]))
+    print(table(*_rules(report)))
     for one in report.rules:
         if one.unjudged:
             print(f"never judged: {one.alert} of {one.model}: {one.unjudged}")
     if incidents_:
-        print("\n" + table(INCIDENT_HEADS, [_line(one) for one in incidents_]))
+        print("\n" + table(*_incidents(report)))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _rules(report: Report) -> Table:
+    rows = [*map(_row, report.rules), _row(report.together)]
+    return ["ALERT", "MODEL", *SCORE_HEADS], rows
+
+
+def _incidents(report: Report) -> Table:
+    return INCIDENT_HEADS, [_line(one) for one in report.incidents]
 
 
 def _row(one: Score) -> list[str]:

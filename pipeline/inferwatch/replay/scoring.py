@@ -4,15 +4,16 @@ An event is scored, not a point in time: an incident is found or not, however lo
 A firing counts where it begins, for that is when somebody is told. So a rule that always fires
 finds nothing, though its firings overlap every incident.
 
-Sources: existence of Tatbul et al., "Precision and Recall for Time Series", NeurIPS 2018, section
-4.1, for recall; windows about anomalies of which the first detection counts of Lavin and Ahmad,
-"Evaluating Real-time Anomaly Detection Algorithms: the Numenta Anomaly Benchmark", ICMLA 2015,
-without its weights.
+Sources: existence, without size and place, of Tatbul et al., "Precision and Recall for Time
+Series", NeurIPS 2018, for recall; windows about anomalies, of which the first detection counts, of
+Lavin and Ahmad, "Evaluating Real-time Anomaly Detection Algorithms: the Numenta Anomaly Benchmark",
+ICMLA 2015, without its weights.
 """
 
 import fnmatch
 from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Literal
 
 import msgspec
 
@@ -48,6 +49,15 @@ class Case(msgspec.Struct, frozen=True):
         """Whether it begins while the firing lasts, which began before it."""
         lasts = one.end_ms is None or one.end_ms > self.incident.from_ms
         return one.at_ms <= self.incident.from_ms and lasts and not self.holds(one)
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A firing and what it was: `right` begins in an incident, `early` before one into which it
+    lasts, `false` touches none.
+    """
+
+    firing: Firing
+    outcome: Literal["right", "early", "false"]
 
 
 class Score(msgspec.Struct, kw_only=True):
@@ -105,6 +115,7 @@ class Report(msgspec.Struct):
     rules: list[Score]
     together: Score
     incidents: list[Outcome]
+    firings: list[Judged]
     left_out: dict[str, str]
 
 
@@ -114,23 +125,25 @@ def score(run: Recorded, incidents: Sequence[Incident], grace_ms: int = 0) -> Re
     :param grace_ms: how long after the end of an incident a firing may still be of it.
     """
     cases, left_out = _cases(run, incidents, grace_ms)
-    fired = grouped(run.firings, Firing.rule)
     near = grouped(cases, lambda case: case.model)
+    judged = [Judged(one, _outcome_of(one, near.get(one.model, []))) for one in run.firings]
+    by_rule = grouped(judged, lambda one: one.firing.rule())
     rules = [
-        _of_rule(run, model, alert, fired.get((model, alert), []), near.get(model, []))
+        _of_rule(run, model, alert, by_rule.get((model, alert), []), near.get(model, []))
         for model, alerts in run.rules.items()
         for alert in alerts
     ]
-    told = [one for one in run.firings if not one.observed]
+    told = [one for one in judged if not one.firing.observed]
     quiet_ms = sum(_quiet_ms(run, model, near.get(model, [])) for model in run.rules)
-    together = _score("", "", told, cases, cases, quiet_ms)
+    together = _score("", "", told, cases, quiet_ms)
+    fired = grouped(run.firings, Firing.rule)
     outcomes = [
         _outcome(
             case, {alert: fired.get((case.model, alert), []) for alert in run.rules[case.model]}
         )
         for case in cases
     ]
-    return Report(rules, together, outcomes, left_out)
+    return Report(rules, together, outcomes, judged, left_out)
 
 
 def _cases(
@@ -155,26 +168,20 @@ def _overlaps(watched: tuple[int, int] | None, from_ms: int, end_ms: int) -> boo
 
 
 def _of_rule(
-    run: Recorded, model: str, alert: str, firings: Sequence[Firing], cases: Sequence[Case]
+    run: Recorded, model: str, alert: str, judged: Sequence[Judged], cases: Sequence[Case]
 ) -> Score:
     asked = [case for case in cases if fnmatch.fnmatchcase(alert, case.incident.alert)]
-    found = _score(alert, model, firings, asked, cases, _quiet_ms(run, model, cases))
-    found.observed = any(one.observed for one in firings)
+    found = _score(alert, model, judged, asked, _quiet_ms(run, model, cases))
+    found.observed = any(one.firing.observed for one in judged)
     found.unjudged = run.unjudged.get(model, {}).get(alert, "")
     return found
 
 
 def _score(
-    alert: str,
-    model: str,
-    firings: Sequence[Firing],
-    asked: Sequence[Case],
-    cases: Sequence[Case],
-    quiet_ms: int,
+    alert: str, model: str, judged: Sequence[Judged], asked: Sequence[Case], quiet_ms: int
 ) -> Score:
-    """`asked` are the cases that should be found; a firing in any of `cases` is right."""
-    fired = grouped(firings, lambda one: one.model)
-    here = grouped(cases, lambda case: case.model)
+    """`asked` are the cases that should be found."""
+    fired = grouped((one.firing for one in judged), lambda one: one.model)
     delays_ms, already = [], 0
     for case in asked:
         delay_ms = _delay_ms(case, fired.get(case.model, []))
@@ -182,14 +189,8 @@ def _score(
             delays_ms.append(delay_ms)
         else:
             already += _already(case, fired.get(case.model, []))
-    right = early = 0
-    for one in firings:
-        near = [case for case in here.get(one.model, []) if case.concerns(one)]
-        if any(case.holds(one) for case in near):
-            right += 1
-        else:
-            early += any(case.begins_during(one) for case in near)
-    false = len(firings) - right - early
+    outcomes = [one.outcome for one in judged]
+    right, false = outcomes.count("right"), outcomes.count("false")
     return Score(
         alert=alert,
         model=model,
@@ -200,14 +201,21 @@ def _score(
         recall=len(delays_ms) / len(asked) if asked else None,
         delay_median_ms=round(median(delays_ms)) if delays_ms else None,
         delay_worst_ms=max(delays_ms, default=None),
-        firings=len(firings),
+        firings=len(judged),
         right=right,
-        early=early,
+        early=outcomes.count("early"),
         false=false,
-        precision=right / len(firings) if firings else None,
+        precision=right / len(judged) if judged else None,
         quiet_ms=quiet_ms,
         false_per_week=false * WEEK_MS / quiet_ms if quiet_ms else None,
     )
+
+
+def _outcome_of(one: Firing, cases: Sequence[Case]) -> Literal["right", "early", "false"]:
+    near = [case for case in cases if case.concerns(one)]
+    if any(case.holds(one) for case in near):
+        return "right"
+    return "early" if any(case.begins_during(one) for case in near) else "false"
 
 
 def _delay_ms(case: Case, firings: Sequence[Firing]) -> int | None:

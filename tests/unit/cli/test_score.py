@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -72,6 +73,25 @@ def test_programs_read_one_document(report, tmp_path, capsys):
         score(report, tmp_path, capsys, INCIDENTS, "--grace", "1m", "--format", "json").out
     )
     assert graced["together"]["false"] == 0
+
+
+def test_a_page_shows_the_tables_and_each_firing(report, tmp_path, capsys):
+    """Well-formed, of one file, names escaped; each firing by what it was, each incident."""
+    path = tmp_path / "page.html"
+    text = INCIDENTS.replace("all wrong", "<b>all</b> & wrong")
+    said = score(report, tmp_path, capsys, text, "--html", str(path))
+    assert said.out.startswith("1 incident")
+    page = path.read_text()
+    found = ElementTree.fromstring(page.removeprefix("<!doctype html>\n"))
+    marks = [one.attrib["class"] for one in found.iter("rect")]
+    assert marks == ["incident", "right", "false"]
+    assert all(0 < float(one.attrib["width"]) < 1_000 for one in found.iter("rect"))
+    cells = [one.text for one in found.iter("td")]
+    assert {"Wrong", "1 of 1", "<b>all</b> & wrong"} <= set(cells)
+    assert "http" not in page and "src=" not in page
+    lost = str(tmp_path / "no" / "page.html")
+    said = score(report, tmp_path, capsys, text, "--html", lost, code=Exit.USAGE)
+    assert "page.html cannot be written: " in said.err
 
 
 def test_what_is_not_scored_is_named(report, tmp_path, capsys):

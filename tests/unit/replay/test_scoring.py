@@ -263,6 +263,10 @@ def test_each_firing_and_each_incident_is_counted_once(drawn, times, grace, draw
         assert 0 <= one.quiet_ms <= 100 * HOUR
         if one.quiet_ms:
             assert one.false_per_week == one.false * WEEK_MS / one.quiet_ms
+    assert [one.firing for one in report.firings] == recorded.firings
+    kinds = [one.outcome for one in report.firings]
+    for kind in ("right", "early", "false"):
+        assert kinds.count(kind) == sum(getattr(one, kind) for one in report.rules)
     assert report.together.found == sum(bool(one.found) for one in report.incidents)
     assert len(report.incidents) + len(report.left_out) == len(incidents)
     draw.shuffle(stories)
