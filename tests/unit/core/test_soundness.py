@@ -6,12 +6,21 @@ import pytest
 from msgspec.structs import replace
 
 from inferwatch.config.defaults import default_definition
+from inferwatch.core import directions
+from inferwatch.core.directions import DIRECTIONS
 from inferwatch.core.fold import Partition
 from inferwatch.core.sketches.score_labels import BINS
 from inferwatch.core.soundness import problem
 from inferwatch.errors import Reason
 from inferwatch.records.decode import decode
-from inferwatch.records.definition import Check, Clock, Definition, Limit, Window
+from inferwatch.records.definition import (
+    Check,
+    Clock,
+    Definition,
+    EmbeddingProfile,
+    Limit,
+    Window,
+)
 from inferwatch.records.events import MonitorChange
 from inferwatch.records.raw import RawRecord
 from inferwatch.testing import streams
@@ -47,6 +56,14 @@ def changed_column(**changes) -> Definition:
     numeric = dict(profile.numeric) | {"age": replace(profile.numeric["age"], **changes)}
     reference = replace(PROFILED.reference, profile=replace(profile, numeric=numeric))
     return replace(PROFILED, reference=reference)
+
+
+def changed_embedding(**changes) -> Definition:
+    """A profile whose embeddings, of three numbers, differ."""
+    column = PROFILED.reference.profile.numeric["age"]
+    sound = EmbeddingProfile(dim=3, directions=directions.make(3), along=[column] * DIRECTIONS)
+    profile = replace(PROFILED.reference.profile, embedding=replace(sound, **changes))
+    return replace(PROFILED, reference=replace(PROFILED.reference, profile=profile))
 
 
 UNSOUND = [
@@ -99,6 +116,13 @@ UNSOUND = [
     changed_column(counts=[1, 2, 3]),
     changed_column(edges=[1.0, 1.0]),
     changed_column(sd=math.nan),
+    changed_embedding(dim=0, directions=b""),
+    changed_embedding(dim=4),
+    changed_embedding(directions=directions.make(3)[3:]),
+    changed_embedding(directions=b"\0" * 3 + directions.make(3)[3:]),
+    changed_embedding(along=[]),
+    changed_embedding(dim=-3, directions=b"", along=[]),
+    changed_embedding(along=[replace(PROFILED.reference.profile.numeric["age"], counts=[1])] * 16),
     *(
         replace(PROFILED, reference=replace(PROFILED.reference, profile=labelled))
         for labelled in (
@@ -129,6 +153,7 @@ def test_an_unsound_definition_is_named_and_rejected(definition):
     "definition",
     [
         default_definition(),
+        changed_embedding(),
         *(streams.definition(model, change) for model in streams.names(3) for change in range(4)),
     ],
 )

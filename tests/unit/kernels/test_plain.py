@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inferwatch.core.sketches import binned, log_histogram, moments
-from inferwatch.kernels import adwin, adwin_lanes, page_hinkley
+from inferwatch.kernels import adwin, adwin_lanes, page_hinkley, projections
 
 
 def digest() -> str:
@@ -44,7 +44,7 @@ def digest() -> str:
             found += rows.tolist()
     assert min(found) < 0 < max(found)
     arrays = [state.sums, state.ranges, state.counts, counts, logs.keys, logs.counts, window, sums]
-    arrays += lanes
+    arrays += [*lanes, projections.project(block.T.copy(), np.ones((3, 2)), np.array([1.0, 3.0]))]
     return hashlib.sha256(b"".join(map(np.ndarray.tobytes, arrays))).hexdigest() + str(found)
 
 
