@@ -44,17 +44,29 @@ def blocks(file: str, columns: Sequence[str], *, rows: bool) -> Iterator[Floats]
 
 
 def _lines() -> Iterator[Floats]:
-    """What standard input has so far, as it comes: a writer that waits is answered at once."""
+    """What standard input has so far, as it comes: a writer that waits is answered at once.
+
+    A first line that is a word is the column's name.
+    """
     number, rest = 0, b""
     while piece := sys.stdin.buffer.read1(PIECE_BYTES):
         *lines, rest = (rest + piece).split(b"\n")
         if len(rest) > PIECE_BYTES:
             raise UsageError(f"-: line {number + len(lines) + 1} has no end")
-        if lines:
-            yield _numbers(lines, number)
+        named = not number and bool(lines) and _is_name(lines[0])
+        if lines[named:]:
+            yield _numbers(lines[named:], number + named)
         number += len(lines)
     if rest:
         yield _numbers([rest], number)
+
+
+def _is_name(line: bytes) -> bool:
+    try:
+        float(line)
+    except ValueError:
+        return line.decode(errors="replace").strip().strip('"').isidentifier()
+    return False
 
 
 def _numbers(lines: Sequence[bytes], before: int) -> Floats:

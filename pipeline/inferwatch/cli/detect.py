@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "are not those of the check of that name, which scales them by the reference first",
     )
     parser.add_argument(
-        "file", metavar="FILE", help=".csv, .csv.gz, .parquet, .npy, or - for one number a line"
+        "file",
+        metavar="FILE",
+        help=".csv, .csv.gz, .parquet, .npy, or - for one number a line, under a name or none",
     )
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="of the method"

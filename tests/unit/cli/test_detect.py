@@ -46,6 +46,16 @@ def test_every_kind_of_file_gives_the_same(tmp_path, values, capsys, monkeypatch
         assert all(one["value"] == values[one["row"]] and one["score"] > 6 for one in found)
 
 
+@pytest.mark.parametrize("name", [b"value\n", b'"my_value"\r\n', b""])
+def test_standard_input_may_begin_with_the_columns_name(values, capsys, monkeypatch, name):
+    """The head of a CSV of one column is no row; NaN in the first line is one."""
+    lines = name + b"nan\n" + "\n".join(map(repr, values.tolist())).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    assert main(["detect", "mad", "--param", "window=200", "-"]) == Exit.DONE
+    expected = make("mad", window=200).update_many(values)
+    assert [one["row"] for one in rows(capsys)] == [row + 1 for row in expected]
+
+
 def test_a_scale_is_for_detectors_of_shares(tmp_path, values, capsys):
     """`--scale` clips and maps to 0…1; the value told is the file's own."""
     np.save(tmp_path / "a.npy", values)
