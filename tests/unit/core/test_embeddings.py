@@ -168,6 +168,41 @@ def test_a_learnt_reference_is_the_profile_of_its_rows():
     assert kept[0].along[0].counts[-1] + sum(kept[0].along[0].counts[:-1]) <= 100
 
 
+def odd_batches(draw):
+    """Batches of vectors with gaps, now and then without any, or of another size."""
+    for _ in range(40):
+        n, missing = int(draw.integers(1, 30)), draw.random()
+        rows = draw.normal(size=(n, draw.choice([3, 3, 3, 4])))
+        rows[draw.random(n) < (1.0 if missing < 0.1 else 0.2)] = np.nan
+        yield n, None if missing > 0.8 else rows.tolist()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_reference_is_learnt_of_odd_batches_as_of_their_rows(seed):
+    """Gaps and other sizes while it is learnt: batches cut to single rows give the same reference
+    and the same windows.
+    """
+    draw = np.random.default_rng(seed)
+    batches, asked = list(odd_batches(draw)), {"min_rows": int(draw.choice([20, 60, 200]))}
+    asked |= {"min_span_ms": 300_000} if seed % 2 else {}
+    found = []
+    for most in (30, 3, 1):
+        log, at_s = (
+            Log(watched(window=Window(name="w", size_ms=90_000, step_ms=30_000), **asked)),
+            0,
+        )
+        for n, rows in batches:
+            for first in range(0, n, most):
+                size = min(most, n - first)
+                more = {} if rows is None else {"embedding": rows[first : first + size]}
+                log.rows(size, [1_000 * (at_s + row) for row in range(size)], **more)
+                at_s += size
+        learnt = log.partition.models[log.model].state.learnt["1"].profile
+        told = [msgspec.structs.replace(one, **NOT_OF_ROWS, id="") for one in log.windows()]
+        found.append((learnt.embedding, told))
+    assert found == [found[0]] * 3
+
+
 def test_missing_embeddings_are_a_share_of_all_rows():
     """Rows without a vector, and batches without the column, lack one; the rest is compared."""
     log = Log(watched(profile=profile_of(cloud(LEARNT, 1))))
