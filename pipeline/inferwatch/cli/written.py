@@ -22,5 +22,5 @@ def span(span_ms: int | None) -> str:
 
 
 def rate(per_week: float | None) -> str:
-    """Two digits; "" where there was no time."""
-    return "" if per_week is None else f"{per_week:.2g}"
+    """Two digits, and zeros behind them; "" where there was no time."""
+    return "" if per_week is None else f"{float(f'{per_week:.2g}'):,.12g}"

@@ -1,6 +1,7 @@
 """Incident files: when which model was known to be wrong, for alerts to be scored by."""
 
 import csv
+import io
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     `model` and `alert` are globs: whose incident it is, and which of the rules should find it.
     `version` and `segment` are "" where it was in all of them, `to_ms` is None while it lasts.
-    `place` is where it stands in its file.
+    `place` is where it stands in its file, of each another.
     """
 
     place: str
@@ -80,7 +81,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise ConfigError(why, file=str(path), fix="check the path") from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8", file=str(path), fix="save it as UTF-8") from None
-    reader = csv.reader(text.splitlines(), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -110,7 +111,8 @@ def _incident(row: Node, fields: dict[str, Node]) -> Incident:
     given = {name: fields[name].text() for name in words if name in fields}
     if "=" not in given.get("segment", "="):
         raise fields["segment"].error("is no segment", "write column=value, as alerts have it")
-    return Incident(place=f"{row.file}:{row.line}", from_ms=from_ms, to_ms=to_ms, **given)
+    place = f"{row.file}:{row.line}" + (f" {row.key}" if row.key else "")
+    return Incident(place=place, from_ms=from_ms, to_ms=to_ms, **given)
 
 
 def _time_ms(node: Node) -> int:
@@ -125,4 +127,8 @@ def _time_ms(node: Node) -> int:
         value = datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         raise node.error(f"{document.kind(value)} is no time", TIME_FIX)
-    return round((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
+    try:
+        utc = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except OverflowError:
+        raise node.error(f"'{value}' lies outside of the calendar", TIME_FIX) from None
+    return round(utc.timestamp() * 1000)

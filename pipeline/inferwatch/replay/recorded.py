@@ -85,10 +85,14 @@ def read(folder: Path) -> Recorded:
     if not all(record.id in told_ms for record in records):
         raise UsageError(f"{folder / 'told.jsonl'} is not of these alerts; run the replay again")
     watched: dict[str, tuple[int, int]] = {}
+    windows = 0
     for extent in lines(folder, "windows", Extent):
+        windows += 1
         first, last = extent.span_ms()
         low, high = watched.get(extent.model, (first, last))
         watched[extent.model] = min(low, first), max(high, last)
+    _check_whole(folder, "alerts", len(records), summary.alerts)
+    _check_whole(folder, "windows", windows, summary.windows)
     rules = {name: set(alerts) for name, alerts in summary.checks.items()}
     for record in records:
         rules.setdefault(record.model, set()).add(record.alert)
@@ -104,6 +108,12 @@ def _summary(folder: Path) -> Summary:
         raise UsageError(f"{folder} holds no whole replay: there is no {path.name}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}; run the replay again") from None
+
+
+def _check_whole(folder: Path, name: str, read: int, written: int) -> None:
+    if read != written:
+        path = folder / f"{name}.jsonl"
+        raise UsageError(f"{path} has {read:,} lines of {written:,}; run the replay again")
 
 
 def lines(folder: Path, name: str, kind: type[T]) -> Iterator[T]:

@@ -154,7 +154,7 @@ def _cases(
     for one in incidents:
         end_ms = FOREVER_MS if one.to_ms is None else one.to_ms + grace_ms
         models = [name for name in run.rules if fnmatch.fnmatchcase(name, one.model)]
-        seen = [name for name in models if _overlaps(run.watched.get(name), one.from_ms, end_ms)]
+        seen = [name for name in models if _overlaps(run.watched.get(name), one)]
         cases += [Case(name, one, end_ms) for name in seen]
         if not models:
             left_out[one.place] = f"'{one.model}' is no model of {run.folder}"
@@ -163,8 +163,10 @@ def _cases(
     return cases, left_out
 
 
-def _overlaps(watched: tuple[int, int] | None, from_ms: int, end_ms: int) -> bool:
-    return watched is not None and from_ms <= watched[1] and watched[0] < end_ms
+def _overlaps(watched: tuple[int, int] | None, one: Incident) -> bool:
+    if watched is None:
+        return False
+    return one.from_ms <= watched[1] and (one.to_ms is None or watched[0] < one.to_ms)
 
 
 def _of_rule(

@@ -28,3 +28,4 @@ def test_moments_and_rates_are_short():
     """UTC to the minute, two digits; nothing of nothing."""
     assert moment(1_700_000_000_000) == "2023-11-14 22:13"
     assert (rate(None), rate(0.0), rate(0.1234), rate(12.7)) == ("", "0", "0.12", "13")
+    assert (rate(123.0), rate(3_149.0)) == ("120", "3,100")

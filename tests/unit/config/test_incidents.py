@@ -30,7 +30,11 @@ def read(folder, name, text):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "places"), [("i.csv", CSV, (3, 4)), ("i.yaml", YAML, (2, 4))]
+    ("name", "text", "places"),
+    [
+        ("i.csv", CSV, ("3", "4")),
+        ("i.yaml", YAML, ("2 incidents[0]", "4 incidents[1]")),
+    ],
 )
 def test_both_formats_say_the_same(tmp_path, name, text, places):
     """Globs, times with and without a zone, an incident that lasts; what is empty is not said."""
@@ -57,6 +61,20 @@ def test_a_date_is_its_first_moment(tmp_path):
     assert yaml.from_ms == csv.from_ms == NOON_MS - 12 * HOUR_MS
 
 
+def test_incidents_in_one_line_have_each_their_place(tmp_path):
+    """What is said of one is not taken for a word about the other."""
+    listed = "incidents: [{model: a, from: 2026-01-31}, {model: b, from: 2026-01-31}]"
+    one, other = read(tmp_path, "i.yaml", listed)
+    assert one.place != other.place
+
+
+def test_a_cell_may_have_lines(tmp_path):
+    """Their words stay apart, and what follows has its own line."""
+    text = 'model,from,name\na,2026-01-31,"two\nlines"\nb,2026-01-31,\n'
+    first, second = read(tmp_path, "i.csv", text)
+    assert first.name == "two\nlines" and second.place.endswith(":4")
+
+
 @pytest.mark.parametrize("text", ["model,from\n", "model,from,to\n\n"])
 def test_a_quiet_time_has_no_incident(tmp_path, text):
     """A file of none is one: all that fires is false."""
@@ -71,6 +89,7 @@ MISTAKES = {
     "model,from\na/b\n": ":2: 'from' is empty (fill it in)",
     "model,from\n,2026-01-31\n": ":2: 'model' is empty (fill it in)",
     "model,from\na/b,soon\n": ":2: from: 'soon' is no time (write 2026-01-31T12:00Z; ",
+    "model,from\na/b,9999-12-31T23:00-02:00\n": ":2: from: '9999-12-31 23:00:00-02:00' lies out",
     "model,from\na/b,2026-01-31,x\n": ":2: has 3 cells of 2 (quote a cell with commas)",
     'model,from\n"a,2026\n': ":2: not CSV: ",
     "model,from,to\na,2026-01-31,2026-01-31\n": ":2: to: does not lie behind `from`",

@@ -11,7 +11,8 @@ from inferwatch.testing.alerts import TOLD_MS, alert_record
 
 MODEL = "risk/fraud-scorer"
 SUMMARY = {
-    **dict.fromkeys(("records", "rows", "ok", "windows", "alerts", "dead", "gaps"), 0),
+    **dict.fromkeys(("records", "rows", "ok", "dead", "gaps"), 0),
+    **dict.fromkeys(("windows", "alerts"), 2),
     **{name: {} for name in ("rejected", "duplicate", "transitions")},
     "checks": {MODEL: ["Silent", "RecallDrop"], "team/quiet": ["Silent"]},
     "unjudged": {MODEL: {"Silent": "why"}},
@@ -61,6 +62,15 @@ def test_a_folder_that_is_not_whole_is_refused(folder, name, text):
     assert name in str(caught.value) and "replay" in str(caught.value)
     if text is not None and name != "summary.json":
         assert f"{name}:1: " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["alerts.jsonl", "windows.jsonl"])
+def test_lines_that_a_copy_lost_are_missed(folder, name):
+    """Cut between two lines each of them is whole, and the folder is not."""
+    path = folder / name
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    with pytest.raises(UsageError, match=rf"{name} has 1 lines of 2; run the replay again"):
+        recorded.read(folder)
 
 
 def test_times_of_other_alerts_are_refused(folder):

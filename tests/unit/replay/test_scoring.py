@@ -179,6 +179,12 @@ def test_what_cannot_be_scored_is_left_out_with_the_reason():
     }
 
 
+def test_an_incident_before_what_was_watched_is_not_scored_for_its_grace():
+    """No rule could have found it: it would be missed by all."""
+    report = score(run(watched=(21, 50)), [incident(10, 20)], grace_ms=5 * HOUR)
+    assert report.incidents == [] and list(report.left_out) == ["i.csv:2"]
+
+
 def test_without_incidents_all_is_false_and_nothing_is_missed():
     """A quiet month: false alarms a week of all that was watched; no share of nothing."""
     found = only(score(run(story(("firing", 10, 11)), watched=(0, 336)), []))
