@@ -75,6 +75,12 @@ def test_firings_worked_by_hand(folders):
     assert found.differs()
 
 
+def test_another_end_is_a_difference(folders):
+    """It fired at the same time, and longer: when it was over is told later."""
+    found = compare(run(folders[0], firing(10, 11, 20)), run(folders[1], firing(10, 11, 21)))
+    assert found.differs() and (found.rules[0].both, found.rules[0].moved) == (1, 1)
+
+
 def test_what_is_told_at_another_time_is_no_difference(folders):
     """Live workers tell some seconds later than a replay."""
     mine, theirs = firing(10, 11, told=11), firing(10, 11, told=12)

@@ -74,6 +74,21 @@ def test_two_incidents_worked_by_hand():
     assert first.found == [Found("RecallDrop", 3 * HOUR)] and second.found == []
 
 
+def test_the_first_that_is_told_is_the_delay():
+    """Of two features, whichever fires first by event time: labels may make it the last told."""
+    slow = story(("firing", 10, 11), told_after=9, feature="amount")
+    fast = story(("firing", 12, 13), told_after=1, feature="age")
+    found = only(score(run(slow, fast), [incident(10, 20)]))
+    assert (found.right, found.found, found.delay_worst_ms) == (2, 1, 4 * HOUR)
+
+
+def test_quiet_time_lies_outside_all_incidents():
+    """Those that overlap, lie in each other or reach beyond what was watched are taken out once."""
+    times = [(-50, 10), (100, 200), (120, 130), (190, 220), (990, None)]
+    found = only(score(run(), [incident(*one) for one in times]))
+    assert found.quiet_ms == (1_000 - 10 - 120 - 10) * HOUR
+
+
 @pytest.mark.parametrize(
     ("began", "at", "expected"),
     [
