@@ -8,6 +8,7 @@ from inferwatch.cli.amounts import offset, time_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table as table_of
 from inferwatch.config import embeddings, mapping, monitors, profiles
+from inferwatch.core import soundness
 from inferwatch.core.figure import Figure
 from inferwatch.core.reference import column_key
 from inferwatch.errors import UsageError
@@ -148,7 +149,7 @@ def _facts(arguments: argparse.Namespace) -> ModelFacts:
             "say the task: --task binary|multiclass|regression|ranking, or --monitors FILE"
         )
     for name in arguments.segments:
-        wrong = monitors.segment_problem(name)
+        wrong = soundness.segment_problem(name)
         if wrong:
             raise UsageError(f"--segments: {wrong}")
     return ModelFacts(task=arguments.task, positive=arguments.positive, segments=arguments.segments)

@@ -15,7 +15,6 @@ from inferwatch.config import checks, document, estimate, profiles, timezones
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.document import Node
 from inferwatch.core import soundness
-from inferwatch.core.columns import OTHER
 from inferwatch.core.inspectors import FEATURES, INSPECTORS
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError
@@ -279,17 +278,10 @@ def _facts(node: Node | None) -> ModelFacts:
 def _segment(node: Node) -> str:
     """A column: windows and profiles name its segments `column=value`."""
     name = node.text()
-    wrong = segment_problem(name)
+    wrong = soundness.segment_problem(name)
     if wrong:
         raise node.error(wrong, "rename the column where rows are sent")
     return name
-
-
-def segment_problem(name: str) -> str:
-    """Why the rows cannot be cut by a column of this name, "" where they can."""
-    if "=" in name:
-        return f"'{name}' has a `=`, which parts a segment's column from its value"
-    return f"'{name}' stands for values without a place" if name == OTHER else ""
 
 
 def _label_times(fields: Mapping[str, Node]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from inferwatch.core.output import (
 )
 from inferwatch.core.reference import Values
 from inferwatch.core.runs import Batch, Calm, Shape
-from inferwatch.errors import Reason
+from inferwatch.errors import ConfigError, Reason
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap, Inspection, MonitorChange, Skip, Tick
 from inferwatch.records.raw import SKIPPED, Decoded, RawRecord, Reject
@@ -114,7 +114,16 @@ class Partition:
         return placement.partition_of(model, self.partitions)
 
     def define(self, name: str, definition: Definition, offset: int) -> None:
-        """A model's first definition; it acts from the record at `offset` on."""
+        """A model's first definition; it acts from the record at `offset` on.
+
+        :raises ConfigError: nobody can fold by it, or an exact window's columns are not here.
+        """
+        wrong = soundness.problem(definition)
+        if wrong:
+            raise ConfigError(
+                f"the definition of {name}: {wrong}",
+                fix="bring it into these bounds; monitor files are checked as they are read",
+            )
         state = ModelState(name=name, definition=definition, offset=offset - 1)
         self.models[name] = Model(state, self._values)
 
@@ -162,7 +171,6 @@ class Partition:
         """Outputs of one record. A record that its model has folded before gives none."""
         return self.fold_all([(raw, decoded)])
 
-    @_silent
     def _fold(self, raw: RawRecord, decoded: Decoded) -> list[Output]:
         """Outputs of one record by itself."""
         self.offset = max(self.offset, raw.offset)

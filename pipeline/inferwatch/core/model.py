@@ -93,8 +93,7 @@ class Model:
     """A model at work: its state, and the plan, indexes and detectors that follow from it.
 
     :param values: sorted reference columns by the digest a profile names them with.
-    :raises ConfigError: an exact window needs columns that are not among them, or a reference is to
-        be learnt from no rows.
+    :raises ConfigError: an exact window needs columns that are not among them.
     """
 
     def __init__(self, state: ModelState, values: Mapping[str, Values]) -> None:
@@ -209,17 +208,8 @@ class Model:
         return np.uint16(self.state.bits[plan.window.name])
 
     def _check_reference(self) -> None:
-        """It is learnt of some rows; exact windows compare with the profile's own columns, which do
-        not travel in the log.
-        """
-        asked = self.definition.reference
-        if asked.min_rows < 1:
-            raise ConfigError(
-                f"{self.name} would learn its reference from {asked.min_rows} rows",
-                key="reference.min_rows",
-                fix="1 or more; monitor files take 50 to 1,000,000",
-            )
-        profile = asked.profile
+        """Exact windows compare with the profile's own columns, which do not travel in the log."""
+        profile = self.definition.reference.profile
         exact = any(window.exact for window in self.definition.windows)
         if profile is None or not exact or profile.values_digest in self.values:
             return

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from inferwatch.core import anomaly
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
+from inferwatch.core.columns import OTHER
 from inferwatch.core.directions import DIRECTIONS
 from inferwatch.core.drift import (
     EMBEDDING_METHODS,
@@ -89,6 +90,7 @@ def _facts(facts: ModelFacts) -> Iterator[str]:
     segments = facts.segments
     if len(segments) > SEGMENT_COLUMNS_MAX or len(segments) != len(dict.fromkeys(segments)):
         yield f"{len(segments)} segment columns: at most {SEGMENT_COLUMNS_MAX}, each once"
+    yield from filter(None, map(segment_problem, segments))
     if not 1 <= facts.segments_max <= SEGMENTS_MAX:
         yield f"segments_max {facts.segments_max} is not in 1 to {SEGMENTS_MAX}"
     if not 1 <= facts.floor_rows() <= ROWS_MAX:
@@ -105,6 +107,15 @@ def _facts(facts: ModelFacts) -> Iterator[str]:
         yield "the rules of its time zone are damaged"
     if not 1 <= facts.pending_max_bytes <= PENDING_MAX_BYTES:
         yield f"pending_max_bytes {facts.pending_max_bytes} is not in 1 to {PENDING_MAX_BYTES}"
+
+
+def segment_problem(name: str) -> str:
+    """Why rows cannot be cut by a column of this name, "" where they can: windows and profiles name
+    its segments `column=value`.
+    """
+    if "=" in name:
+        return f"'{name[:80]}' has a `=`, which parts a segment's column from its value"
+    return f"'{name}' stands for values without a place" if name == OTHER else ""
 
 
 def _reference(reference: Reference) -> Iterator[str]:

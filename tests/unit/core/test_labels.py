@@ -265,7 +265,8 @@ def test_the_horizon_is_asked_at_each_row_of_a_batch(size):
     """A row that takes a waiting label past the horizon takes it from those behind it in its batch
     too; and a row that is itself past it takes none, whichever came first.
     """
-    log = Log(Definition(model=msgspec.structs.replace(FACTS, label_horizon_ms=HOUR)))
+    facts = msgspec.structs.replace(FACTS, label_horizon_ms=HOUR)
+    log = Log(Definition(model=facts, windows=[Window(name="batch", rows=100)]))
     log.rows(1, 0, ids=["first"])
     log.labels(["a", "b", "c"], [1.0] * 3, record_ms=0)
     ids, times = ["b", "ahead", "a"], [1, HOUR + 1, HOUR + 1]
@@ -281,7 +282,8 @@ def test_the_horizon_is_asked_at_each_row_of_a_batch(size):
 
 def test_a_label_of_a_far_time_keeps_none_behind_it_from_going():
     """Before the first row: a fast clock's label waits as if it had been of its record's time."""
-    log = Log(Definition(model=msgspec.structs.replace(FACTS, label_horizon_ms=HOUR)))
+    facts = msgspec.structs.replace(FACTS, label_horizon_ms=HOUR)
+    log = Log(Definition(model=facts, windows=[Window(name="batch", rows=100)]))
     log.labels(["far", "near"], [1.0] * 2, record_ms=0, time_ms=[900 * HOUR, 0])
     log.rows(1, HOUR, ids=["a"])
     pending_ = log.partition.models[log.model].state.pending

@@ -96,8 +96,9 @@ def test_a_learnt_reference_holds_the_first_rows_exactly():
 @pytest.mark.parametrize("min_rows", [0, -1])
 def test_a_reference_of_no_rows_is_refused(min_rows):
     """One made in code, which no monitor file could ask for, is told and not learnt for ever."""
-    log = Log(Definition(reference=Reference(min_rows=min_rows)))
-    with pytest.raises(ConfigError, match=r"would learn its reference from -?[01] rows"):
+    windows = [Window(name="five", rows=5)]
+    log = Log(Definition(reference=Reference(min_rows=min_rows), windows=windows))
+    with pytest.raises(ConfigError, match=r"min_rows -?[01] is not in 1 to"):
         log.rows(1, 0, numeric={"x": [1.0]})
 
 

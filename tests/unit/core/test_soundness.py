@@ -1,17 +1,19 @@
 """A definition that the log brings is folded by, or refused before it can do harm."""
 
 import math
+import re
 
 import pytest
 from msgspec.structs import replace
 
 from inferwatch.config.defaults import default_definition
 from inferwatch.core import directions
+from inferwatch.core.columns import OTHER
 from inferwatch.core.directions import DIRECTIONS
 from inferwatch.core.fold import Partition
 from inferwatch.core.sketches.score_labels import BINS
 from inferwatch.core.soundness import problem
-from inferwatch.errors import Reason
+from inferwatch.errors import ConfigError, Reason
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import (
     Check,
@@ -114,6 +116,7 @@ UNSOUND = [
     replace(SOUND, reference=replace(SOUND.reference, min_rows=0)),
     replace(SOUND, reference=replace(SOUND.reference, min_span_ms=-1)),
     changed_column(counts=[1, 2, 3]),
+    *(replace(SOUND, model=replace(SOUND.model, segments=[name])) for name in ("a=b", OTHER)),
     changed_column(edges=[1.0, 1.0]),
     changed_column(sd=math.nan),
     changed_embedding(dim=0, directions=b""),
@@ -135,7 +138,9 @@ UNSOUND = [
 
 @pytest.mark.parametrize("definition", UNSOUND)
 def test_an_unsound_definition_is_named_and_rejected(definition):
-    """Out of the log it is a reject with its reason; the rules before it stay."""
+    """Out of the log it is a reject with its reason, and the rules before it stay; out of code it
+    is an error.
+    """
     assert problem(definition)
     partition = Partition(0)
     fold(partition, raw_inference(model=MODEL, offset=0))
@@ -147,6 +152,8 @@ def test_an_unsound_definition_is_named_and_rejected(definition):
     assert partition.counts.rejected == {Reason.SCHEMA_INVALID: 1}
     assert partition.counts.conserved()
     assert partition.models[MODEL].definition == before
+    with pytest.raises(ConfigError, match=re.escape(problem(definition)[:40])):
+        fold(Partition(0), raw_inference(model=MODEL, offset=0), definition)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from inferwatch.config import estimate
+from inferwatch.config.defaults import default_definition
 from inferwatch.core.fold import Partition
 from inferwatch.errors import Exit
 from inferwatch.records.decode import decode
@@ -243,7 +244,7 @@ def test_a_full_partition_is_told_once_and_counted(found, caplog):
             raw = raw_inference(model=model, n=3, offset=offset)
             decoded = decode(raw)
             if name := partition.undefined(decoded):
-                partition.define(name, Definition(), offset)
+                partition.define(name, default_definition(), offset)
             found.folded(partition, [(raw, decoded)], partition.fold_all([(raw, decoded)]))
     assert caplog.text.count("takes no more models") == 1
     sample = found.metrics.rejected.labels("too_many_models")
@@ -311,7 +312,7 @@ def test_what_few_labels_correct_hides_no_window_that_speaks(found):
     before stay, and follow its labels.
     """
     partition = Partition(0)
-    partition.define("team/model", Definition(), 0)
+    partition.define("team/model", default_definition(), 0)
 
     def publish(start, revision, coverage, **figures):
         window = Span(name="hour", start=start, end=start + 10)

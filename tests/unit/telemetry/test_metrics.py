@@ -9,10 +9,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families
 
+from inferwatch.config.defaults import default_definition
 from inferwatch.core.fold import Partition
 from inferwatch.errors import Reason
 from inferwatch.records.decode import decode
-from inferwatch.records.definition import Definition
 from inferwatch.runtime.status import Status
 from inferwatch.telemetry import sdk
 from inferwatch.telemetry.catalogue import BY_NAME, CATALOGUE, NAMESPACE, declared
@@ -166,7 +166,7 @@ def test_models_are_counted_over_all_partitions():
         for offset, model in enumerate(models):
             raw = raw_inference(model=model, offset=offset, partition=number)
             decoded = decode(raw)
-            partition.define(model, Definition(), offset)
+            partition.define(model, default_definition(), offset)
             found.folded(partition, [(raw, decoded)], partition.fold_all([(raw, decoded)]))
     [sample] = families(found.metrics.registry)["inferwatch_models"].samples
     assert sample.value == 3
