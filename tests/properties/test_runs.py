@@ -68,7 +68,8 @@ def columns(record):
     if not isinstance(record, Rows):
         return None
     calls, entities = record.llm is None, record.entity is None
-    return record.model, record.version, record.numeric_names, calls, entities
+    dim = 0 if record.embedding is None else record.embedding.shape[1]
+    return record.model, record.version, record.numeric_names, calls, entities, dim
 
 
 def fold(records, definition_of, most, draw):

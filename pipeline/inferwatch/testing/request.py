@@ -56,6 +56,10 @@ class Request:
         """Of several classes."""
         return self.score if name == self.answer else (1.0 - self.score) / 2
 
+    def embedding(self, dim: int) -> list[float]:
+        """`dim` numbers, at most 3; none where the amount is missing."""
+        return [self.numeric["amount"] / 50, self.numeric["age"] / 40, self.latency_ms / 20][:dim]
+
 
 def calls(rows: Sequence[Request]) -> dict[str, list[Any]]:
     """What the answers used, were they a language model's: longer where they took longer."""

@@ -74,6 +74,7 @@ class Senders:
                 "channel": [row.channel for row in rows],
             },
             llm=calls(rows) if n % 3 else None,
+            embedding=[row.embedding(2 + (n % 3 > 0)) for row in rows] if n % 4 else None,
             entity=[f"{row.country}{row.kind}" for row in rows] if n % 4 else None,
             instance=instance,
             dropped={"queue_full": self.sent[emitter][2]},
