@@ -23,6 +23,7 @@ from inferwatch.records.columns import (
     Float32Block,
     Float64Block,
     Numbers,
+    Vectors,
     pack_categories,
     pack_texts,
 )
@@ -40,6 +41,7 @@ MINUTE_MS = 60_000
 START_MS = 1_700_000_000_000 // 3_600_000 * 3_600_000
 WARM_ROWS = 6_000
 CLASSES = [f"class-of-20-chars-{code:02d}" for code in range(20)]
+DIM = 256
 LIMIT = Limit(direction="above", value=0.5, clear=0.5)
 ASKED = [
     Check(alert="OddRows", metric="features", method="lof", window="minute", warn=LIMIT),
@@ -52,7 +54,8 @@ class Flood(msgspec.Struct, frozen=True):
     """Rows of `models` in turn, `batches` each; every row has a segment of its own, or none has.
 
     `label_horizon_s` is how long predictions wait for their labels. `rich` rows carry all that rows
-    may: classes with scores, words, entities, calls of language models; each has its label.
+    may: classes with scores, words, entities, calls of language models, embeddings; each has its
+    label.
     """
 
     models: int = 1
@@ -125,6 +128,7 @@ def _carried(score: NDArray[np.float64], draw: np.random.Generator) -> dict[str,
         "scores": Float64Block(CLASSES, scores.tobytes()),
         "categories": {"word": pack_categories([f"word-of-20-ch-{code:06d}" for code in words])},
         "entity": pack_texts([f"entity-{code}" for code in entities]),
+        "embedding": Vectors(DIM, draw.normal(size=(n, DIM)).astype("<f4").tobytes()),
         "llm": LlmCalls(
             input_tokens=draw.lognormal(6, 1, n).astype("<f4").tobytes(),
             output_tokens=draw.lognormal(5, 1, n).astype("<f4").tobytes(),
@@ -187,6 +191,7 @@ def plan(flood: Flood) -> tuple[Definition, Estimate]:
         categories=int(flood.rich),
         entities=flood.rich,
         llm=flood.rich,
+        embedding=DIM * flood.rich,
     )
     return definition, estimate.of(definition, load)
 
