@@ -80,7 +80,7 @@ class Sizes:
     models: int = 4
     rounds: int = 3
     warm_batches: int = 40
-    batches: int = 300
+    batches: int = 600
     at_once: int = 40
     singles: int = 125
     obvious: int = 1_000
