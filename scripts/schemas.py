@@ -22,6 +22,7 @@ from inferwatch import __version__, connection
 from inferwatch.config import checks, limits, monitors
 from inferwatch.core import soundness
 from inferwatch.core.output import ERROR_HEADERS
+from inferwatch.core.sketches import score_labels
 from inferwatch.records import bounds, decode
 from inferwatch.records.outputs import AlertRecord, WindowRecord
 from inferwatch.records.raw import JSON, MSGPACK, PREFIX
@@ -233,6 +234,7 @@ def _facts() -> Schema:
         },
         "segments_max": _whole(1, soundness.SEGMENTS_MAX),
         "segments_min_rows": _whole(1, soundness.ROWS_MAX),
+        "score_bins": {"enum": [score_labels.BINS, score_labels.FINE_BINS]},
         "pending_max": SIZE,
         "restate_every": DURATION,
         "timezone": {"type": "string", "minLength": 1, "examples": ["Europe/Berlin"]},

@@ -240,6 +240,7 @@ def test_the_defaults_of_the_model_block_are_those_listed():
     assert defaults["label_delay"] == "`1d`" and facts.label_delay_ms == 86_400_000
     assert defaults["segments_max"] == f"`{facts.segments_max}`"
     assert defaults["segments_min_rows"] == f"`{facts.floor_rows()}`"
+    assert defaults["score_bins"] == f"`{facts.bins()}`"
     assert defaults["pending_max"] == "`64MiB`" and facts.pending_max_bytes == 64 << 20
     assert defaults["restate_every"] == "`5m`" and facts.restate_every_ms == 300_000
     assert defaults["positive"] == f"`{facts.positive}`"

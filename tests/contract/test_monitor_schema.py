@@ -43,6 +43,7 @@ model:
   segments: [country]
   segments_max: 20
   segments_min_rows: 20
+  score_bins: 1024
   pending_max: 64MiB
   restate_every: 5m
 reference: {last: 7d, min_rows: 5000, min_span: 1h}
@@ -159,6 +160,7 @@ MISTAKES = [
     HEAD + "model: {segments: country}",
     HEAD + "model: {segments_max: 0}",
     HEAD + "model: {segments_min_rows: 0}",
+    HEAD + "model: {score_bins: 1000}",
     HEAD + "model: {pending_max: 64}",
     HEAD + "checks: {alert: A}",
     HEAD + "checks: [{metric: rows}]",

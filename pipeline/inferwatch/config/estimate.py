@@ -23,7 +23,7 @@ from inferwatch.core.online import CLASS_STREAMS_MAX
 from inferwatch.core.past import APART, KEPT_MAX
 from inferwatch.core.plan import P99_KEPT, WindowPlan
 from inferwatch.core.recent import PIECES
-from inferwatch.core.sketches import row_sample
+from inferwatch.core.sketches import row_sample, score_labels
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Check, Definition
 from inferwatch.telemetry.catalogue import LATENCIES_S
@@ -36,6 +36,7 @@ DECIDED_BYTES = 4_200  # scores by answer, in a cell
 CLOSED_BYTES = 3_500
 CLOSED_SEGMENT_BYTES = 1_500
 LABEL_CELL_BYTES = 4_300  # and those of pairs of classes
+LABEL_BIN_BYTES = 16  # of scores, by label
 PAIR_BYTES = 8  # of a true class and an answer
 JUDGED_BYTES = 12_500  # scores by answer, of all rows, of right and of wrong ones
 CLASS_BYTES = 21  # a name of 20 characters
@@ -343,7 +344,8 @@ def _closed_bytes(
     classes = _classes(definition, load)
     delays = BIN_BYTES * min(rows, BINS)
     calls = CALLS_FIGURES_BYTES * load.llm
-    labels = LABEL_CELL_BYTES + classes * (classes * PAIR_BYTES + CLASS_BYTES)
+    finer = (definition.model.bins() - score_labels.BINS) * LABEL_BIN_BYTES
+    labels = LABEL_CELL_BYTES + finer + classes * (classes * PAIR_BYTES + CLASS_BYTES)
     cell = labels * (1 + overlaps) + calls
     whole = (
         CLOSED_BYTES

@@ -17,6 +17,7 @@ from inferwatch.config.document import Node
 from inferwatch.core import soundness
 from inferwatch.core.inspectors import FEATURES, INSPECTORS
 from inferwatch.core.reference import Values
+from inferwatch.core.sketches import score_labels
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import (
     Check,
@@ -38,10 +39,12 @@ MODEL_KEYS = [
     "segments",
     "segments_max",
     "segments_min_rows",
+    "score_bins",
     "pending_max",
     "restate_every",
     "timezone",
 ]
+SCORE_BINS = tuple(map(str, (score_labels.BINS, score_labels.FINE_BINS)))
 LEARNT_KEYS = ("last", "min_rows", "min_span")
 PANE_BYTES = 25_000
 NAMED_MAX = 3
@@ -266,6 +269,8 @@ def _facts(node: Node | None) -> ModelFacts:
         given["segments_max"] = fields["segments_max"].integer(1, 10_000)
     if "segments_min_rows" in fields:
         given["segments_min_rows"] = fields["segments_min_rows"].integer(1, 1_000_000)
+    if "score_bins" in fields:
+        given["score_bins"] = int(fields["score_bins"].choice(SCORE_BINS))
     if "pending_max" in fields:
         given["pending_max_bytes"] = fields["pending_max"].size_bytes()
     if "restate_every" in fields:

@@ -396,10 +396,11 @@ def _add_labels(model: Model, plan: WindowPlan, track: Track, joined: Joined) ->
 
 
 def _count(model: Model, cells: dict[str, LabelCell], part: Joined) -> None:
-    columns, positive = model.state.columns, model.definition.model.positive
+    columns, facts = model.state.columns, model.definition.model
     for segment, keep in _label_segments(part):
         cell = cells.setdefault(segment, LabelCell())
-        quality.add(cell, columns, positive, part if keep is None else part.take(keep))
+        rows = part if keep is None else part.take(keep)
+        quality.add(cell, columns, facts.positive, rows, facts.bins())
 
 
 def _label_segments(joined: Joined) -> list[tuple[str, NDArray[np.bool_] | None]]:

@@ -10,6 +10,7 @@ from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
 from inferwatch.core.metrics import CORRECTED, class_of, of_every_class, on_labels
 from inferwatch.core.metrics.estimated import ESTIMATES
+from inferwatch.core.sketches.score_labels import BINS
 from inferwatch.records.definition import Check, Definition, Window, digest
 
 COVERAGE_DEFAULT = 0.8
@@ -138,6 +139,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
                 *(["estimates"] if estimates else []),
                 *(["corrects"] if corrects else []),
                 *([facts.segments_min_rows] if facts.floor_rows() > 1 else []),
+                *([f"bins {facts.bins()}"] if facts.bins() != BINS else []),
             ]
         ),
         inspectors=tuple(inspectors),

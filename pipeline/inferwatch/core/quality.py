@@ -57,8 +57,13 @@ class LabelCell(msgspec.Struct):
         return self.labelled / self.predicted if self.predicted else None
 
 
-def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> None:
-    """Add labelled rows, or take them back where `joined.sign` is -1."""
+def add(
+    cell: LabelCell, columns: Columns, positive: str, joined: Joined, bins: int = score_labels.BINS
+) -> None:
+    """Add labelled rows, or take them back where `joined.sign` is -1.
+
+    :param bins: of scores, in a cell that has none yet.
+    """
     if joined.queries is not None:
         cell.ranked = cell.ranked or ranking.empty()
         ranking.add(cell.ranked, joined.queries, joined.sign)
@@ -78,11 +83,11 @@ def add(cell: LabelCell, columns: Columns, positive: str, joined: Joined) -> Non
     if cell.judged is not None:
         _judge(cell.judged, columns, positive, joined)
     if columns.task == "binary":
-        cell.scores = cell.scores or score_labels.empty()
+        cell.scores = cell.scores or score_labels.empty(bins)
         scored, truth = scored_rows(columns, positive, joined)
         score_labels.add(cell.scores, scored, truth, joined.sign)
     elif columns.task == "multiclass":
-        _add_scores(cell, columns, joined)
+        _add_scores(cell, columns, joined, bins)
 
 
 def decide(cell: LabelCell, columns: Columns, positive: str, block: Block, sign: int = 1) -> None:
@@ -103,7 +108,7 @@ def _judge(judged: Judged, columns: Columns, positive: str, joined: Joined) -> N
     corrected.judge(judged, score[known], answer[known], right[known], joined.sign)
 
 
-def _add_scores(cell: LabelCell, columns: Columns, joined: Joined) -> None:
+def _add_scores(cell: LabelCell, columns: Columns, joined: Joined, bins: int) -> None:
     """What a model of several classes said of the class it named, and of the true one."""
     labelled, scores = joined.label >= 0, None
     if joined.scores is not None:
@@ -114,7 +119,7 @@ def _add_scores(cell: LabelCell, columns: Columns, joined: Joined) -> None:
     promised = confidence(columns, joined.predicted, joined.score, scores)
     sure = labelled & (joined.predicted >= 0) & np.isfinite(promised)
     if sure.any():
-        cell.scores = cell.scores or score_labels.empty()
+        cell.scores = cell.scores or score_labels.empty(bins)
         right = (joined.label == joined.predicted)[sure]
         score_labels.add(cell.scores, promised[sure], right, joined.sign)
 
@@ -167,7 +172,7 @@ def merge(cells: Sequence[LabelCell]) -> LabelCell:
             whole.residuals = whole.residuals or regression.empty()
             regression.merge(whole.residuals, cell.residuals)
         if cell.scores is not None:
-            whole.scores = whole.scores or score_labels.empty()
+            whole.scores = whole.scores or score_labels.empty(cell.scores.bins)
             score_labels.merge(whole.scores, cell.scores)
         if cell.delays is not None:
             whole.delays = whole.delays or log_histogram.empty()

@@ -95,6 +95,9 @@ def _facts(facts: ModelFacts) -> Iterator[str]:
         yield f"segments_max {facts.segments_max} is not in 1 to {SEGMENTS_MAX}"
     if not 1 <= facts.floor_rows() <= ROWS_MAX:
         yield f"segments_min_rows {facts.floor_rows()} is not in 1 to {ROWS_MAX}"
+    grids = (score_labels.BINS, score_labels.FINE_BINS)
+    if facts.bins() not in grids:
+        yield f"score_bins {facts.bins()} is not one of {grids}"
     since = [since_ms for since_ms, _ in facts.utc_offsets()]
     ahead_ms = [ahead_ms for _, ahead_ms in facts.utc_offsets()]
     ascending = all(early < late for early, late in itertools.pairwise(since))

@@ -128,7 +128,7 @@ def _curve(model: Model, version: str) -> Curve | None:
     labels = track.labels.get(0, {}).get(ALL, LabelCell())
     if labels.scores is None or (labels.coverage() or 0.0) < model.first_plan().coverage:
         return None
-    return isotonic.fit(labels.scores.counts)
+    return isotonic.fit(score_labels.coarse(labels.scores))
 
 
 def _lost(pane: Pane) -> dict[str, int]:

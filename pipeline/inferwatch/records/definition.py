@@ -94,7 +94,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What only the owner of the model knows: without it AUC means nothing.
 
     `clock` is that by which hours are counted, UTC where it is left out. Windows of a segment with
-    fewer than `segments_min_rows` rows are not published, where it is given.
+    fewer than `segments_min_rows` rows are not published, where it is given. `score_bins` is the
+    grid of scores by label, 256 bins where it is left out.
     """
 
     task: Task = "unknown"
@@ -108,6 +109,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     restate_every_ms: int = 300_000
     clock: Clock | msgspec.UnsetType = msgspec.UNSET
     segments_min_rows: int | msgspec.UnsetType = msgspec.UNSET
+    score_bins: int | msgspec.UnsetType = msgspec.UNSET
 
     def utc_offsets(self) -> list[tuple[int, int]]:
         """Those of the clock, none for UTC."""
@@ -116,6 +118,10 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     def floor_rows(self) -> int:
         """`segments_min_rows`, 1 where every segment is published."""
         return 1 if self.segments_min_rows is msgspec.UNSET else self.segments_min_rows
+
+    def bins(self) -> int:
+        """`score_bins`, 256 where none are named."""
+        return 256 if self.score_bins is msgspec.UNSET else self.score_bins
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -111,6 +111,7 @@ UNSOUND = [
     changed_check(method="adwin", window="", params={"speed": 1.0}),
     replace(SOUND, model=replace(SOUND.model, segments_max=0)),
     replace(SOUND, model=replace(SOUND.model, segments_min_rows=0)),
+    replace(SOUND, model=replace(SOUND.model, score_bins=1_000)),
     replace(SOUND, model=replace(SOUND.model, label_horizon_ms=-1)),
     replace(SOUND, model=replace(SOUND.model, pending_max_bytes=0)),
     replace(SOUND, reference=replace(SOUND.reference, min_rows=0)),

@@ -68,6 +68,34 @@ def test_errors_stay_within_what_is_documented(kind):
     assert judged >= 40
 
 
+@pytest.mark.parametrize("kind", ["logits", "spread", "rounded", "crowded near 0"])
+def test_the_finer_grid_errs_less(kind):
+    """AUC is off by less than 0.002 by 1,024 bins, and no other figure by more than the limits."""
+    generator = np.random.default_rng(11)
+    for _ in range(100):
+        score, truth = sample(kind, generator)
+        if min(truth.sum(), (~truth).sum()) < CLASS_MIN:
+            continue
+        fine = score_labels.empty(score_labels.FINE_BINS)
+        score_labels.add(fine, score, truth)
+        for name, tolerance in (TOLERANCES | {"auc": 0.002}).items():
+            expected = getattr(ranked, name)(score, truth).value
+            found = getattr(score_labels, name)(fine).value
+            assert found == pytest.approx(expected, abs=tolerance), name
+
+
+@given(rows, rows)
+def test_finer_bins_are_parts_of_the_others(left, right):
+    """Four and four together they are the coarser grid, also where one of each is merged."""
+    fine = score_labels.empty(score_labels.FINE_BINS)
+    score_labels.add(fine, *columns(left))
+    assert np.array_equal(score_labels.coarse(fine), table(left).counts)
+    score_labels.merge(fine, table(right))
+    assert np.array_equal(fine.counts, table(left + right).counts)
+    score_labels.merge(fine, table(left))
+    assert fine.bins == score_labels.BINS
+
+
 @settings(deadline=None)
 @given(rows)
 def test_auc_is_scikit_learns_of_the_bins(drawn):
