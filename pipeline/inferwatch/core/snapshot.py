@@ -23,7 +23,6 @@ from inferwatch.core.pending import Answers, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
 from inferwatch.core.stability import Entities
-from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import Closed, Pane, Track, Waiting
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition
@@ -169,9 +168,7 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
 
 
 def _bare(track: Track) -> Track:
-    return msgspec.structs.replace(
-        track, panes={}, labels={}, closed={}, past=None, restating={}, swept_ms=UNSET
-    )
+    return msgspec.structs.replace(track, panes={}, labels={}, closed={}, past=None, restating={})
 
 
 def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:

@@ -101,8 +101,8 @@ class Track(msgspec.Struct):
     read, `hours` those of one window an hour since 1970, `calibrations` what alerts have found of
     their limits, by alert, feature and segment. `first_row` is the version's number of the first
     row that these windows saw: a window that is defined anew knows nothing of the rows before.
-    `restating` are the starts of closed windows with `restate`, and `swept_ms` what `expire` has
-    come to: both follow from the rest, so that snapshots of these windows leave them out.
+    `restating` are the starts of closed windows with `restate`: it follows from these, so that
+    snapshots leave it out. `swept_ms` is what `expire` has come to.
     `past` are the figures that inspectors read; `lost` is what the next pane may lack; `heard` the
     time of each instance's newest sample in these windows; `judged` are labelled rows of windows
     that take no label any more.

@@ -8,7 +8,9 @@ from inferwatch.core import snapshot
 from inferwatch.core.fold import Partition
 from inferwatch.core.model import FORMAT
 from inferwatch.errors import ConfigError
+from inferwatch.records.definition import Definition, ModelFacts, Window
 from inferwatch.testing import folding, streams
+from inferwatch.testing.builders import raw_labels
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +125,24 @@ def test_columns_of_other_lengths_are_damage(models):
 def _is_refused(pieces, name, slab):
     with pytest.raises(ValueError, match="cannot be read"):
         snapshot.load(pieces | {name: snapshot._encoder.encode(slab)})
+
+
+def test_a_window_that_closes_past_the_horizon_is_forgotten_when_it_would_have_been():
+    """What is past it is looked for by steps: a successor neither looks nor forgets sooner."""
+    window = Window(name="hop", size_ms=120_000, step_ms=30_000, grace_ms=0)
+    facts = ModelFacts(task="binary", label_horizon_ms=15_000, label_delay_ms=10_000)
+    log = folding.Log(Definition(model=facts, windows=[window]))
+    log.rows(4, 10_000, score=[0.5] * 4)
+    log.tick(110_000)
+    log.tick(121_000)
+    (model,) = log.partition.models.values()
+    (track,) = model.state.tracks["hop"].values()
+    assert any(closed.to_ms < track.swept_ms for closed in track.closed.values())
+    again = Partition(0)
+    again.restore(snapshot.cut(model))
+    raw = raw_labels(
+        ids=["none"], label=[1.0], offset=log.offset, record_time_ms=log.start_ms + 122_000
+    )
+    folding.fold(again, [raw], lambda name: log.definition)
+    log.write(raw)
+    assert snapshot.cut(again.models[model.name]) == snapshot.cut(model)
