@@ -56,18 +56,31 @@ def run(arguments: argparse.Namespace) -> int:
     """Score and print; incidents that could not be scored are told on standard error."""
     known, replayed = incidents.read(arguments.incidents), recorded.read(arguments.folder)
     report = scoring.score(replayed, known, arguments.grace)
-    if known and not report.incidents:
-        place, why = next(iter(report.left_out.items()))
-        raise UsageError(f"{place}: {why}, and no other incident is there to score")
+    check_scored(report)
     if arguments.html:
         _write(arguments.html, page(replayed, report, [_rules(report), _incidents(report)]))
     if arguments.format == "json":
         print(msgspec.json.format(msgspec.json.encode(report, order="sorted")).decode())
     else:
         _tell(report)
+    tell_left_out(report)
+    return Exit.DONE
+
+
+def check_scored(report: Report) -> None:
+    """Refuse a file of which no incident is left.
+
+    :raises UsageError: naming the first of them, and why.
+    """
+    if report.left_out and not report.incidents:
+        place, why = next(iter(report.left_out.items()))
+        raise UsageError(f"{place}: {why}, and no other incident is there to score")
+
+
+def tell_left_out(report: Report) -> None:
+    """Incidents that could not be scored, on standard error."""
     for place, why in report.left_out.items():
         print(f"inferwatch: {place}: not scored: {why}", file=sys.stderr)
-    return Exit.DONE
 
 
 def _tell(report: Report) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from inferwatch.cli import replay
 from inferwatch.cli.amounts import duration_ms
-from inferwatch.cli.score import SCORE_HEADS, score_cells
+from inferwatch.cli.score import SCORE_HEADS, check_scored, score_cells, tell_left_out
 from inferwatch.cli.table import table
 from inferwatch.config import incidents, monitors
 from inferwatch.config.document import suggestion
@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay once with all limits, score each, print."""
+    """Replay once with all limits, score each, print; incidents that could not be scored are told
+    on standard error.
+    """
     alert, limits, names = arguments.alert, list(dict.fromkeys(arguments.limits)), set[str]()
     known = incidents.read(arguments.incidents) if arguments.incidents else []
 
@@ -56,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--alert {alert} is no check of --monitors; {suggestion(alert, names)}")
     if replay.write(arguments, loaded) is None:
         return Exit.STORAGE
-    found = tune.rows(recorded.read(arguments.out), alert, limits, known, arguments.grace)
+    report = tune.score(recorded.read(arguments.out), alert, known, arguments.grace)
+    check_scored(report)
+    found = tune.rows(report, alert, limits)
     if arguments.format == "json":
         for one in found:
             print(msgspec.json.encode(one, order="sorted").decode())
@@ -65,4 +69,5 @@ def run(arguments: argparse.Namespace) -> int:
             [one.limit or "its own", one.score.model, *score_cells(one.score)] for one in found
         ]
         print(table(["LIMIT", "MODEL", *SCORE_HEADS], cells) if found else "no model has it")
+    tell_left_out(report)
     return Exit.DONE

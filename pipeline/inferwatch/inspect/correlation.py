@@ -39,7 +39,8 @@ def changed(reference: Matrix, found: Matrix, seed: int) -> Finding:
     left, right = np.nonzero(np.triu(np.isfinite(before) & np.isfinite(now), 1))
     n, m = len(found), len(reference)
     if not len(left):
-        return Finding(value=None, n=n, reference_n=m, unknown="no two columns to compare")
+        why = f"{n} rows of {PAIR_MIN}" if n < PAIR_MIN else "no two columns to compare"
+        return Finding(value=None, n=n, reference_n=m, unknown=why)
     before, now = before[left, right], now[left, right]
     spread = np.sqrt(variance[left, right] + variance_now[left, right])
     with np.errstate(all="ignore"):

@@ -17,7 +17,7 @@ from inferwatch.errors import ConfigError, UsageError
 from inferwatch.records.definition import Check, Definition, Limit, Profile
 from inferwatch.replay import scoring
 from inferwatch.replay.recorded import Recorded
-from inferwatch.replay.scoring import Score
+from inferwatch.replay.scoring import Report, Score
 
 
 class Tried(msgspec.Struct):
@@ -81,19 +81,21 @@ def _read(check: Check, written: dict[str, str], profile: Profile | None) -> Lim
     return limits.read(node, check.metric, check.method, profile, versus=bool(check.versus))
 
 
-def rows(
-    run: Recorded, alert: str, tried: Sequence[str], incidents: Sequence[Incident], grace_ms: int
-) -> list[Tried]:
-    """The check's own limit, then those tried, by model: scores as `scoring.score` has them."""
+def score(run: Recorded, alert: str, incidents: Sequence[Incident], grace_ms: int) -> Report:
+    """What `scoring.score` says where an incident that asks for the check asks for its copies."""
     asked = [
         msgspec.structs.replace(one, alert="*" if fnmatch.fnmatchcase(alert, one.alert) else "")
         for one in incidents
     ]
-    scores = scoring.score(run, asked, grace_ms).rules
-    return [
-        Tried(text, one)
-        for model in run.rules
+    return scoring.score(run, asked, grace_ms)
+
+
+def rows(report: Report, alert: str, tried: Sequence[str]) -> list[Tried]:
+    """The check's own limit, then those tried, by model."""
+    scores = {(one.model, one.alert): one for one in report.rules}
+    found = [
+        (text, scores.get((model, _name(alert, text))))
+        for model in dict.fromkeys(one.model for one in report.rules)
         for text in ("", *tried)
-        for one in scores
-        if (one.model, one.alert) == (model, _name(alert, text))
     ]
+    return [Tried(text, one) for text, one in found if one is not None]

@@ -57,6 +57,18 @@ def test_programs_read_a_line_a_limit(folder, capsys):
     assert [one["score"]["false"] for one in found] == [0, 0]
 
 
+def test_incidents_that_are_not_scored_are_told(folder, capsys):
+    """As `score` tells them: beside what is scored, or as a mistake where nothing is."""
+    typo = "team/modle,2023-11-14T22:14:20Z,\n"
+    words = [*WORDS, "--incidents", "i.csv", "--limits", "0.3"]
+    Path("i.csv").write_text(FILES["i.csv"] + typo)
+    assert main(words) == Exit.DONE
+    assert "i.csv:3: not scored: 'team/modle' is no model of out" in capsys.readouterr().err
+    Path("i.csv").write_text("model,from,to\n" + typo)
+    assert main(words) == Exit.USAGE
+    assert "i.csv:2: 'team/modle' is no model of out, and no" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("alert", "limit", "says"),
     [

@@ -118,6 +118,6 @@ def test_odd_columns_have_an_answer(value):
 
 def test_too_few_rows_are_unknown():
     """Under 200 rows of a side the standard error is not to be trusted."""
-    assert told(tied(300, 1), tied(199, 2)).unknown == "no two columns to compare"
+    assert told(tied(300, 1), tied(199, 2)).unknown == "199 rows of 200"
     assert told(tied(199, 1), tied(300, 2)).unknown == "199 rows of the reference of 200"
     assert correlation.PAIR_MIN == 200

@@ -69,7 +69,10 @@ def test_a_limit_that_is_tried_scores_as_one_that_is_written(folder, check, caps
     arguments = ["tune", table, "--monitors", path, "--out", out, "--alert", "Wrong"]
     assert main([*arguments, "--limits", *LIMITS]) == Exit.DONE
     found = recorded.read(Path(out))
-    tried = {one.limit: one.score for one in tune.rows(found, "Wrong", LIMITS, KNOWN, 0)}
+    tried = {
+        one.limit: one.score
+        for one in tune.rows(tune.score(found, "Wrong", KNOWN, 0), "Wrong", LIMITS)
+    }
     assert list(tried) == ["", *LIMITS]
     for limit in ("0.6", *LIMITS):
         alone = check.replace("LIMIT", limit)
@@ -137,6 +140,6 @@ def test_an_incident_asks_by_the_name_that_the_check_has():
     )
     for alert, incidents in (("Wrong", 1), ("Wr*", 1), ("Other", 0)):
         known = [msgspec.structs.replace(one, alert=alert) for one in KNOWN]
-        found = tune.rows(run, "Wrong", ["0.5"], known, 0)
+        found = tune.rows(tune.score(run, "Wrong", known, 0), "Wrong", ["0.5"])
         assert [one.limit for one in found] == ["", "0.5"]
         assert [one.score.incidents for one in found] == [incidents] * 2
