@@ -69,7 +69,11 @@ def _halves(rows: Matrix, seed: int) -> tuple[Matrix, Matrix]:
 
 
 def _rules(reference: Matrix, found: Matrix, seed: int) -> Iterator[Rule]:
-    """What leads to each node of the tree but its root, those of fewer cuts first."""
+    """What leads to each node of the tree but its root, those of fewer cuts first.
+
+    It reads the places of values in their order: to scikit-learn those less than 1e-7 apart are
+    one.
+    """
     from sklearn.tree import DecisionTreeClassifier
 
     rows = np.concatenate([reference, found])
@@ -77,7 +81,10 @@ def _rules(reference: Matrix, found: Matrix, seed: int) -> Iterator[Rule]:
     classifier = DecisionTreeClassifier(
         max_depth=CUTS, min_samples_leaf=LEAF_MIN, class_weight="balanced", random_state=seed
     )
-    tree: Any = classifier.fit(rows, side).tree_
+    values, places = zip(
+        *(np.unique(column, return_inverse=True) for column in rows.T), strict=True
+    )
+    tree: Any = classifier.fit(np.column_stack(places), side).tree_
     nodes: list[tuple[int, Rule]] = [(0, {})]
     for node, rule in nodes:
         if node:
@@ -85,16 +92,17 @@ def _rules(reference: Matrix, found: Matrix, seed: int) -> Iterator[Rule]:
         left, right, at = tree.children_left[node], tree.children_right[node], tree.feature[node]
         if left != right:
             low, high = rule.get(int(at), (-math.inf, math.inf))
-            edge = _roundest(rows[:, at], float(tree.threshold[node]))
+            edge = _roundest(values[at], int(tree.threshold[node]))
             nodes.append((left, rule | {int(at): (low, edge)}))
             nodes.append((right, rule | {int(at): (edge, high)}))
 
 
-def _roundest(values: Matrix, edge: float) -> float:
-    """The number of fewest digits that cuts `values` where `edge` does."""
-    low, high = values[values <= edge].max(), values[values > edge].min()
+def _roundest(values: Matrix, place: int) -> float:
+    """The number of fewest digits that cuts ordered `values` behind the one at `place`."""
+    low, high = values[place : place + 2].tolist()
     if low < NO_VALUE:
         return NO_VALUE
+    edge = low / 2 + high / 2
     shorter = (float(f"{edge:.{digits}g}") for digits in range(1, 17))
     return next((one for one in shorter if low <= one < high), edge)
 

@@ -85,8 +85,8 @@ def test_rules_pick_the_rows_of_the_nodes_of_scikit_learns_tree(seed):
 def test_a_rounded_edge_cuts_where_the_exact_one_does(numbers):
     """Between any two neighbours, with no more digits than that takes."""
     values = np.unique(np.clip(numbers, -slices.LARGEST, slices.LARGEST))
-    for low, high in zip(values[:-1].tolist(), values[1:].tolist(), strict=True):
-        edge = slices._roundest(values, low / 2 + high / 2)
+    for at, (low, high) in enumerate(zip(values[:-1].tolist(), values[1:].tolist(), strict=True)):
+        edge = slices._roundest(values, at)
         assert low <= edge < high
 
 
@@ -141,6 +141,22 @@ def test_odd_columns_are_no_obstacle(value):
     assert worst_slice(NAMES, reference, found, 0).rule.startswith("amount > ")
     reference[:, 2] = usual(300, 3)[:, 2]
     assert "days" in worst_slice(NAMES, reference, found, 0).rule
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-9, 1e9, 1e30])
+def test_the_size_of_values_does_not_matter(size):
+    """Shares of a billionth are told apart as amounts are."""
+    reference, found = usual(300, 1), planted(300, 2)
+    sized, plain = (worst_slice(NAMES, reference * by, found * by, 0) for by in (size, 1.0))
+    assert sized.rule.startswith("amount > ") and sized.share == plain.share
+
+
+def test_values_that_are_missing_or_infinite_give_no_warning(recwarn):
+    """The sum of what stands for them is beyond float32, which told operators of it."""
+    found = planted(300, 2)
+    found[:100, 2], found[100:200, 2] = np.inf, np.nan
+    assert worst_slice(NAMES, usual(300, 1), found, 0) is not None
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(("m", "n", "width"), [(199, 100, 4), (300, 49, 4), (300, 100, 0)])
