@@ -10,6 +10,8 @@ Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptiv
 2007.
 """
 
+import math
+import sys
 from collections.abc import Mapping
 
 import msgspec
@@ -63,8 +65,8 @@ class Adwin:
         return self.findings(values, kernel.update(values, 0, self.params, self.state))
 
     def blind(self) -> bool:
-        """Whether the reference has no range, so that nothing can be told."""
-        return self.high <= self.low
+        """Whether the reference has no range to scale by, so that nothing can be told."""
+        return not sys.float_info.min <= self.high - self.low < math.inf
 
     def findings(self, values: NDArray[np.floating], row: int) -> list[Finding]:
         """What was just found at `row` of `values`, -1 for nothing, and in the rows after it."""

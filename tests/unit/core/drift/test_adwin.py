@@ -214,3 +214,14 @@ def test_a_constant_reference_gives_no_scale():
     """A column that was constant in the reference is not watched row by row."""
     values = np.concatenate([np.zeros(100), np.ones(1_000)])
     assert rows(Adwin.make(Scale(0.0, 0.0, 0.0, 0.0), Adwin.PARAMS), values) == []
+
+
+@pytest.mark.parametrize("block", [1, 10])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1e-310), (-1.7e308, 1.7e308)])
+def test_a_range_that_no_number_scales_is_none(low, high, block):
+    """Over or below what a float has the scale is infinite or zero, and the window would hold NaN
+    for good.
+    """
+    detector = Adwin(low, high, 0.002, block)
+    assert rows(detector, np.array([low, high] * 100)) == []
+    assert np.isfinite(detector.state).all()
