@@ -71,8 +71,9 @@ def _chart(
     height = ROW * len(alerts)
 
     def bar(start_ms: int, end_ms: int | None, y: int, tall: int, kind: str, title: str) -> str:
-        until_ms = last_ms if end_ms is None else min(end_ms, last_ms)
-        x, right = (_x(time_ms, span) for time_ms in (max(start_ms, first_ms), until_ms))
+        until_ms = last_ms if end_ms is None else end_ms
+        # a window ends, and what it tells begins, behind the last row
+        x, right = (_x(min(max(one, first_ms), last_ms), span) for one in (start_ms, until_ms))
         return (
             f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{max(3.0, right - x):.1f}" '
             f'height="{tall}"><title>{escape(title)}</title></rect>'
