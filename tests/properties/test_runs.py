@@ -178,7 +178,7 @@ def again(*numbers):
 LIMIT = Limit(direction="above", value=0.9, clear=0.9)
 MINUTES = Window(name="minutes", size_ms=120_000, step_ms=30_000)
 HOUR, MINUTE = Window(name="hour", size_ms=3_600_000), Window(name="minute", size_ms=60_000)
-ACCURACY = Check(alert="Accuracy", metric="accuracy", warn=LIMIT)
+ACCURACY = Check(alert="Accuracy", metric="accuracy", window="minute", warn=LIMIT)
 SILENT = Check(alert="Silent", metric="rows", method="absent", for_ms=60_000)
 SHIFT = Check(
     alert="Shift",
