@@ -29,6 +29,7 @@ STATISTICS = {
     "sliced_wasserstein": "sliced Wasserstein distance",
     "total_variation": "total variation",
     "l_infinity": "largest shift of a share",
+    "correlation": "largest change of a correlation",
     "zscore": "z-score",
     "iqr": "IQR distance",
     "mad": "robust z-score",

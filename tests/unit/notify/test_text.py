@@ -206,6 +206,15 @@ def test_figures_have_their_units(metric, value, limit, words):
     assert render(alert, TOLD_MS, TOLD_MS).splitlines()[1] == words
 
 
+def test_a_change_of_a_correlation_is_not_told_as_one():
+    """0.99 is how far it moved: the correlation itself may be near zero now."""
+    alert = alert_record(
+        metric="features", method="correlation", value=0.99, limit=0.2, window=SLOW
+    )
+    found = render(alert, TOLD_MS, TOLD_MS).splitlines()[1]
+    assert found.startswith("largest change of a correlation of features 0.99, limit 0.20")
+
+
 def test_a_distance_has_no_unit():
     """A z-score of a latency is none."""
     alert = alert_record(metric="latency.mean", method="zscore", value=9.1, limit=7.5, window=SLOW)
