@@ -124,10 +124,12 @@ def call(model: str, llm: Mapping[str, Any]) -> dict[str, Plain]:
     }
 
 
-def vector(values: Any) -> bytes:
+def vector(values: Any) -> bytes | None:
     """An embedding as it travels: 1 to 4,096 float32. One with a number that is not finite is none
-    to the reader.
+    to the reader; None for None and what stands for it in a data frame.
     """
+    if values is None or (not hasattr(values, "__iter__") and is_missing(plain(values))):
+        return None
     values = _unwrapped(values)
     if isinstance(values, bytes | bytearray):
         raise UnfitError("bytes, not the numbers that they may stand for")
@@ -140,7 +142,7 @@ def vectors(values: Any) -> list[bytes | None]:
     """An embedding a row, of a matrix or of vectors; None where a row has none."""
     values = _unwrapped(values)
     if not _is_numeric(values, ndim=2):
-        return [None if is_nothing(one) else vector(one) for one in values]
+        return list(map(vector, values))
     _check_dim(values.shape[1])
     data, size_bytes = _bytes("<f4", values), 4 * values.shape[1]
     return [data[start : start + size_bytes] for start in range(0, len(data), size_bytes)]
@@ -149,11 +151,6 @@ def vectors(values: Any) -> list[bytes | None]:
 def _check_dim(dim: int) -> None:
     if not 1 <= dim <= EMBEDDING_DIM_MAX:
         raise UnfitError(f"an embedding of {dim} numbers, 1 to {EMBEDDING_DIM_MAX}")
-
-
-def is_nothing(vector: Any) -> bool:
-    """None, or what stands for it in a data frame."""
-    return vector is None or (not hasattr(vector, "__iter__") and is_missing(plain(vector)))
 
 
 def _known(model: str, llm: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class Monitor:
                 "segments": segments,
                 "entity_id": entity_id,
                 "llm": llm,
-                "embedding": embedding,
+                "embedding": embedding if self._privacy.keeps_embeddings() else None,
             }
             self._refuse(Drop.BAD_ROW, 1, blamed(problem, given))
             return row_id
@@ -337,9 +337,7 @@ class Monitor:
         return {**self._segments, **{str(name): plain(value) for name, value in segments.items()}}
 
     def _vector(self, embedding: Any) -> bytes | None:
-        if not self._privacy.keeps_embeddings() or frames.is_nothing(embedding):
-            return None
-        return frames.vector(embedding)
+        return frames.vector(embedding) if self._privacy.keeps_embeddings() else None
 
     def _put_table(self, kind: Kind, version: str | None, table: Table, rows: int) -> None:
         """Queue a table in pieces of a batch; of the `rows` handed in, the others were unfit."""

@@ -212,3 +212,10 @@ def test_a_vector_leaves_only_where_it_may(wire, monkeypatch, chosen, leaves):
     wire.drain(monitor)
     assert (canary.tobytes() in b"".join(wire.bodies)) == leaves
     assert vectors(wire) == ([canary.tolist()] * 2 if leaves else [None] * 2)
+
+
+def test_a_vector_that_is_not_to_blame_is_not_blamed(wire, caplog):
+    """A gap costs no row, nor does what may not leave: the warning is about what did."""
+    wire.monitor("risk/gap").log(prediction=math.inf, embedding=math.nan)
+    wire.monitor("risk/kept", include=["amount"]).log(prediction=math.inf, embedding="text")
+    assert caplog.text.count("rows dropped, bad_row: an answer, a score") == 2
