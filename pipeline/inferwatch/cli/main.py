@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -76,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     wanted = [word for word in arguments if word in COMMANDS][:1]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that it has not is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         parsed = parser(wanted).parse_args(arguments)
         return int(parsed.run(parsed))

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import subprocess
 import sys
 
@@ -88,6 +89,15 @@ def test_an_interrupt_and_a_closed_pipe_are_no_errors(command, monkeypatch):
     command.run = raising(BrokenPipeError())
     assert main(["models"]) == Exit.DONE
     assert closed.closed
+
+
+def test_a_letter_that_a_terminal_has_not_is_escaped(command, monkeypatch):
+    """Tables have arrows and names from data, whatever the encoding of where they go."""
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    command.run = staticmethod(lambda _: print("ü → 1") or Exit.DONE)
+    assert main(["models"]) == Exit.DONE
+    sys.stdout.flush()
+    assert sys.stdout.buffer.getvalue() == b"\xfc \\u2192 1\n"
 
 
 def test_what_a_command_answers_is_the_exit_code(command):
