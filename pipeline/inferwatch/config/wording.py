@@ -10,6 +10,8 @@ from inferwatch.core.metrics import LATENESS, on_labels
 from inferwatch.records.definition import PREVIOUS, Check, Limit
 
 MOVES = {"drop": "drops", "rise": "rises"}
+NO_SHARES = (*SERIES_METHODS, "domain_classifier", "correlation")
+"""Methods that make another figure of a share, or of rows."""
 
 
 def sentence(check: Check) -> str:
@@ -79,7 +81,7 @@ def _amount(check: Check, limit: Limit, value: float) -> str:
         return f"{value * 100:.6g}%"
     if check.method == "value" and check.metric in DURATIONS:
         return units.written(round(value)) if value == round(value) > 0 else f"{value:g} ms"
-    if is_share(check.metric) and check.method not in SERIES_METHODS:
+    if is_share(check.metric) and check.method not in NO_SHARES:
         return f"{value * 100:.6g}" + ("pp" if limit.direction in MOVES else "%")
     return f"{value:,.6g}"
 

@@ -55,6 +55,14 @@ def test_the_amounts_are_those_of_the_limit(metric, direction, thousandths, perc
             "with 200 labels, coverage 80%",
         ),
         (
+            "metric: features\nmethod: correlation\nwindow: w\n",
+            "features by correlation in w: critical if above 0.2; with 200 rows",
+        ),
+        (
+            "metric: features\nmethod: isolation_forest\nwindow: w\n",
+            "features by isolation_forest in w: critical if above 5%; with 200 rows",
+        ),
+        (
             "metric: latency.p99\nfail: {above: 1500, clear: 200ms}\nfor: 3m\nmode: observe\n",
             "latency.p99 in w: critical if above 1s500ms (until 200ms); for 3m; observed, never "
             "sent",
