@@ -150,7 +150,7 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
         raise UsageError(f"{path}: column '{mapping.prediction_id}' has rows without an id")
     ids = _texts(block, mapping.prediction_id)
     time_ms = _times(path, block, mapping.timestamp)
-    numeric, categories = _features(mapping, block)
+    numeric, categories = _features(path, mapping, block)
     rows = Rows(
         model=mapping.model,
         version=_texts(block, mapping.version_column)[0]
@@ -206,17 +206,25 @@ def _with_labels(path: Path, mapping: Mapping, block: Any, rows: Rows) -> Batch:
     return Batch(rows, labels, times)
 
 
-def _features(mapping: Mapping, block: Any) -> tuple[list[str], list[str]]:
-    if mapping.numeric or mapping.categories:
-        return mapping.numeric, mapping.categories
-    named = set(mapping.columns())
-    rest = [field for field in block.schema if field.name not in named]
-    numeric = [
-        field.name
-        for field in rest
-        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    ]
-    return numeric, [field.name for field in rest if field.name not in numeric]
+def _features(path: Path, mapping: Mapping, block: Any) -> tuple[list[str], list[str]]:
+    numeric, categories = mapping.numeric, mapping.categories
+    if not (numeric or categories):
+        named = set(mapping.columns())
+        rest = [field for field in block.schema if field.name not in named]
+        numeric = [
+            field.name
+            for field in rest
+            if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        ]
+        categories = [field.name for field in rest if field.name not in numeric]
+    for name in categories:
+        kind = block.schema.field(name).type
+        if pa.types.is_nested(kind):
+            raise UsageError(
+                f"{path}: column '{name}' holds {kind}, no words; name the features of the table "
+                "under `features` of the mapping file"
+            )
+    return numeric, categories
 
 
 def _calls(path: Path, block: Any, named: dict[str, str]) -> Calls:
