@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,10 @@ from inferwatch.cli.page import Table, page
 from inferwatch.cli.table import table
 from inferwatch.cli.written import moment, rate, span
 from inferwatch.config import incidents
+from inferwatch.config.incidents import Incident
 from inferwatch.errors import Exit, UsageError
 from inferwatch.replay import recorded, scoring
+from inferwatch.replay.recorded import Recorded
 from inferwatch.replay.scoring import WEEK_MS, Outcome, Report, Score
 
 SCORE_HEADS = [
@@ -63,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(msgspec.json.format(msgspec.json.encode(report, order="sorted")).decode())
     else:
         _tell(report)
-    tell_left_out(report)
+    tell_slips(replayed, known, report)
     return Exit.DONE
 
 
@@ -77,10 +80,14 @@ def check_scored(report: Report) -> None:
         raise UsageError(f"{place}: {why}, and no other incident is there to score")
 
 
-def tell_left_out(report: Report) -> None:
-    """Incidents that could not be scored, on standard error."""
+def tell_slips(run: Recorded, known: Sequence[Incident], report: Report) -> None:
+    """Incidents that could not be scored, or that no rule should find, on standard error."""
     for place, why in report.left_out.items():
         print(f"inferwatch: {place}: not scored: {why}", file=sys.stderr)
+    for place, alert in scoring.unasked(run, known).items():
+        if place not in report.left_out:
+            why = f"'{alert}' is no alert of {run.folder}"
+            print(f"inferwatch: {place}: no rule should find it: {why}", file=sys.stderr)
 
 
 def _tell(report: Report) -> None:

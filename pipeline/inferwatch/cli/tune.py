@@ -7,7 +7,7 @@ import msgspec
 
 from inferwatch.cli import replay
 from inferwatch.cli.amounts import duration_ms
-from inferwatch.cli.score import SCORE_HEADS, check_scored, score_cells, tell_left_out
+from inferwatch.cli.score import SCORE_HEADS, check_scored, score_cells, tell_slips
 from inferwatch.cli.table import table
 from inferwatch.config import incidents, monitors
 from inferwatch.config.document import suggestion
@@ -58,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--alert {alert} is no check of --monitors; {suggestion(alert, names)}")
     if replay.write(arguments, loaded) is None:
         return Exit.STORAGE
-    report = tune.score(recorded.read(arguments.out), alert, known, arguments.grace)
+    replayed = recorded.read(arguments.out)
+    report = tune.score(replayed, alert, known, arguments.grace)
     check_scored(report)
     found = tune.rows(report, alert, limits)
     if arguments.format == "json":
@@ -69,5 +70,5 @@ def run(arguments: argparse.Namespace) -> int:
             [one.limit or "its own", one.score.model, *score_cells(one.score)] for one in found
         ]
         print(table(["LIMIT", "MODEL", *SCORE_HEADS], cells) if found else "no model has it")
-    tell_left_out(report)
+    tell_slips(replayed, known, report)
     return Exit.DONE

@@ -163,6 +163,20 @@ def _cases(
     return cases, left_out
 
 
+def unasked(run: Recorded, incidents: Sequence[Incident]) -> dict[str, str]:
+    """By place, the alerts that incidents ask for and none of their models has."""
+
+    def has(model: str, one: Incident) -> bool:
+        mine = run.rules[model] if fnmatch.fnmatchcase(model, one.model) else []
+        return any(fnmatch.fnmatchcase(alert, one.alert) for alert in mine)
+
+    return {
+        one.place: one.alert
+        for one in incidents
+        if one.alert != "*" and not any(has(model, one) for model in run.rules)
+    }
+
+
 def _overlaps(watched: tuple[int, int] | None, one: Incident) -> bool:
     if watched is None:
         return False

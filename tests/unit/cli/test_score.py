@@ -101,5 +101,11 @@ def test_what_is_not_scored_is_named(report, tmp_path, capsys):
     assert said.err == (
         f"inferwatch: {tmp_path / 'i.csv'}:3: not scored: 'team/modle' is no model of {report}\n"
     )
+    wrung = "model,from,alert\n*,2023-11-14T22:14:20Z,Wrung\n*,2023-11-14T22:14:20Z,Wr*\n"
+    said = score(report, tmp_path, capsys, wrung)
+    assert said.err == (
+        f"inferwatch: {tmp_path / 'i.csv'}:2: no rule should find it: "
+        f"'Wrung' is no alert of {report}\n"
+    )
     said = score(report, tmp_path, capsys, "model,from,to,name\n" + typo, code=Exit.USAGE)
     assert said.out == "" and "i.csv:2: 'team/modle' is no model" in said.err
