@@ -46,6 +46,8 @@ def page(run: Recorded, report: Report, tables: Sequence[Table]) -> str:
             f"<style>{STYLE}{fills}</style></head><body><h1>{title}</h1>",
             *(_table(heads, cells) for heads, cells in tables),
             f'<p class="key">{key}</p>',
+            "<p>Bars are in the time of rows, delays in that of the log: what waits for labels "
+            "is told later than its bar begins.</p>",
             *charts,
             "</body></html>\n",
         ]

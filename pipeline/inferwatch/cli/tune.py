@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay once with all limits, score each, print; incidents that could not be scored are told
     on standard error.
     """
+    if not arguments.monitors:
+        raise UsageError("--monitors is needed: the file with the check whose limit is tried")
     alert, limits, names = arguments.alert, list(dict.fromkeys(arguments.limits)), set[str]()
     known = incidents.read(arguments.incidents) if arguments.incidents else []
 

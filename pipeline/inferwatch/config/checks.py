@@ -205,7 +205,7 @@ def _without_effect(fields: Mapping[str, Node], method: str, by_rows: bool) -> N
 def _metric(node: Node, method: str, facts: ModelFacts) -> str:
     metric, allowed = node.text(), sorted(METRICS[method])
     _readable(node, metric, method)
-    _by_inspectors(node, metric, method)
+    _by_methods(node, metric, method)
     if metric.startswith("feature.") and len(metric) > len("feature.") and method != "absent":
         return _feature(node, metric, method)
     of_class = method == "value" and bool(class_of(metric))
@@ -248,10 +248,11 @@ def _readable(node: Node, metric: str, method: str) -> None:
     )
 
 
-def _by_inspectors(node: Node, metric: str, method: str) -> None:
-    """All features or figures together have no value of their own: a method looks at them."""
+def _by_methods(node: Node, metric: str, method: str) -> None:
+    """What has no value of its own, as all features together: methods look at it."""
     methods = [name for name, metrics in METRICS.items() if metric in metrics]
-    if metric in (FEATURES, FIGURES) and method not in methods:
+    together = metric in (FEATURES, FIGURES)
+    if method not in methods and (together or (methods and method == "value")):
         what = "has no value of its own" if method == "value" else f"is not read by {method}"
         raise node.error(f"'{metric}' {what}", f"name a method: {', '.join(methods)}")
 

@@ -71,9 +71,8 @@ def read(
             "use drop or rise, or leave `versus` out",
         )
     if direction in CHANGES and method != "value":
-        raise fields[direction].error(
-            f"method {method} already compares with the reference", "use above or below"
-        )
+        fix = "use above" if method in INSPECTORS else "use above or below"
+        raise fields[direction].error(f"method {method} already compares with the reference", fix)
     if direction == "below" and method in INSPECTORS:
         raise fields[direction].error(f"what {method} finds grows with the change", "use above")
     if direction in CHANGES and profile is not None and not versus:

@@ -22,6 +22,7 @@ from inferwatch.core.columns import (
     Columns,
     answers,
     class_scores,
+    guess_task,
     recode,
     score_of,
     segment_words,
@@ -63,7 +64,7 @@ def build(
     """
     if not rows:
         raise ConfigError("a profile needs at least one row", fix="check the source and mapping")
-    columns = Columns(task=facts.task)
+    columns = _unnamed(facts, rows)
     numeric = {
         name: np.concatenate([_numbers(batch, name) for batch in rows])
         for name in dict.fromkeys(name for batch in rows for name in batch.numeric_names)
@@ -111,13 +112,22 @@ def build(
     return profile, values
 
 
+def _unnamed(facts: ModelFacts, rows: list[Rows]) -> Columns:
+    """No names yet; the task is guessed as the fold does where `facts` do not say it."""
+    found = Columns(task=facts.task)
+    for batch in rows:
+        if found.task == "unknown":
+            found.task = guess_task(batch)
+    return found
+
+
 def doubts(
     profile: Profile, facts: ModelFacts, rows: list[Rows], truths: list[Truths]
 ) -> Iterator[str]:
     """What `facts` speak of and the rows do not have, a sentence each: figures that are not there
     for it, though nothing is wrong with the rows that are.
     """
-    columns = Columns(task=facts.task)
+    columns = _unnamed(facts, rows)
     for batch in rows:
         answers(columns, batch.prediction, batch.n)
     for truth in truths:

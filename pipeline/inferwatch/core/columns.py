@@ -125,7 +125,7 @@ def align(
     """Put `rows` into the model's order; new names are added to `columns`."""
     declare(columns, facts)
     if columns.task == "unknown":
-        columns.task = _guess(rows)
+        columns.task = guess_task(rows)
     predicted, value = answers(columns, rows.prediction, rows.n)
     return Block(
         version=rows.version,
@@ -156,7 +156,7 @@ def declare(columns: Columns, facts: ModelFacts) -> None:
         columns.task = facts.task
 
 
-def _guess(rows: Rows) -> Task:
+def guess_task(rows: Rows) -> Task:
     """The task of a model without a monitor file, from the shape of its first answers."""
     if rows.prediction is None:
         return "binary" if len(rows.score_names) == 1 else "unknown"

@@ -221,8 +221,8 @@ def _features(path: Path, mapping: Mapping, block: Any) -> tuple[list[str], list
         kind = block.schema.field(name).type
         if pa.types.is_nested(kind):
             raise UsageError(
-                f"{path}: column '{name}' holds {kind}, no words; name the features of the table "
-                "under `features` of the mapping file"
+                f"{path}: column '{name}' holds {kind}, no words; in the mapping file name it as "
+                "`embedding` if it holds vectors, else the table's features under `features`"
             )
     return numeric, categories
 

@@ -53,6 +53,14 @@ def test_a_profile_is_built_by_the_facts_of_the_file_that_will_name_it(folder, c
     assert "  country: 2 words, most often DE, FR\n" in built
 
 
+def test_a_task_that_the_file_leaves_open_is_guessed_as_workers_do(folder, capsys):
+    """Numbers without a score are a regression's: described as numbers, not as a thousand words."""
+    Path("m.yaml").write_text(MONITORS.replace("task: binary, positive: yes, ", ""))
+    Path("mapping.yaml").write_text(MAPPING.replace("answer", "age").replace("label: truth\n", ""))
+    assert main(["profile", "build", "t.csv", "--monitors", "m.yaml", "--out", "p.json"]) == 0
+    assert "  prediction: mean 49.5, sd 29.01, 0 to 99\n" in capsys.readouterr().out
+
+
 def test_facts_may_be_options(folder):
     """Task, positive class and segments without a monitor file; an empty column has no profile."""
     options = ["--task", "binary", "--positive", "yes", "--segments", "country"]

@@ -92,4 +92,4 @@ def test_rules_must_be_named(folder, capsys):
     """A topic's recorded rules change on the way, the default set has none of yours."""
     words = [word for word in WORDS if word not in ("--monitors", "m.yaml")]
     assert main([*words, "--limits", "0.3"]) == Exit.USAGE
-    assert "--alert Wrong is no check of --monitors" in capsys.readouterr().err
+    assert "--monitors is needed" in capsys.readouterr().err
