@@ -74,6 +74,7 @@ _version = msgspec.msgpack.Decoder(_Version)
 _events = {word: msgspec.json.Decoder(kind) for word, kind in EVENTS.items()}
 
 
+@np.errstate(invalid="ignore")  # a signalling NaN is missing; that numpy warns of it is no output
 def decode(raw: RawRecord) -> Decoded:
     """What the record says. Rows that cannot be used are rejects beside it."""
     try:

@@ -276,3 +276,11 @@ def test_what_is_below_zero_is_no_latency_and_no_count():
     sent = msgspec.json.encode(event | {"latency_ms": -1e300, "llm": {"cost": -1}})
     single = decode(msgspec.structs.replace(batch, value=sent, headers={})).record
     assert np.isnan(single.latency_ms).all() and np.isnan(single.llm.numbers).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_is_missing_without_a_word():
+    """Bits that a sender's memory may hold: numpy would warn of them on the worker's terminal."""
+    signalling = np.array([0x7FA00000] * 3, "<u4").tobytes()
+    decoded = decode(batch(latency_ms=signalling))
+    assert np.isnan(decoded.record.latency_ms).all() and not decoded.rejects
