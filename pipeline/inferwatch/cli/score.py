@@ -35,10 +35,19 @@ INCIDENT_HEADS = ["INCIDENT", "MODEL", "FROM", "TO", "FOUND FIRST BY", "AFTER", 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of a score."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="what `inferwatch replay` wrote")
+    add_incidents(parser, required=True)
+    parser.add_argument(
+        "--format", choices=["table", "json"], default="table", help="json: one document"
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="gets the same as a page")
+
+
+def add_incidents(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Options that say what firings are scored by."""
     parser.add_argument(
         "--incidents",
         type=Path,
-        required=True,
+        required=required,
         metavar="FILE",
         help="when which model was wrong, .csv or YAML",
     )
@@ -49,10 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="1h",
         help="how long after its end a firing may still be of an incident",
     )
-    parser.add_argument(
-        "--format", choices=["table", "json"], default="table", help="json: one document"
-    )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="gets the same as a page")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,13 +1,11 @@
 """`inferwatch tune SOURCE`"""
 
 import argparse
-from pathlib import Path
 
 import msgspec
 
 from inferwatch.cli import replay
-from inferwatch.cli.amounts import duration_ms
-from inferwatch.cli.score import SCORE_HEADS, check_scored, score_cells, tell_slips
+from inferwatch.cli.score import SCORE_HEADS, add_incidents, check_scored, score_cells, tell_slips
 from inferwatch.cli.table import table
 from inferwatch.config import incidents, monitors
 from inferwatch.config.document import suggestion
@@ -27,16 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIMIT",
         help="in the place of its own, as a monitor file has them: 0.2, 5%%, 250ms",
     )
-    parser.add_argument(
-        "--incidents", type=Path, metavar="FILE", help="when which model was wrong, .csv or YAML"
-    )
-    parser.add_argument(
-        "--grace",
-        type=duration_ms,
-        default=0,
-        metavar="1h",
-        help="how long after its end a firing may still be of an incident",
-    )
+    add_incidents(parser, required=False)
     parser.add_argument(
         "--format", choices=["table", "json"], default="table", help="json: a limit a line"
     )

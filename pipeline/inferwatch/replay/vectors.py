@@ -54,7 +54,7 @@ def read(path: Path, block: Any, name: str) -> NDArray[np.float32] | None:
     column = block.column(name)
     try:
         flat = pc.cast(pc.list_flatten(column), pa.float64()).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists of words; lists of lists
         raise UsageError(f"{path}: column '{name}' holds {column.type}, no numbers") from None
     found = np.full((len(dims), dim), np.nan)
     found[dims > 0] = flat.reshape(-1, dim)

@@ -10,6 +10,19 @@ ROWS = 6_000
 KINDS = 10
 
 
+def river_streams() -> list[NDArray[np.integer]]:
+    """The three streams of river's own detector tests, made as river makes them: the last two are
+    errors.
+    """
+    made = [np.random.RandomState(12345) for _ in range(3)]
+    levels = np.concatenate([made[2].normal(mean, 0.1, 500) for mean in (0, 0.25, 0, 0.25)])
+    return [
+        np.concatenate([made[0].randint(2, size=1000), made[0].randint(8, size=1000)]),
+        np.concatenate([made[1].binomial(1, 0.2, 1000), made[1].binomial(1, 0.8, 1000)]),
+        (levels > 0).astype(int),
+    ]
+
+
 def errors(seed: int) -> NDArray[np.float64]:
     """6,000 zeros and ones of one of ten kinds by `seed % 10`: rates from 0 to 1, steps up and
     down, slow rises, bursts, a calm start, what alternates.

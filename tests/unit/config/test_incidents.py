@@ -97,14 +97,6 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("text", MISTAKES)
-def test_a_mistake_in_csv_is_named_with_its_line_and_fix(tmp_path, text):
-    """Whoever wrote the file finds the cell."""
-    with pytest.raises(ConfigError) as caught:
-        read(tmp_path, "i.csv", text)
-    assert f"{tmp_path / 'i.csv'}{MISTAKES[text]}" in str(caught.value)
-
-
 SLIPS = {
     "incident: []": ":1: incident: unknown key (did you mean 'incidents'? ",
     "incidents: {}": ":1: incidents: expected a list",
@@ -114,12 +106,18 @@ SLIPS = {
 }
 
 
-@pytest.mark.parametrize("text", SLIPS)
-def test_a_mistake_in_yaml_is_named_with_its_key_and_fix(tmp_path, text):
-    """As in monitor files."""
+@pytest.mark.parametrize(
+    ("file", "text"), [("i.csv", one) for one in MISTAKES] + [("i.yaml", one) for one in SLIPS]
+)
+def test_a_mistake_is_named_with_its_place_and_fix(tmp_path, file, text):
+    """The line of a CSV file, the key of a YAML file as in monitor files."""
     with pytest.raises(ConfigError) as caught:
-        read(tmp_path, "i.yaml", text)
-    assert SLIPS[text] in str(caught.value)
+        read(tmp_path, file, text)
+    told = str(caught.value)
+    if file == "i.csv":
+        assert f"{tmp_path / file}{MISTAKES[text]}" in told
+    else:
+        assert SLIPS[text] in told
 
 
 def test_a_file_that_is_not_there_or_no_text_is_a_sentence(tmp_path):

@@ -1,18 +1,12 @@
 """DDM by name decides as river's, whatever the parameters and the blocks."""
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from river.drift.binary import DDM
 
 from inferwatch.detectors import make
 from inferwatch.errors import ConfigError
-from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses
-
-DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[4] / "shared" / "data"))
+from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses, river_streams
 
 
 def params(seed):
@@ -46,16 +40,12 @@ def test_decisions_are_rivers(seed, kind):
     assert found == rivers(values, **named)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="set INFERWATCH_DATA to the folder of open data")
-@pytest.mark.parametrize("name", ["river_test_2", "river_test_3"])
-def test_published_indices_are_found(name):
-    """On the frozen streams of river's tests every published row, no other; as it ships too, for
-    30 errors come before them.
+@pytest.mark.parametrize(("stream", "rows"), [(1, [1049]), (2, [542, 1619])])
+def test_published_indices_are_found(stream, rows):
+    """On the streams of river's tests every published row, no other; as it ships too, for 30 errors
+    come before them.
     """
-    published = json.loads((DATA / "streams" / "drift_indices.json").read_text())
-    values = np.loadtxt(DATA / "streams" / f"{name}.csv.gz", skiprows=1)
-    rows = published["streams"][name]["detections"]["DDM()"]
-    assert rows
+    values = river_streams()[stream].astype(np.float64)
     assert make("ddm", errors_min=0).update_many(values) == rows
     assert make("ddm").update_many(values) == rows
 

@@ -15,6 +15,7 @@ from inferwatch.core.drift.scale import Scale
 from inferwatch.kernels import adwin as kernel
 from inferwatch.kernels import adwin_lanes
 from inferwatch.kernels.blocks import PARTS, SQUARES
+from inferwatch.testing.error_streams import river_streams
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
@@ -61,17 +62,6 @@ def rivers(values, delta=0.002):
     return found
 
 
-def streams():
-    """The three streams of river's own detector tests, made as river makes them."""
-    made = [np.random.RandomState(12345) for _ in range(3)]
-    levels = np.concatenate([made[2].normal(mean, 0.1, 500) for mean in (0, 0.25, 0, 0.25)])
-    return [
-        np.concatenate([made[0].randint(2, size=1000), made[0].randint(8, size=1000)]),
-        np.concatenate([made[1].binomial(1, 0.2, 1000), made[1].binomial(1, 0.8, 1000)]),
-        (levels > 0).astype(int),
-    ]
-
-
 def rows(detector, values):
     return [finding.row for finding in detector.update_many(np.asarray(values, np.float64))]
 
@@ -79,14 +69,14 @@ def rows(detector, values):
 @pytest.mark.skipif(not DATA.is_dir(), reason="set INFERWATCH_DATA to the folder of open data")
 def test_the_streams_made_here_are_the_published_ones():
     """Value by value the streams below are those of the frozen files."""
-    for number, stream in enumerate(streams(), 1):
+    for number, stream in enumerate(river_streams(), 1):
         path = DATA / "streams" / f"river_test_{number}.csv.gz"
         assert np.array_equal(stream, np.loadtxt(path, skiprows=1))
 
 
 def test_the_plain_algorithm_has_no_skipped_bucket():
     """The oracle of this file finds river's change at row 1023; peers with a known bug say 1055."""
-    assert plain(streams()[0]) == rivers(streams()[0]) == [1023]
+    assert plain(river_streams()[0]) == rivers(river_streams()[0]) == [1023]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +85,7 @@ def test_the_plain_algorithm_has_no_skipped_bucket():
 )
 def test_changes_are_found_where_river_publishes_them(stream, delta, expected):
     """On river's 0/1 streams the alarms stand at the published rows."""
-    values = streams()[stream]
+    values = river_streams()[stream]
     assert rows(Adwin(0.0, 1.0, delta), values) == plain(values, delta) == expected
 
 
