@@ -33,21 +33,11 @@ from inferwatch.core.joined import Joined
 from inferwatch.core.metrics import CLASSES_SHOWN, ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
-from inferwatch.core.reference import (
-    Values,
-    category_profile,
-    column_key,
-    numeric_profile,
-)
+from inferwatch.core.reference import Values, category_profile, column_key, numeric_profile
 from inferwatch.core.sample import hashes
 from inferwatch.core.sketches import binned, row_sample
 from inferwatch.errors import ConfigError
-from inferwatch.records.definition import (
-    CategoryProfile,
-    ModelFacts,
-    NumericProfile,
-    Profile,
-)
+from inferwatch.records.definition import CategoryProfile, ModelFacts, NumericProfile, Profile
 from inferwatch.records.outputs import OUTPUT_MAX_BYTES
 from inferwatch.records.rows import Rows, Truths, Words
 
@@ -330,9 +320,10 @@ def compare(old: Profile, new: Profile, values: Values) -> dict[str, Drift]:
     }
     if old.score is not None and new.score is not None and "score" in values:
         numbers["score"] = (old.score, new.score)
-    told, now_told = old.prediction, new.prediction
-    if isinstance(told, NumericProfile) and isinstance(now_told, NumericProfile):
-        numbers |= {"prediction": (told, now_told)} if "prediction" in values else {}
+    before, now = old.prediction, new.prediction
+    known = "prediction" in values
+    if known and isinstance(before, NumericProfile) and isinstance(now, NumericProfile):
+        numbers["prediction"] = (before, now)
     words = {
         column_key(name): (old.categories[name], new.categories[name])
         for name in sorted(old.categories)
