@@ -200,9 +200,8 @@ def _began_line(alert: AlertRecord, told_ms: int) -> str:
 
 def _began(alert: AlertRecord, began_ms: int, told_ms: int) -> str:
     timed = alert.window is not None and not alert.window.rows
-    verb = (
-        "Sure since" if alert.versus is not None else "Began"
-    )  # a loss is there before it is sure
+    # a version's loss is there before it is sure
+    verb = "Sure since" if alert.versus is not None else "Began"
     words = f"{verb} {stamp(began_ms, told_ms)}" + ("" if timed else " UTC")
     if alert.condition == "ok" and alert.at_ms >= began_ms:
         lasted = _duration((alert.at_ms - began_ms) / 1000)
