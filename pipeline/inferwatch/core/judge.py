@@ -41,7 +41,13 @@ from inferwatch.core.views import closed_view, key_of, opened_view, segments, tr
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track, Waiting
 from inferwatch.records import keys
-from inferwatch.records.definition import Check, NumericProfile, Profile, Window
+from inferwatch.records.definition import (
+    CategoryProfile,
+    Check,
+    NumericProfile,
+    Profile,
+    Window,
+)
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
 GONE_WINDOWS = 10
@@ -362,10 +368,11 @@ def _what_moved(check: Check, feature: str, view: View) -> list[str]:
     if check.metric == "prediction" and isinstance(profile.prediction, NumericProfile):
         now = view.metrics.get("prediction.mean")
         return diagnose.moved_mean("prediction", profile.prediction, now.value if now else None)
-    if feature in profile.categories:
-        return diagnose.moved_word(profile.categories[feature], view.words.get(feature, {}))
+    column = profile.column(feature)
+    if isinstance(column, CategoryProfile):
+        return diagnose.moved_word(column, view.words.get(feature, {}))
     seen = view.features.get(feature)
-    return diagnose.moved_mean(feature, profile.numeric.get(feature), seen.mean if seen else None)
+    return diagnose.moved_mean(feature, column, seen.mean if seen else None)
 
 
 def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -> None:

@@ -92,8 +92,8 @@ def targets(check: Check, view: View) -> list[str]:
     name = feature_of(check.metric)
     if name != "*":
         return [name]
-    known = view.profile or None
-    names = [*known.numeric, *known.categories] if known else list(view.features)
+    known = view.profile
+    names = view.features if known is None else {**known.numeric, **known.categories}
     return sorted(names)
 
 
@@ -219,10 +219,7 @@ def _feature_part(part: str, feature: str, view: View) -> Reading:
         return Reading(None, unknown="not sent")
     if PARTS[part].compares and view.learning:
         return Reading(None, unknown=LEARNING, learning=True)
-    profile = view.profile
-    column = None
-    if profile is not None:
-        column = profile.numeric.get(feature) or profile.categories.get(feature)
+    column = None if view.profile is None else view.profile.column(feature)
     figure, reference = PARTS[part].read(seen, column)
     return Reading(figure.value, reference, figure.unknown)
 

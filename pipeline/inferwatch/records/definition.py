@@ -79,6 +79,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     values_digest: str | None = None
     sample_digest: str | None = None
 
+    def column(self, feature: str) -> NumericProfile | CategoryProfile | None:
+        """What it says of a feature; of one that came as numbers and as words that of the kind
+        which fewer rows lack.
+        """
+        numbers, words = self.numeric.get(feature), self.categories.get(feature)
+        if numbers is None or words is None:
+            return numbers or words
+        lacking = numbers.counts[-1] * (sum(words.counts) + words.missing)
+        return words if words.missing * sum(numbers.counts) < lacking else numbers
+
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """The clock of a time zone: from which time on it is ahead of UTC by how much, both in ms.
