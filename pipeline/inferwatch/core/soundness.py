@@ -6,9 +6,9 @@ or damaged. Cost: some microseconds a check.
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 
-from inferwatch.core import anomaly
+from inferwatch.core import anomaly, duel
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.columns import OTHER
@@ -75,12 +75,10 @@ def _problems(definition: Definition) -> Iterator[str]:
     alerts = [check.alert for check in definition.checks]
     if len(alerts) > CHECKS_MAX or len(alerts) != len(dict.fromkeys(alerts)):
         yield f"{len(alerts)} checks: at most {CHECKS_MAX}, each with its own name"
-    sizes = {window.name: panes_of(window) for window in definition.windows}
+    windows = {window.name: window for window in definition.windows}
     for check in definition.checks:
-        if check.method in INSPECTORS:
-            yield from _inspected(check, sizes.get(check.window, 0))
-        wrong = _check(check, names, definition.model.segments)
-        yield from (f"check '{check.alert[:80]}' {what}" for what in wrong)
+        found = _of_check(check, windows, definition.model.segments)
+        yield from (f"check '{check.alert[:80]}' {wrong}" for wrong in found)
 
 
 def _facts(facts: ModelFacts) -> Iterator[str]:
@@ -216,7 +214,16 @@ def _window(window: Window) -> Iterator[str]:
         yield "keeps its rows, which only windows of rows can"
 
 
-def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[str]:
+def _of_check(check: Check, windows: Mapping[str, Window], segments: list[str]) -> Iterator[str]:
+    window = windows.get(check.window)
+    if check.method in INSPECTORS:
+        yield from _inspected(check, panes_of(window) if window else 0)
+    if check.versus:
+        yield from _compared(check, window)
+    yield from _check(check, windows, segments)
+
+
+def _check(check: Check, windows: Container[str], segments: Container[str]) -> Iterator[str]:
     by_rows = reads_rows(check.method, check.metric) or check.method == "absent"
     if check.method not in METHODS:
         yield f"has the method '{check.method[:80]}', which this release does not know"
@@ -246,13 +253,24 @@ def _check(check: Check, windows: list[str], segments: list[str]) -> Iterator[st
 
 
 def _inspected(check: Check, panes: int) -> Iterator[str]:
-    name = check.alert[:80]
     reads = (FEATURES, FIGURES) if check.method in OF_FIGURES else (FEATURES,)
     if check.metric not in reads or check.segment_by:
         known = " or ".join(reads)
-        yield f"check '{name}' reads '{check.metric[:80]}' by {check.method}: {known} of all rows"
+        yield f"reads '{check.metric[:80]}' by {check.method}: {known} of all rows"
     if check.metric == FEATURES and panes > SAMPLED_PANES_MAX:
-        yield f"check '{name}' needs a sample in each of {panes} panes"
+        yield f"needs a sample in each of {panes} panes"
+
+
+def _compared(check: Check, window: Window | None) -> Iterator[str]:
+    """Versions are compared by rows that a figure was counted on, and by windows of the same rows,
+    each once.
+    """
+    if check.method != "value" or not duel.compares(check.metric):
+        yield f"compares versions by '{check.metric[:80]}', by which none can be"
+    if check.segment_by:
+        yield "compares versions, and cuts them by segment"
+    if window is not None and (window.rows or window.step_ms not in (0, window.size_ms)):
+        yield "compares versions by windows that overlap, or that are of rows"
 
 
 def _params(check: Check) -> Iterator[str]:

@@ -106,6 +106,27 @@ UNSOUND = [
             replace(SOUND.checks[0], method="lof", metric="features", window=SOUND.windows[0].name)
         ],
     ),
+    changed_check(versus="previous", metric="feature.age", method="psi"),
+    changed_check(versus="previous", metric="features", method="lof"),
+    changed_check(versus="previous", metric="rows"),
+    changed_check(versus="previous", metric="accuracy", segment_by=["country"]),
+    *(
+        replace(
+            changed_window(**changes),
+            checks=[
+                replace(
+                    SOUND.checks[0],
+                    versus="previous",
+                    metric="accuracy",
+                    window=SOUND.windows[0].name,
+                )
+            ],
+        )
+        for changes in (
+            {"size_ms": 60_000, "step_ms": 30_000},
+            {"rows": 500, "size_ms": 0, "step_ms": 0},
+        )
+    ),
     changed_check(for_ms=-1),
     changed_check(method="adwin", window="", params={"delta": 0.0}),
     changed_check(method="adwin", window="", params={"speed": 1.0}),
