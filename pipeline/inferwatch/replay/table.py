@@ -5,6 +5,7 @@ between rows, which move the watermark themselves, and one at the end that close
 open.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -81,7 +82,17 @@ def read(path: Path, mapping: Mapping) -> Iterator[Batch]:
                 for run in _runs(path, mapping, block.slice(start, BATCH_ROWS)):
                     yield _batch(path, mapping, run)
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"{path}: {_said(path, error)}") from None
+
+
+def _said(path: Path, error: Exception) -> str:
+    """What the reader says, with a column's name for its number."""
+    first = str(error).splitlines()[0]
+    found = re.fullmatch(r"In CSV column #(\d+): (CSV conversion error to double: )?(.*)", first)
+    if found is None:
+        return first
+    column = f"column '{names(path)[int(found[1])]}'"
+    return f"{column} is not numeric: {found[3]}" if found[2] else f"{column}: {found[3]}"
 
 
 def _blocks(path: Path, mapping: Mapping) -> Iterator[Any]:
@@ -92,15 +103,37 @@ def _blocks(path: Path, mapping: Mapping) -> Iterator[Any]:
         return
     with pa.input_stream(str(path), compression="detect") as stream:
         if ".csv" in path.name:
-            words = [mapping.prediction_id, *mapping.categories, *mapping.segments]
-            words += [mapping.version_column] if mapping.version_column else []
-            types = dict.fromkeys(words, pa.string()) | dict.fromkeys(mapping.numeric, pa.float64())
-            convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+            convert = pa.csv.ConvertOptions(
+                column_types=_types(path, mapping), strings_can_be_null=True
+            )
             reader = pa.csv.open_csv(stream, convert_options=convert)
             # whole batches of 500, however the reader cuts its blocks
             yield from _even(reader)
         else:
             yield from pa.json.read_json(stream).to_batches(max_chunksize=100 * BATCH_ROWS)
+
+
+def _types(path: Path, mapping: Mapping) -> dict[str, Any]:
+    """What the columns of a CSV file hold, over all its rows: the reader itself goes by the first
+    block, which may well be without an error, a label or a fraction.
+
+    Memory: the columns of which the mapping does not say it, whole.
+    """
+    words = [mapping.prediction_id, *mapping.categories, *mapping.segments]
+    words += [name for name in (mapping.version_column, mapping.entity_id, mapping.error) if name]
+    words += [name for figure, name in mapping.llm.items() if figure == FINISH_REASON]
+    numbers = [name for figure, name in mapping.llm.items() if figure != FINISH_REASON]
+    numbers += [name for name in (*mapping.numeric, mapping.proba, mapping.latency_ms) if name]
+    said = dict.fromkeys(numbers, pa.float64()) | dict.fromkeys(words, pa.string())
+    open_ = [name for name in names(path) if name not in said]
+    if mapping.numeric or mapping.categories:
+        open_ = [name for name in open_ if name in mapping.columns()]
+    if not open_:
+        return said
+    with pa.input_stream(str(path), compression="detect") as stream:
+        options = pa.csv.ConvertOptions(include_columns=open_, strings_can_be_null=True)
+        schema = pa.csv.read_csv(stream, convert_options=options).schema
+    return said | {field.name: field.type for field in schema}
 
 
 def _even(blocks: Any) -> Iterator[Any]:

@@ -368,11 +368,51 @@ def class_names(prediction, n: int) -> list[str]:
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_a_csv_holds_shows_in_all_its_rows(tmp_path):
+    """Two megabytes without an error, a label or a fraction, then one of each; and what is no
+    number is named.
+    """
+    n = 40_000
+    found = pd.DataFrame(
+        {
+            "id": [f"row-{row:040}" for row in range(n)],
+            "at": START_MS + np.arange(n),
+            "answer": [1] * (n - 1) + [2.5],
+            "truth": [None] * (n - 1) + ["7"],
+            "failed": [None] * (n - 1) + ["Timeout"],
+            "ended": [None] * (n - 1) + ["length"],
+            "x": [1] * (n - 1) + [0.5],
+            "word": [None] * (n - 1) + ["é"],
+        }
+    )
+    mapping = Mapping(
+        model="m",
+        prediction_id="id",
+        timestamp="at",
+        prediction="answer",
+        label="truth",
+        error="failed",
+        llm={"finish_reason": "ended"},
+    )
+    last = list(table.read(written(found, tmp_path), mapping))[-1]
+    assert last.rows.prediction[-1] == 2.5
+    assert last.rows.numeric_names == ("x",)
+    assert last.rows.numeric[0, -1] == 0.5
+    assert last.rows.error.words == ("Timeout",)
+    assert last.rows.llm.finish_reason.words == ("length",)
+    assert last.rows.categories["word"].words == ("é",)
+    assert last.labels.label.tolist() == [7.0]
+    found["x"] = found["x"].astype(object)
+    found.loc[n - 1, "x"] = "old"
+    with pytest.raises(UsageError, match="column 'x' is not numeric: invalid value 'old'"):
+        list(table.read(written(found, tmp_path), msgspec.structs.replace(mapping, numeric=["x"])))
+
+
 @pytest.mark.parametrize(
     ("found", "more", "says"),
     [
         ({"x": [1]}, {"label": "truth"}, "column 'truth' is missing; the table has id, at, x"),
-        ({"x": ["a"]}, {"numeric": ["x"]}, "CSV conversion error to double: invalid value 'a'"),
+        ({"x": ["a"]}, {"numeric": ["x"]}, "column 'x' is not numeric: invalid value 'a'"),
         ({"score": ["high"]}, {"proba": "score"}, "column 'score' is not numeric"),
         ({"n": ["many"]}, {"llm": {"cost": "n"}}, "column 'n' is not numeric"),
         ({"took": ["2020-01-01"]}, {"latency_ms": "took"}, "column 'took' is not numeric"),
