@@ -45,6 +45,38 @@ def test_a_file_alone_names_the_brokers(connection):
     assert found.librdkafka()["security.protocol"] == "SSL"
 
 
+@pytest.mark.parametrize(
+    ("options", "variables", "expected"),
+    [
+        (["--bootstrap-server", "b:1"], ["prefix", "file"], ("b:1", "ours.", "SSL")),
+        (["--prefix", "mine."], ["file"], ("kafka:9092", "mine.", "SSL")),
+        (["--prefix", "mine."], ["prefix", "file", "servers"], ("e:1", "mine.", "SSL")),
+        (["file"], ["servers"], ("kafka:9092", "inferwatch.", "SSL")),
+        (["file", "--bootstrap-server", "b:1"], ["prefix"], ("b:1", "ours.", "SSL")),
+    ],
+)
+def test_what_no_option_says_the_environment_does(
+    connection, monkeypatch, options, variables, expected
+):
+    """Each by itself: brokers on the command line let no prefix and no security of the environment
+    be forgotten.
+    """
+    said = {
+        "prefix": ("PREFIX", "ours."),
+        "file": ("CLIENT_PROPERTIES", str(connection.file)),
+        "servers": ("BOOTSTRAP_SERVERS", "e:1"),
+    }
+    for name, value in (said[variable] for variable in variables):
+        monkeypatch.setenv(f"INFERWATCH_{name}", value)
+    parser = argparse.ArgumentParser()
+    add_connection(parser)
+    words = [
+        ["--client-properties", str(connection.file)] if one == "file" else [one] for one in options
+    ]
+    found = given(parser.parse_args([word for part in words for word in part]))
+    assert (found.bootstrap_servers, found.prefix, found.protocol) == expected
+
+
 def test_a_property_that_the_worker_cannot_use_is_named():
     """A setting without an equal in aiokafka is refused, not dropped silently."""
     with pytest.raises(ConfigError, match="linger\\.ms"):

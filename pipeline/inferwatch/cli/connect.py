@@ -1,6 +1,7 @@
 """The options by which every command finds its brokers."""
 
 import argparse
+import os
 from pathlib import Path
 
 from inferwatch.connection import PREFIX, Connection, read_properties
@@ -16,31 +17,37 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         "--client-properties",
         type=Path,
         metavar="FILE",
-        help="librdkafka settings, name=value a line",
+        help="librdkafka settings, name=value a line; else INFERWATCH_CLIENT_PROPERTIES",
     )
-    parser.add_argument("--prefix", help=f"of the topics' names; else {PREFIX}")
+    parser.add_argument(
+        "--prefix", help=f"of the topics' names; else INFERWATCH_PREFIX, or {PREFIX}"
+    )
 
 
 def given(arguments: argparse.Namespace) -> Connection | None:
-    """The connection that the options or the environment name.
+    """The connection that the options name, each where it is not given by the environment.
 
     :raises ConfigError: the properties file cannot be used.
     """
-    from_environment = Connection.from_environment()
-    file = from_environment.file if from_environment else None
-    properties = dict(from_environment.properties) if from_environment else {}
-    if arguments.client_properties:
-        file = arguments.client_properties
-        properties = read_properties(file)
+    named, around = arguments.client_properties, os.environ
+    path = named or around.get("INFERWATCH_CLIENT_PROPERTIES")
+    file = Path(path) if path else None
+    properties = read_properties(file) if file else {}
+    of_file = properties.get("bootstrap.servers", "")
     servers = (
         arguments.bootstrap_server
-        or properties.get("bootstrap.servers")
-        or (from_environment.bootstrap_servers if from_environment else "")
+        or (of_file if named else "")
+        or around.get("INFERWATCH_BOOTSTRAP_SERVERS")
+        or of_file
     )
     if not servers:
         return None
-    prefix = arguments.prefix or (from_environment.prefix if from_environment else PREFIX)
-    return Connection(servers, properties, prefix, file)
+    return Connection(servers, properties, prefix(arguments), file)
+
+
+def prefix(arguments: argparse.Namespace) -> str:
+    """What the topics' names begin with; brokers need not be named."""
+    return str(arguments.prefix or os.environ.get("INFERWATCH_PREFIX", PREFIX))
 
 
 def connection(arguments: argparse.Namespace) -> Connection:

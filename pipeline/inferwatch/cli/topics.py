@@ -5,9 +5,8 @@ import os
 import shlex
 
 from inferwatch.cli.amounts import count
-from inferwatch.cli.connect import add_connection, connection
+from inferwatch.cli.connect import add_connection, connection, prefix
 from inferwatch.cli.table import table
-from inferwatch.connection import PREFIX
 from inferwatch.errors import Exit, UsageError
 from inferwatch.runtime import rights, strimzi, topics
 
@@ -78,7 +77,7 @@ def _rights(arguments: argparse.Namespace) -> int:
         raise UsageError("only plan takes --acls")
     granted = [
         (component, right)
-        for component, needed in rights.rights(_prefix(arguments)).items()
+        for component, needed in rights.rights(prefix(arguments)).items()
         for right in needed
     ]
     if arguments.acls == "commands":
@@ -98,7 +97,7 @@ def _grant(arguments: argparse.Namespace, component: str, right: rights.Right) -
     named = arguments.bootstrap_server or os.environ.get("INFERWATCH_BOOTSTRAP_SERVERS")
     words = ["kafka-acls", "--bootstrap-server", named or "BROKERS"]
     words += ["--command-config", "admin.properties"]
-    words += ["--add", "--allow-principal", f"User:{rights.user(_prefix(arguments), component)}"]
+    words += ["--add", "--allow-principal", f"User:{rights.user(prefix(arguments), component)}"]
     for operation in right.operations:
         words += ["--operation", operation]
     words += [f"--{right.resource}", right.name, "--resource-pattern-type", right.pattern]
@@ -107,7 +106,7 @@ def _grant(arguments: argparse.Namespace, component: str, right: rights.Right) -
 
 def _render(arguments: argparse.Namespace) -> int:
     made = strimzi.resources(
-        _prefix(arguments),
+        prefix(arguments),
         arguments.strimzi,
         partitions=arguments.partitions,
         replicas=arguments.replication_factor,
@@ -115,7 +114,3 @@ def _render(arguments: argparse.Namespace) -> int:
     )
     print(strimzi.text(made), end="")
     return Exit.DONE
-
-
-def _prefix(arguments: argparse.Namespace) -> str:
-    return arguments.prefix or os.environ.get("INFERWATCH_PREFIX", PREFIX)

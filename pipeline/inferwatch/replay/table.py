@@ -164,8 +164,9 @@ def _runs(path: Path, mapping: Mapping, block: Any) -> Iterator[Any]:
     """The block cut wherever the version or the size of vectors changes: a batch is of one."""
     cuts = {0, block.num_rows}
     if mapping.version_column is not None:
-        codes = _words(block, mapping.version_column).codes
-        if (codes < 0).any():
+        words = _words(block, mapping.version_column)
+        codes = words.codes
+        if (codes < 0).any() or "" in words.words:
             raise UsageError(
                 f"{path}: column '{mapping.version_column}' has rows without a version"
             )
@@ -179,9 +180,9 @@ def _runs(path: Path, mapping: Mapping, block: Any) -> Iterator[Any]:
 
 
 def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
-    if block.column(mapping.prediction_id).null_count:
-        raise UsageError(f"{path}: column '{mapping.prediction_id}' has rows without an id")
     ids = _texts(block, mapping.prediction_id)
+    if "" in ids:
+        raise UsageError(f"{path}: column '{mapping.prediction_id}' has rows without an id")
     time_ms = _times(path, block, mapping.timestamp)
     numeric, categories = _features(path, mapping, block)
     rows = Rows(

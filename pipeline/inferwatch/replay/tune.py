@@ -31,7 +31,8 @@ def tuned(definition: Definition, alert: str, tried: Sequence[str]) -> Definitio
     """The definition, and behind its checks a copy of the one named `alert` for each limit.
 
     A copy has one level: `fail` where the check has one, else `warn`. Its `clear` keeps its share
-    of the limit. Without such a check the definition is the same.
+    of the limit, or, beside a limit of 0, its distance from it. Without such a check the definition
+    is the same.
 
     :raises UsageError: the check has no limit, or one of those is none for it.
     """
@@ -68,7 +69,7 @@ def _limit(check: Check, own: Limit, text: str, profile: Profile | None) -> Limi
         found = _read(check, written, profile)
         if own.clear == own.value:
             return found
-        clear = found.value * own.clear / own.value
+        clear = found.value * own.clear / own.value if own.value else found.value + own.clear
         written["clear"] = f"{clear * 100!r}%" if found.relative else repr(clear)
         return _read(check, written, profile)
     except ConfigError as error:

@@ -424,7 +424,9 @@ def test_what_a_csv_holds_shows_in_all_its_rows(tmp_path):
         ({"at": ["2020-01-01", None]}, {}, "column 'at' has rows without a time"),
         ({"at": pd.array([START_MS, None], "Int64")}, {}, "column 'at' has rows without a time"),
         ({"id": ["a", None]}, {}, "column 'id' has rows without an id"),
+        ({"id": ["a", ""]}, {}, "column 'id' has rows without an id"),
         ({"v": ["1", None]}, {"version_column": "v"}, "column 'v' has rows without a version"),
+        ({"v": ["", "1"]}, {"version_column": "v"}, "column 'v' has rows without a version"),
         ({"x": [1]}, {"version_column": "v"}, "column 'v' is missing; the table has id, at, x"),
     ],
 )

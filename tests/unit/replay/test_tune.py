@@ -129,6 +129,17 @@ def test_a_clear_beyond_what_can_be_is_refused(tmp_path):
         tune.tuned(definition, "Wrong", ["0.9"])
 
 
+def test_beside_a_limit_of_nothing_clear_keeps_its_distance(tmp_path):
+    """It has no share of it: `above: 0, clear: -0.1` ends 0.1 below whatever limit is tried."""
+    check = "fail: {above: 0, clear: -0.1}"
+    path = written(tmp_path, check)
+    path.write_text(path.read_text().replace("metric: accuracy", "metric: calibration_bias"))
+    definition = monitors.load([path]).definition("team/model")
+    copy = tune.tuned(definition, "Wrong", ["0.3"]).checks[-1]
+    assert copy.fail.value == 0.3
+    assert copy.fail.clear == pytest.approx(0.2)
+
+
 def test_an_incident_asks_by_the_name_that_the_check_has():
     """`alert: Wrong` asks each limit of it, `alert: Other` none."""
     run = recorded.Recorded(
