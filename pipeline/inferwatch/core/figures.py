@@ -181,18 +181,23 @@ def _of_words(
 
 
 def drift_share(
-    found: Mapping[str, Drift], method: str = "psi", limit: float | None = None
+    found: Mapping[str, Drift],
+    method: str = "psi",
+    limit: float | None = None,
+    values_min: int = 1,
 ) -> Figure:
     """Share of features whose figure by `method` is above `limit`, by default that of the method.
 
-    Features that have none, as words by `wasserstein`, are not among those judged.
+    Features that have none, as words by `wasserstein`, or one of fewer than `values_min` values,
+    are not among those judged.
     """
     edge = WINDOW_METHODS[method] if limit is None else limit
     flags = {}
     for name, drift in found.items():
         if name.startswith("feature."):
-            value = drift.by(method).value
-            flags[name] = None if value is None else value > edge
+            figure = drift.by(method)
+            judged = figure.value is not None and figure.n >= values_min
+            flags[name] = figure.value > edge if judged else None
     return share.drift_share(flags)
 
 

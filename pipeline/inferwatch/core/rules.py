@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from inferwatch.core import anomaly
+from inferwatch.core import anomaly, resources
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import EMBEDDING_METHODS, WINDOW_METHODS
 from inferwatch.core.drift.columns import Drift
@@ -21,6 +21,8 @@ from inferwatch.records.events import Inspection
 from inferwatch.records.outputs import FeatureFigures, SchemaChange, Span, percent
 
 Level = Literal["fail", "warn", "ok", "unknown", "learning"]
+NOT_OF_ROWS = {"captured", *resources.SHARES, *resources.AMOUNTS, *resources.DURATIONS}
+"""Figures of samples and counters: how many of those there are says nothing of the rows."""
 
 
 class View(msgspec.Struct):
@@ -128,11 +130,11 @@ def read(check: Check, feature: str, view: View) -> Reading:
     if check.method in WINDOW_METHODS:
         return _drift(check, feature, view)
     if check.method in EMBEDDING_METHODS:
-        return _embedding(view)
+        return _embedding(check, view)
     if check.method in SERIES_METHODS:
         return _anomaly(check, view)
     if part_of(check.metric):
-        return _feature_part(part_of(check.metric), feature, view)
+        return _feature_part(check, feature, view)
     metric = check.metric
     if of_every_class(metric):
         metric = metric.replace("class.*", feature, 1)
@@ -140,6 +142,7 @@ def read(check: Check, feature: str, view: View) -> Reading:
         figure = Figure(float(view.behind_ms), view.rows)
     else:
         figure = view.metrics.get(metric, Figure(None, unknown="not measured"))
+    figure = _of_enough(check, figure)
     reference = view.baseline.get(on_reference(metric))
     if figure.value is None:
         return Reading(None, reference, figure.unknown)
@@ -167,11 +170,21 @@ def _blind(check: Check, view: View) -> str:
     return ""
 
 
+def _of_enough(check: Check, figure: Figure) -> Figure:
+    """The figure, unknown where it is of fewer values than the check asks for rows: a column may be
+    empty in most rows of a window.
+    """
+    apart = check.metric in NOT_OF_ROWS or on_labels(check.metric)
+    if apart or figure.value is None or figure.n >= check.need.rows:
+        return figure
+    return Figure(None, figure.n, unknown=f"{figure.n} values of {check.need.rows}")
+
+
 def _drift_share(check: Check, view: View) -> Reading:
     if view.learning:
         return Reading(None, unknown=LEARNING, learning=True)
     method = check.method if check.method in WINDOW_METHODS else "psi"
-    figure = drift_share(view.drifts, method, check.params.get(method))
+    figure = drift_share(view.drifts, method, check.params.get(method), check.need.rows)
     return Reading(figure.value, unknown=figure.unknown)
 
 
@@ -181,17 +194,18 @@ def _drift(check: Check, feature: str, view: View) -> Reading:
     drift = view.drifts.get(f"feature.{feature}" if feature else check.metric)
     if drift is None:
         return Reading(None, unknown="not in the reference or not sent")
-    figure = drift.by(check.method)
+    figure = _of_enough(check, drift.by(check.method))
     return Reading(figure.value, unknown=figure.unknown)
 
 
-def _embedding(view: View) -> Reading:
-    figure = view.metrics.get(DISTANCE, Figure(None, unknown="no embeddings"))
+def _embedding(check: Check, view: View) -> Reading:
+    figure = _of_enough(check, view.metrics.get(DISTANCE, Figure(None, unknown="no embeddings")))
     return Reading(figure.value, unknown=figure.unknown, learning=figure.unknown == LEARNING)
 
 
 def _anomaly(check: Check, view: View) -> Reading:
-    figure = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
+    found = view.metrics.get(check.metric, Figure(None, unknown="not measured"))
+    figure = _of_enough(check, found)
     if figure.value is None:
         return Reading(None, unknown=figure.unknown)
     score = anomaly.score(check.method, check.params, past(check, view), figure.value)
@@ -213,7 +227,8 @@ def _inspection(view: View) -> Reading:
     return Reading(found.value, unknown=found.unknown, learning=found.unknown == LEARNING)
 
 
-def _feature_part(part: str, feature: str, view: View) -> Reading:
+def _feature_part(check: Check, feature: str, view: View) -> Reading:
+    part = part_of(check.metric)
     seen = view.features.get(feature)
     if seen is None:
         return Reading(None, unknown="not sent")
@@ -221,6 +236,7 @@ def _feature_part(part: str, feature: str, view: View) -> Reading:
         return Reading(None, unknown=LEARNING, learning=True)
     column = None if view.profile is None else view.profile.column(feature)
     figure, reference = PARTS[part].read(seen, column)
+    figure = _of_enough(check, figure)
     return Reading(figure.value, reference, figure.unknown)
 
 

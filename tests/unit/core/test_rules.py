@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from inferwatch.core import plan as plans
 from inferwatch.core import rules
+from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.drift.columns import Drift
+from inferwatch.core.embeddings import DISTANCE
 from inferwatch.core.figure import Figure
 from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.core.rules import Reading, View
@@ -294,6 +296,38 @@ def test_the_share_of_drifted_features_counts_by_the_checks_method():
     assert rules.read(check_of("drift_share", method="psi"), "", view).value == 1.0
     absent = rules.read(check_of("drift_share", method="wasserstein"), "", view)
     assert (absent.value, absent.unknown) == (None, "no feature could be judged")
+
+
+@pytest.mark.parametrize("n, known", [(18, False), (19, True)])
+def test_few_values_among_many_rows_are_too_few(n, known):
+    """`when: {rows: 19}` asks for 19 values of the column that a figure is of, by whatever method,
+    however many rows the window has.
+    """
+    few = Figure(0.9, n)
+    drift = Drift(few, few, few, 0.5, numeric=True, distances=dict.fromkeys(WINDOW_METHODS, few))
+    view = view_of(
+        metrics={"latency.p99": few, "cpu": Figure(0.9, 1), DISTANCE: few},
+        drifts={"feature.amount": drift, "score": drift},
+        features={"amount": FeatureFigures(rows=n, missing=100 - n, mean=0.9, sd=0.9)},
+        series={"latency.p99": [0.8, 1.0] * 10},
+    )
+
+    def read(metric, method="value"):
+        check = check_of(metric, method=method, need=Need(rows=19))
+        return rules.read(check, "amount" * metric.startswith("feature."), view)
+
+    readings = [
+        *(read(name, method) for name in ("feature.amount", "score") for method in WINDOW_METHODS),
+        read("embedding", "sliced_wasserstein"),
+        read("latency.p99"),
+        read("latency.p99", "zscore"),
+        read("feature.amount.mean"),
+    ]
+    assert {one.unknown for one in readings} == {"" if known else "18 values of 19"}
+    assert {one.value is not None for one in readings} == {known}
+    assert read("drift_share").unknown == ("" if known else "no feature could be judged")
+    assert read("feature.amount.missing").value == (100 - n) / 100  # is of all rows
+    assert read("cpu").value == 0.9  # is of samples, which are no rows
 
 
 def test_freshness_is_the_age_of_the_newest_event():
