@@ -155,7 +155,7 @@ def read(path: Path) -> tuple[MonitorFile, dict[str, Values]]:
         raise root.error("'match' is missing", 'add `match: {model: "team/model"}`')
     match = fields["match"].fields(("model",), required=("model",))["model"].text()
     facts = _facts(fields.get("model"))
-    reference, values = _reference(fields.get("reference"))
+    reference, values = _reference(fields.get("reference"), facts)
     windows = _windows(fields.get("windows"))
     _moves(fields.get("reference"), reference, windows)
     found = _checks(fields.get("checks"), facts, windows, reference.profile)
@@ -310,7 +310,7 @@ def _label_times(fields: Mapping[str, Node]) -> dict[str, int]:
     return {"label_delay_ms": delay_ms, "label_wait_ms": wait_ms, "label_horizon_ms": horizon_ms}
 
 
-def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
+def _reference(node: Node | None, facts: ModelFacts) -> tuple[Reference, dict[str, Values]]:
     if node is None:
         return Reference(), {}
     fields = node.fields(("profile", *LEARNT_KEYS))
@@ -318,12 +318,7 @@ def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
         for name in LEARNT_KEYS:
             if name in fields:
                 raise fields[name].error("a profile is not learnt", "leave one of the two out")
-        place = Path(node.file).parent / fields["profile"].text()
-        try:
-            profile, values = profiles.read(place)
-            sample = profiles.read_sample(place, profile)
-        except ConfigError as error:
-            raise fields["profile"].error(f"{error.file}: {error.problem}", error.fix) from None
+        profile, values, sample = _profile(fields["profile"], facts)
         found = {profile.values_digest or "": values, profile.sample_digest or "": sample}
         return Reference(profile=profile), {name: one for name, one in found.items() if one}
     given: dict[str, Any] = {}
@@ -334,6 +329,24 @@ def _reference(node: Node | None) -> tuple[Reference, dict[str, Values]]:
     if "min_span" in fields:
         given["min_span_ms"] = fields["min_span"].duration_ms()
     return Reference(**given), {}
+
+
+def _profile(node: Node, facts: ModelFacts) -> tuple[Profile, Values, Values]:
+    """The profile beside the file, its columns and its rows; it must be of a model's task."""
+    place = (Path(node.file).parent / node.text()).resolve()
+    try:
+        profile, values = profiles.read(place)
+        sample = profiles.read_sample(place, profile)
+    except ConfigError as error:
+        raise node.error(f"{error.file}: {error.problem}", error.fix) from None
+    fitting = profiles.tasks(profile)
+    if facts.task != "unknown" and facts.task not in fitting:
+        raise node.error(
+            f"the profile '{profile.name}' is of a {' or '.join(fitting)} model, and `model.task` "
+            f"is {facts.task}",
+            f"correct the task, or build it again with `--monitors {Path(node.file).name}`",
+        )
+    return profile, values, sample
 
 
 def _moves(node: Node | None, reference: Reference, windows: Mapping[str, Window]) -> None:

@@ -30,7 +30,7 @@ from inferwatch.core.columns import (
 from inferwatch.core.drift import together
 from inferwatch.core.drift.columns import Drift, of_numbers, of_words
 from inferwatch.core.joined import Joined
-from inferwatch.core.metrics import CLASSES_SHOWN, ranking
+from inferwatch.core.metrics import CLASSES_SHOWN, LABEL_METRICS, class_of, ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Values, category_profile, column_key, numeric_profile
@@ -135,6 +135,21 @@ def doubts(
             "no query has a score and a label for each of its rows: there are no figures of "
             "rankings; rows of a query share an entity_id"
         )
+
+
+def tasks(profile: Profile) -> list[str]:
+    """The tasks of whose models the profile may be, by its predictions and figures on labels."""
+    fitting = ["binary", "multiclass", "ranking", "regression"]
+    if isinstance(profile.prediction, NumericProfile):
+        fitting = ["regression"]
+    elif profile.prediction is not None:
+        fitting = ["binary", "multiclass"]
+    for metric in profile.quality.get("", {}):
+        if class_of(metric):
+            fitting = [task for task in fitting if task == "multiclass"]
+        elif metric in LABEL_METRICS:
+            fitting = [task for task in fitting if task in LABEL_METRICS[metric].tasks]
+    return fitting
 
 
 def with_sample(profile: Profile, rows: list[Rows]) -> tuple[Profile, Values]:

@@ -196,8 +196,8 @@ def drift_share(
     for name, drift in found.items():
         if name.startswith("feature."):
             figure = drift.by(method)
-            judged = figure.value is not None and figure.n >= values_min
-            flags[name] = figure.value > edge if judged else None
+            value = figure.value if figure.n >= values_min else None
+            flags[name] = None if value is None else value > edge
     return share.drift_share(flags)
 
 

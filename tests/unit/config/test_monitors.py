@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from inferwatch.config import monitors, profiles, timezones
 from inferwatch.config.defaults import default_definition
 from inferwatch.core import soundness
+from inferwatch.core.reference import category_profile, numeric_profile
 from inferwatch.errors import ConfigError
-from inferwatch.records.definition import Definition
+from inferwatch.records.definition import Definition, Profile
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -361,6 +362,53 @@ def test_the_facts_are_read_without_the_profile(tmp_path):
     assert (facts.task, facts.segments) == ("binary", ["salary_range"])
     with pytest.raises(ConfigError, match=r"reference\.profile: .*cannot be read"):
         monitors.load([tmp_path / "monitors.yaml"])
+
+
+def test_a_profile_that_is_not_there_is_told_with_its_folder(write, monkeypatch):
+    """Whoever looks for it beside the command reads that it was looked for beside the file."""
+    path = write(HEAD + "reference: {profile: profiles/p.json}\n")
+    monkeypatch.chdir(path.parent)
+    with pytest.raises(ConfigError) as caught:
+        monitors.load([Path("m.yaml")])
+    told = f"m.yaml:3: reference.profile: {path.parent}/profiles/p.json: cannot be read: No such"
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "ranking", "regression"])
+def test_a_profile_of_another_task_is_refused(tmp_path, write, task):
+    """Its figures mean nothing for the model. One whose task nobody named, and one without labels
+    of a task that its predictions allow, are taken.
+    """
+    classes, numbers = category_profile({"a": 3, "b": 2}, 0), numeric_profile(np.arange(5.0))
+    made = {
+        "binary": ({"recall": 0.5, "accuracy": 0.5}, classes),
+        "multiclass": ({"macro_f1": 0.5, "class.a.recall": 0.5, "accuracy": 0.5}, classes),
+        "ranking": ({"mrr": 0.5}, None),
+        "regression": ({"mae": 0.5}, numbers),
+    }
+    bare = Profile(name="p", rows=5, from_ms=0, to_ms=1)
+    for of, (quality, prediction) in made.items():
+        profile = msgspec.structs.replace(bare, quality={"": quality}, prediction=prediction)
+        (tmp_path / f"{of}.json").write_bytes(msgspec.json.encode(profile))
+        text = f"model: {{task: {task}}}\nreference: {{profile: {of}.json}}\n"
+        path = write(HEAD + text)
+        monitors.load([write(HEAD + f"reference: {{profile: {of}.json}}\n", "untold.yaml")])
+        if of == task:
+            monitors.load([path])
+            continue
+        with pytest.raises(ConfigError) as caught:
+            monitors.load([path])
+        said = f"m.yaml:4: reference.profile: the profile 'p' is of a {of} model, and `model.task`"
+        assert str(caught.value).replace(f"{tmp_path}/", "").startswith(said)
+        assert "`--monitors m.yaml`" in caught.value.fix
+    unlabelled = msgspec.structs.replace(bare, prediction=classes)
+    (tmp_path / "p.json").write_bytes(msgspec.json.encode(unlabelled))
+    path = write(HEAD + f"model: {{task: {task}}}\nreference: {{profile: p.json}}\n")
+    if task in ("binary", "multiclass"):
+        monitors.load([path])
+    else:
+        with pytest.raises(ConfigError, match="is of a binary or multiclass model"):
+            monitors.load([path])
 
 
 def test_a_damaged_profile_is_told_by_the_key_that_names_it(tmp_path):
