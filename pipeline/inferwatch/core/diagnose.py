@@ -10,13 +10,15 @@ from inferwatch.core.drift.columns import Drift
 from inferwatch.core.figure import Figure
 from inferwatch.core.figures import PSI_DRIFTED
 from inferwatch.core.metrics.estimated import ESTIMATES
+from inferwatch.core.parts import PARTS, Column
 from inferwatch.records.definition import CategoryProfile, NumericProfile
 from inferwatch.records.events import Deploy, Inspection, Pair, Slice
-from inferwatch.records.outputs import percent
+from inferwatch.records.outputs import FeatureFigures, percent
 
 DEPLOY_NEAR_MS = 3_600_000
 LATENCY_NORMAL = 3.0
 CAUSES_MAX = 3
+GAPS_MOVED = 0.1
 _SMALL = [
     "zero",
     "one",
@@ -165,6 +167,26 @@ def moved_word(before: CategoryProfile, now: Mapping[str, int]) -> list[str]:
     word = min(shares, key=lambda word: (-abs(shares[word][1] - shares[word][0]), word))
     first, then = shares[word]
     return [f"'{word}' {percent(first)} → {percent(then)} of rows"]
+
+
+def moved(
+    name: str, before: Column, now: FeatureFigures | None, words: Mapping[str, int]
+) -> list[str]:
+    """Which way a feature drifted, in plain numbers; nothing of one that nobody ever sent."""
+    if now is None:
+        return []
+    missing, was = PARTS["missing"].read(now, before)
+    gaps = moved_gaps(name, was, missing.value)
+    if isinstance(before, CategoryProfile):
+        return gaps + moved_word(before, words)
+    return gaps + moved_mean(name, before, now.mean)
+
+
+def moved_gaps(name: str, before: float | None, now: float | None) -> list[str]:
+    """ "age missing 0 % → 99 % of rows", from ten points on: then it is most of a drift, or all."""
+    if before is None or now is None or abs(now - before) < GAPS_MOVED:
+        return []
+    return [f"{name} missing {percent(before)} → {percent(now)} of rows"]
 
 
 def _number(value: float) -> str:

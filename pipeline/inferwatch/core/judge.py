@@ -42,7 +42,6 @@ from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track, Waiting
 from inferwatch.records import keys
 from inferwatch.records.definition import (
-    CategoryProfile,
     Check,
     NumericProfile,
     Profile,
@@ -368,11 +367,8 @@ def _what_moved(check: Check, feature: str, view: View) -> list[str]:
     if check.metric == "prediction" and isinstance(profile.prediction, NumericProfile):
         now = view.metrics.get("prediction.mean")
         return diagnose.moved_mean("prediction", profile.prediction, now.value if now else None)
-    column = profile.column(feature)
-    if isinstance(column, CategoryProfile):
-        return diagnose.moved_word(column, view.words.get(feature, {}))
-    seen = view.features.get(feature)
-    return diagnose.moved_mean(feature, column, seen.mean if seen else None)
+    words = view.words.get(feature, {})
+    return diagnose.moved(feature, profile.column(feature), view.features.get(feature), words)
 
 
 def _queue(plan: WindowPlan, track: Track, views: dict[str, View], start: int) -> None:

@@ -130,6 +130,16 @@ def test_a_drift_says_which_way():
     assert diagnose.moved_word(kinds, {}) == []
 
 
+def test_gaps_are_told_where_they_are_what_moved():
+    """Of a column that went missing the mean of the few rows left says nothing: from ten points on
+    the share of gaps is told too, whichever way it went.
+    """
+    assert diagnose.moved_gaps("age", 0.0, 0.996) == ["age missing 0 % → 99 % of rows"]
+    assert diagnose.moved_gaps("age", 0.31, 0.2) == ["age missing 31 % → 20 % of rows"]
+    assert diagnose.moved_gaps("age", 0.05, 0.14) == []
+    assert diagnose.moved_gaps("age", None, 1.0) == diagnose.moved_gaps("age", 0.0, None) == []
+
+
 def test_other_segments_are_those_of_the_same_column():
     """Unchanged, or which ones moved too; those that nobody can tell are no witnesses."""
     levels = {

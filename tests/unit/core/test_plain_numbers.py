@@ -55,6 +55,20 @@ def test_a_drift_of_a_feature_says_which_way(metric, said):
     assert alert.condition == "firing" and said in alert.context
 
 
+def test_a_feature_that_went_missing_is_told_as_such():
+    """Before the mean of the few rows that still have it, which is no cause of anything."""
+    log = log_of("feature.amount", "psi", 0.2)
+    window(log, 0)
+    log.rows(
+        ROWS,
+        60_000,
+        numeric={"amount": [90.0] * 30 + [float("nan")] * 270},
+        prediction=[1.0] * ROWS,
+    )
+    (alert,) = log.alerts()
+    assert alert.context[:2] == ["amount missing 0 % → 90 % of rows", "mean of amount 49.5 → 90"]
+
+
 def test_a_drift_of_the_score_says_which_way():
     """The mean of the score."""
     log = log_of("score", "psi", 0.2)
