@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             said = {"match": match, "total_bytes": one.total_bytes()}
             print(msgspec.json.encode(said | msgspec.structs.asdict(one), order="sorted").decode())
         return Exit.DONE
-    _say(files)
+    _say(files, load)
     print("state of one model, by what it is for:")
     heads = ["MATCH", "OPEN WINDOWS", "WAIT FOR LABELS", "PREDICTIONS THAT DO"]
     heads += ["REFERENCE", "DETECTORS", "A MODEL"]
@@ -105,7 +105,7 @@ def _files(arguments: argparse.Namespace) -> list[tuple[str, Definition]]:
     return [(file.match, file.definition) for file in files]
 
 
-def _say(files: list[tuple[str, Definition]]) -> None:
+def _say(files: list[tuple[str, Definition]], load: Load) -> None:
     """What was understood: each check in words."""
     number = sum(len(definition.checks) for _, definition in files)
     print(f"monitors: {len(files):,}; checks: {number:,}")
@@ -113,8 +113,8 @@ def _say(files: list[tuple[str, Definition]]) -> None:
         print(match)
         for check in definition.checks:
             print(f"  {wording.sentence(check)}")
-            if wording.note(check):
-                print(f"    note: {wording.note(check)}")
+            for note in wording.notes(check, load.features):
+                print(f"    note: {note}")
     print()
 
 

@@ -6,6 +6,7 @@ from inferwatch.config import units
 from inferwatch.config.limits import DURATIONS, is_share
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import reads_rows
+from inferwatch.core.inspectors import COLUMNS_MAX, FEATURES, INSPECTORS
 from inferwatch.core.metrics import LATENESS, on_labels
 from inferwatch.records.definition import PREVIOUS, Check, Limit
 
@@ -29,16 +30,20 @@ def _other(check: Check) -> str:
     return "the version before" if check.versus == PREVIOUS else f"v{check.versus}"
 
 
-def note(check: Check) -> str:
-    """What of a check is seldom meant, "" where nothing is."""
+def notes(check: Check, features: int) -> Iterator[str]:
+    """What of a check is seldom meant, of a model with so many features."""
     waits = on_labels(check.metric) and check.metric not in LATENESS
     early = check.need.labels and not check.versus
-    if not waits or not early or check.need.coverage:
-        return ""
-    return (
-        f"{check.alert} is judged at {check.need.labels:,} labels, though more of its window's may "
-        "come: add `coverage: 80%` to wait for them"
-    )
+    if waits and early and not check.need.coverage:
+        yield (
+            f"{check.alert} is judged at {check.need.labels:,} labels, though more of its "
+            "window's may come: add `coverage: 80%` to wait for them"
+        )
+    if check.method in INSPECTORS and check.metric == FEATURES and features > COLUMNS_MAX:
+        yield (
+            f"{check.alert} will always be unknown: inspectors read at most {COLUMNS_MAX:,} "
+            f"numeric features, and {features:,} are expected"
+        )
 
 
 def _levels(check: Check) -> str:

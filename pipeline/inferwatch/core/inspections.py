@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inferwatch.core import past
 from inferwatch.core.figures import LEARNING
-from inferwatch.core.inspectors import FEATURES, FIGURES, Request, request_id
+from inferwatch.core.inspectors import COLUMNS_MAX, FEATURES, FIGURES, Request, request_id
 from inferwatch.core.metrics import LATENESS, class_of
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, request_output
@@ -72,8 +72,11 @@ def _of_rows(model: Model, view: View, pane: Pane) -> _Subject:
     sample = NOTHING if kept is None else row_sample.cut(kept)
     if view.learning:
         return _Subject(sample, unknown=LEARNING)
-    kept_none = model.reference_sample(view.version) is None
-    return _Subject(sample, unknown=NO_SAMPLE if kept_none else "")
+    reference = model.reference_sample(view.version)
+    if reference is None:
+        return _Subject(sample, unknown=NO_SAMPLE)
+    wide = f"{len(reference):,} numeric features; inspectors read at most {COLUMNS_MAX:,}"
+    return _Subject(sample, unknown=wide if len(reference) > COLUMNS_MAX else "")
 
 
 def _of_figures(model: Model, view: View, _: Pane) -> _Subject:

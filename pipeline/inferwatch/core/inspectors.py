@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core.sketches import row_sample
 from inferwatch.records.definition import Window
 
 FEATURES = "features"
@@ -29,6 +30,11 @@ OF_FIGURES = ("isolation_forest", "lof", "one_class_svm", "random_forest")
 FIGURES_LIMIT = 0.99
 """That of a check on figures: a share of past windows, above which is one in a hundred."""
 ROWS_NEEDED = 200
+REFERENCE_MIN = 200
+COLUMNS_MAX = row_sample.VALUES_MAX // REFERENCE_MIN
+"""Rows of a reference without which none of rows answers, and columns of which its sample has so
+many.
+"""
 PANES_MAX = 60
 
 

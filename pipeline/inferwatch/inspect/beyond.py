@@ -13,13 +13,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core.inspectors import REFERENCE_MIN
 from inferwatch.core.intervals import wilson
 from inferwatch.inspect import scaling
 from inferwatch.inspect.finding import Finding
 from inferwatch.inspect.scaling import Matrix
 
 QUANTILE = 0.99
-REFERENCE_MIN, ROWS_MIN = 200, 50
+ROWS_MIN = 50
 WINDOWS_MIN = 40
 FOLDS = 5
 Score = Callable[[Matrix], Matrix]

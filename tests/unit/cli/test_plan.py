@@ -42,6 +42,21 @@ def test_what_was_understood_is_printed(tmp_path, capsys):
     assert "Recall" not in capsys.readouterr().out
 
 
+def test_several_files_are_planned_together(tmp_path, capsys):
+    """As a worker takes them; what is noted of one stands under it."""
+    paths = [tmp_path / f"{name}.yaml" for name in ("a", "b")]
+    for path in paths:
+        path.write_text(
+            f'apiVersion: inferwatch/v1\nmatch: {{model: "risk/{path.stem}"}}\nchecks:\n'
+            "  - {alert: Apart, metric: features, method: lof, window: hour}\n"
+        )
+    assert main(["plan", *map(str, paths), "--features", "1311"]) == Exit.DONE
+    said = capsys.readouterr().out.splitlines()
+    assert (said[0], said[1], said[4]) == ("monitors: 2; checks: 2", "risk/a", "risk/b")
+    for note in (said[3], said[6]):
+        assert note.startswith("    note: Apart will always be unknown: inspectors read at most")
+
+
 def test_what_is_not_joined_is_said_and_what_mends_it(tmp_path, capsys):
     """With the `pending_max` that is named all predictions are joined, and nothing is noted."""
     path = tmp_path / "m.yaml"

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from inferwatch.config import checks, document, wording
 from inferwatch.config.defaults import default_checks
+from inferwatch.core.inspectors import COLUMNS_MAX, REFERENCE_MIN
+from inferwatch.core.sketches import row_sample
 from inferwatch.records.definition import Check, ModelFacts, Window
 
 WINDOWS = {"w": Window(name="w", size_ms=60_000, step_ms=60_000)}
@@ -97,16 +99,33 @@ def test_a_check_is_a_sentence(text, words):
     assert wording.sentence(parsed(text)) == f"A: {words}"
 
 
+def noted(check, features=20):
+    """What of it is seldom meant."""
+    return list(wording.notes(check, features))
+
+
+def test_inspectors_of_more_features_than_they_read_are_noted():
+    """No window of so many would ever be judged: a sample has too few rows of them."""
+    check = parsed("metric: features\nmethod: lof\nfail: {above: 5%}\n")
+    assert not noted(check, COLUMNS_MAX)
+    (note,) = noted(check, COLUMNS_MAX + 1)
+    assert note.startswith("A will always be unknown: inspectors read at most 1,310 numeric")
+    assert row_sample.size(COLUMNS_MAX + 1) < REFERENCE_MIN <= row_sample.size(COLUMNS_MAX)
+    figures = parsed("metric: figures\nmethod: lof\nfail: {above: 0.99}\n")
+    assert not noted(figures, COLUMNS_MAX + 1)
+
+
 def test_labels_without_coverage_are_noted():
     """Such a check speaks before its window is whole; one that waits, or needs no labels, is not.
 
     None of the default set does.
     """
     text = "metric: recall\nfail: {below: 0.5}\nwhen: {%s}\n"
-    assert wording.note(parsed(text % "labels: 200")).startswith("A is judged at 200 labels")
-    assert not wording.note(parsed(text % "labels: 200, coverage: 80%"))
+    (note,) = noted(parsed(text % "labels: 200"))
+    assert note.startswith("A is judged at 200 labels")
+    assert not noted(parsed(text % "labels: 200, coverage: 80%"))
     versions = text.replace("below: 0.5", "drop: 3pp") + "versus: previous\n"
-    assert not wording.note(parsed(versions % "labels: 200"))
-    assert not wording.note(parsed(text % "rows: 200"))
-    assert not wording.note(parsed(text.replace("recall", "maturity") % "labels: 200"))
-    assert not any(wording.note(check) for check in default_checks())
+    assert not noted(parsed(versions % "labels: 200"))
+    assert not noted(parsed(text % "rows: 200"))
+    assert not noted(parsed(text.replace("recall", "maturity") % "labels: 200"))
+    assert not any(noted(check) for check in default_checks())

@@ -223,6 +223,16 @@ def test_what_cannot_be_asked_says_why():
     assert (instance.condition, instance.history) == ("unknown", [(300, "unknown")])
 
 
+def test_more_features_than_inspectors_read_are_unknown(monkeypatch):
+    """Nobody is asked, and the alert names the limit: it could only wait for ever."""
+    monkeypatch.setattr(inspections, "COLUMNS_MAX", 1)
+    log = learnt()
+    assert not requests(send(log, 100, 3)) and not waiting(log)
+    (instance,) = log.partition.models[log.model].state.instances.values()
+    assert instance.condition == "unknown"
+    assert instance.blind == "2 numeric features; inspectors read at most 1"
+
+
 def test_a_profile_without_rows_is_unknown():
     """It was built before profiles kept rows."""
     profile = Profile(name="old", rows=100, from_ms=0, to_ms=1)
