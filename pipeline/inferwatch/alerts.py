@@ -22,8 +22,8 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from inferwatch import reach
-from inferwatch.connection import REFUSALS, Connection
-from inferwatch.errors import ConfigError, TransientError
+from inferwatch.connection import Connection
+from inferwatch.errors import TransientError
 from inferwatch.records.outputs import AlertRecord, live
 
 log = logging.getLogger("inferwatch.alerts")
@@ -81,7 +81,7 @@ def _records(connection: Connection, follow: bool) -> Iterator[tuple[AlertRecord
     topic = connection.topic("alerts.v1")
     consumer = _consumer(connection)
     try:
-        unread = _partitions(consumer, connection, topic)
+        unread = set(reach.partitions(connection, consumer, topic))
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in unread])
         while follow or unread:
             message = consumer.poll(PATIENCE_S)
@@ -110,20 +110,6 @@ def _consumer(connection: Connection) -> Any:
         "error_cb": lambda _: None,  # what matters comes back from poll
     }
     return Consumer(connection.librdkafka(**settings))
-
-
-def _partitions(consumer: Any, connection: Connection, topic: str) -> set[int]:
-    found = reach.asked(
-        connection, lambda timeout_s: consumer.list_topics(topic, timeout=timeout_s)
-    )
-    described = found.topics[topic]
-    if described.error is not None and described.error.code() in REFUSALS:
-        raise connection.denied("Read", f"topic {topic}")
-    if described.error is not None or not described.partitions:
-        raise ConfigError(
-            f"there is no topic {topic}", key="--prefix", fix="see `inferwatch topics plan`"
-        )
-    return set(described.partitions)
 
 
 def _alert(message: Any) -> Iterator[tuple[AlertRecord, int]]:

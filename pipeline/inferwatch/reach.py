@@ -9,10 +9,10 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from inferwatch import oauth
-from inferwatch.connection import Connection
+from inferwatch.connection import REFUSALS, Connection
 from inferwatch.errors import ConfigError, DeniedError, TransientError
 
 T = TypeVar("T")
@@ -67,6 +67,30 @@ def asked(connection: Connection, ask: Callable[[float], T]) -> T:
         raise TransientError(
             f"no broker answers at {connection.bootstrap_servers}: {error.args[0].str()}"
         ) from None
+
+
+def partitions(
+    connection: Connection,
+    client: Any,
+    topic: str,
+    *,
+    operation: str = "Read",
+    key: str = "--prefix",
+    fix: str = "see `inferwatch topics plan`",
+) -> list[int]:
+    """Those of a topic, in order, as `client` of librdkafka is told them.
+
+    :raises ConfigError: there is no such topic; `key` and `fix` say what to do.
+    :raises DeniedError: the brokers refuse `operation` on it.
+    :raises TransientError: none answers.
+    """
+    found = asked(connection, lambda timeout_s: client.list_topics(topic, timeout=timeout_s))
+    described = found.topics[topic]
+    if described.error is not None and described.error.code() in REFUSALS:
+        raise connection.denied(operation, f"topic {topic}")
+    if described.error is not None or not described.partitions:
+        raise ConfigError(f"there is no topic {topic}", key=key, fix=fix)
+    return sorted(described.partitions)
 
 
 def _speak(

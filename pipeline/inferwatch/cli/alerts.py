@@ -13,6 +13,7 @@ from inferwatch.cli.amounts import duration_ms
 from inferwatch.cli.author import author
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
+from inferwatch.cli.written import utc
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit, UsageError
 from inferwatch.notify import text
@@ -130,7 +131,7 @@ def _row(alert: AlertRecord) -> list[str]:
         alert.model,
         alert.version,
         where,
-        _time(alert.began_ms),
+        utc(alert.began_ms),
     ]
 
 
@@ -166,7 +167,7 @@ def _show(found: Sequence[AlertRecord], as_json: bool) -> None:
 def _step(alert: AlertRecord) -> list[str]:
     value = "" if alert.value is None else f"{alert.value:.4g}"
     condition = " ".join([alert.condition, *alert.flags])
-    return [str(alert.seq), _time(alert.at_ms), condition, alert.reason, value, alert.id]
+    return [str(alert.seq), utc(alert.at_ms), condition, alert.reason, value, alert.id]
 
 
 def _follow(there: Connection, as_json: bool) -> None:
@@ -194,9 +195,3 @@ def _json(alert: AlertRecord) -> None:
 def _text(alert: AlertRecord) -> str:
     now_ms = round(time.time() * 1000)
     return text.render(alert, now_ms, now_ms)
-
-
-def _time(time_ms: int | None) -> str:
-    if time_ms is None:
-        return ""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -4,14 +4,14 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
 from inferwatch import deadletters
+from inferwatch.cli.amounts import count, duration_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
-from inferwatch.config import units
+from inferwatch.cli.written import utc
 from inferwatch.connection import Connection
 from inferwatch.deadletters import Letter
 from inferwatch.errors import Exit, Reason, UsageError
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since", type=_ago_ms, default=0, metavar="DURATION", help="only the last 30m, 2h, 7d"
     )
     parser.add_argument(
-        "--limit", type=int, default=SHOWN_MAX, metavar="N", help=f"of list; {SHOWN_MAX}"
+        "--limit", type=count, default=SHOWN_MAX, metavar="N", help=f"of list; {SHOWN_MAX}"
     )
     parser.add_argument("--format", choices=["table", "json"], default="table", help="of list")
     parser.add_argument("--yes", action="store_true", help="requeue: do it, not only say it")
@@ -100,7 +100,16 @@ def _row(letter: Letter) -> list[str]:
     tries = str(letter.attempts)
     why = letter.detail if len(letter.detail) <= 80 else f"{letter.detail[:79]}…"
     rows = f"{letter.rows:,}"
-    return [letter.id, letter.reason, letter.key, rows, _time(letter.at_ms), tries, size, why]
+    return [
+        letter.id,
+        letter.reason,
+        letter.key,
+        rows,
+        utc(letter.at_ms, seconds=True),
+        tries,
+        size,
+        why,
+    ]
 
 
 def _show(there: Connection, letter: Letter) -> int:
@@ -111,7 +120,7 @@ def _show(there: Connection, letter: Letter) -> int:
     }
     times = {"time_ms", "at_ms", "first_seen_ms"}
     lines = [
-        [name.removesuffix("_ms"), _time(int(value)) if name in times else value]
+        [name.removesuffix("_ms"), utc(int(value), seconds=True) if name in times else value]
         for name, value in facts.items()
     ]
     raw = deadletters.original(there, letter)
@@ -154,13 +163,4 @@ def _text(data: bytes) -> str:
 
 
 def _ago_ms(text: str) -> int:
-    duration_ms = units.duration_ms(text)
-    if duration_ms is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration; {units.DURATION_FIX}")
-    return round(time.time() * 1000) - duration_ms
-
-
-def _time(time_ms: int) -> str:
-    if not 0 <= time_ms < 253_402_300_800_000:
-        return str(time_ms)
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return round(time.time() * 1000) - duration_ms(text)

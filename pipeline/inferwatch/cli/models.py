@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -12,6 +11,7 @@ from inferwatch.cli.compared import Compared
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.cli.windows import latest, span_ms
+from inferwatch.cli.written import utc
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit
 from inferwatch.notify.text import printable
@@ -164,7 +164,7 @@ def _row(model: Model) -> list[str]:
         reference,
         _labels(model),
         model.window,
-        _time(model.ended_ms),
+        utc(model.ended_ms),
     ]
 
 
@@ -174,12 +174,8 @@ def _labels(model: Model) -> str:
         return "no window that reads them has closed"
     if not model.labels:
         return f"none yet ({model.labels_window})"
-    of = f"{model.labels_window} to {_time(model.labels_ended_ms)}"
+    of = f"{model.labels_window} to {utc(model.labels_ended_ms)}"
     return f"{model.labels:,}, coverage {percent(model.coverage or 0.0)} ({of})"
-
-
-def _time(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _rate(rows_per_s: float) -> str:

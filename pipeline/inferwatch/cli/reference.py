@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -10,6 +10,7 @@ from inferwatch.cli import windows
 from inferwatch.cli.author import author
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
+from inferwatch.cli.written import utc
 from inferwatch.config.document import meant
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit, UsageError
@@ -123,8 +124,8 @@ def _row(version: str, reference: ComparedWith) -> Sequence[str]:
         version,
         reference.kind if reference.kind != "profile" else f"profile {reference.name}",
         _rows(reference),
-        _time(reference.from_ms),
-        _time(reference.to_ms),
+        utc(reference.from_ms),
+        utc(reference.to_ms),
         reference.author,
         reference.comment,
     ]
@@ -146,12 +147,6 @@ def _held(reference: ComparedWith, since_ms: int) -> str:
     """Why a reference that moves along does not."""
     rows, wanted = reference.held_rows, reference.min_rows
     return (
-        f"has not moved along since {_time(since_ms)}: its last span had {rows:,} of {wanted:,} "
+        f"has not moved along since {utc(since_ms)}: its last span had {rows:,} of {wanted:,} "
         "rows; ask for fewer (min_rows) or a longer span (last)"
     )
-
-
-def _time(time_ms: int | None) -> str:
-    if time_ms is None:
-        return ""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

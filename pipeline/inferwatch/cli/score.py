@@ -153,7 +153,7 @@ def _line(one: Outcome) -> list[str]:
         name,
         one.model,
         moment(one.from_ms),
-        "" if one.to_ms is None else moment(one.to_ms),
+        moment(one.to_ms),
         first,
         span(found[0].delay_ms) if found else "",
         ", ".join(f"{other.alert} {span(other.delay_ms)}" for other in found[1:]),

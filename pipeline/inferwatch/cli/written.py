@@ -1,13 +1,17 @@
 """Times and spans as tables have them."""
 
-from datetime import UTC, datetime
-
 from inferwatch.config import units
+from inferwatch.notify.stamps import stamp
 
 
-def moment(time_ms: int) -> str:
-    """UTC, to the minute."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+def moment(time_ms: int | None) -> str:
+    """UTC, to the minute; "" for None."""
+    return "" if time_ms is None else stamp(time_ms)
+
+
+def utc(time_ms: int | None, *, seconds: bool = False) -> str:
+    """The same, and says that it is UTC."""
+    return "" if time_ms is None else f"{stamp(time_ms, seconds=seconds)} UTC"
 
 
 def span(span_ms: int | None) -> str:

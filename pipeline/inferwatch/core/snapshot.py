@@ -177,7 +177,7 @@ def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:
     for window, tracks in model.state.tracks.items():
         stretch = widths[window] * STRETCH_PANES
         for version, track in tracks.items():
-            place = f"{window}/{version}"
+            place = f"{_escaped(window)}/{version}"
             for start, pane in track.panes.items():
                 yield f"pane/{place}/{start}", _Panes(window, version, {start: pane})
             for first, labels in _stretches(track.labels, stretch):
@@ -186,6 +186,11 @@ def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:
                 yield f"closed/{place}/{first}", _Closed(window, version, closed)
             if track.past is not None:
                 yield f"past/{place}", _Past(window, version, track.past)
+
+
+def _escaped(window: str) -> str:
+    """Without `/`: window `a` of version `b/c` is not window `a/b` of version `c`."""
+    return window.replace("%", "%25").replace("/", "%2F")
 
 
 def _stretches(items: Mapping[int, Any], stretch: int) -> Iterator[tuple[int, dict[int, Any]]]:

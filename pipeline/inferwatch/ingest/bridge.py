@@ -101,8 +101,9 @@ class Bridge:
 
     def run(self) -> int:
         """Until stopped; raises as the module's `run`."""
-        for name in (self._topic, self._sender.topic):
-            self._need(name)
+        there, consumer = self._connection, self._consumer
+        reach.partitions(there, consumer, self._topic, key="--from", fix="check the name")
+        reach.partitions(there, consumer, self._sender.topic, operation="Write")
         self._consumer.subscribe(
             [self._topic],
             on_assign=self._assigned,
@@ -233,21 +234,6 @@ class Bridge:
         self._consumer.close()
         self.status.tell(time.monotonic(), last=True)
         return Exit.DONE if sent else Exit.DRAIN_DEADLINE
-
-    def _need(self, name: str) -> None:
-        found = reach.asked(
-            self._connection,
-            lambda timeout_s: self._consumer.list_topics(name, timeout=timeout_s),
-        )
-        described = found.topics[name]
-        problem = described.error
-        if problem is not None and problem.code() in REFUSALS:
-            operation = "Read" if name == self._topic else "Write"
-            raise self._connection.denied(operation, f"topic {name}")
-        if problem is not None or not described.partitions:
-            key = "--from" if name == self._topic else "--prefix"
-            fix = "check the name" if name == self._topic else "see `inferwatch topics plan`"
-            raise ConfigError(f"there is no topic {name}", key=key, fix=fix)
 
     def _told(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in (*REFUSALS, KafkaError._AUTHENTICATION):

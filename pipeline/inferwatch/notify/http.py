@@ -1,4 +1,4 @@
-"""What channels over HTTP share: the session, what an answer means, which URLs can be used."""
+"""What channels over HTTP share: the client, what an answer means, which URLs can be used."""
 
 import time
 from collections.abc import Mapping
@@ -10,36 +10,47 @@ from yarl import URL
 from inferwatch.config.document import Node
 from inferwatch.notify.deliver import Outcome, Rejected, Retry, Sent
 
+TIMEOUT_S = 15.0
 RETRY_AFTER_MAX_S = 86_400.0
 # what a client may cure by waiting, though it is called the client's error
 PASSING = (408, 425, 429)
 MOVED_FOR_NOW = (302, 303, 307)
 
 
-def session(timeout_s: float) -> aiohttp.ClientSession:
-    """A client for JSON bodies; each request ends within `timeout_s`."""
-    return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=timeout_s),
-        headers={"Content-Type": "application/json", "User-Agent": "inferwatch"},
-        # one receiver's cookie is no business of its next answer
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
+class Client:
+    """Posts JSON; the session begins with the first message, as channels are read before any loop
+    runs.
+    """
 
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        """Each request ends within `timeout_s`."""
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
 
-async def post(
-    client: aiohttp.ClientSession,
-    url: URL,
-    payload: bytes,
-    headers: Mapping[str, str] | None = None,
-) -> Outcome:
-    """One attempt; no redirect is followed, and no reason names more of the URL than the host."""
-    try:
-        async with client.post(
-            url, data=payload, headers=headers, allow_redirects=False
-        ) as response:
-            return verdict(response.status, response.headers.get("Retry-After"), time.time())
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        return Retry(f"{url.host}: {type(error).__name__}")
+    async def post(
+        self, url: URL, payload: bytes, headers: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """One attempt; no redirect is followed, and no reason tells more of a URL than its host."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout,
+                headers={"Content-Type": "application/json", "User-Agent": "inferwatch"},
+                # one receiver's cookie is no business of its next answer
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        try:
+            async with self._session.post(
+                url, data=payload, headers=headers, allow_redirects=False
+            ) as response:
+                return verdict(response.status, response.headers.get("Retry-After"), time.time())
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return Retry(f"{url.host}: {type(error).__name__}")
+
+    async def close(self) -> None:
+        """Close the connections; a later message opens them again."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
 
 def verdict(status: int, retry_after: str | None, now_s: float) -> Outcome:

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from inferwatch import reach
 from inferwatch.connection import REFUSALS, Connection
-from inferwatch.errors import ConfigError, TransientError
+from inferwatch.errors import TransientError
 from inferwatch.records.raw import RawRecord
 
 PATIENCE_S = 10.0
@@ -54,21 +54,7 @@ class LogReader:
         :raises DeniedError: the brokers refuse it.
         :raises TransientError: no broker answers.
         """
-        found = reach.asked(
-            self._connection,
-            lambda timeout_s: self._consumer.list_topics(self._topic, timeout=timeout_s),
-        )
-        described = found.topics[self._topic]
-        if described.error is not None and described.error.code() in REFUSALS:
-            place = f"topic {self._topic}"
-            raise self._connection.failure(described.error.code(), place, described.error.str())
-        if described.error is not None or not described.partitions:
-            raise ConfigError(
-                f"there is no topic {self._topic}",
-                key="--prefix",
-                fix="see `inferwatch topics plan`",
-            )
-        return sorted(described.partitions)
+        return reach.partitions(self._connection, self._consumer, self._topic)
 
     def ends(self, partition: int) -> tuple[int, int]:
         """The oldest offset that is left, and the one that comes next."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inferwatch.cli.written import moment, rate, span
+from inferwatch.cli.written import moment, rate, span, utc
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,10 @@ def test_moments_and_rates_are_short():
     assert moment(1_700_000_000_000) == "2023-11-14 22:13"
     assert (rate(None), rate(0.0), rate(0.1234), rate(12.7)) == ("", "0", "0.12", "13")
     assert (rate(123.0), rate(3_149.0)) == ("120", "3,100")
+
+
+def test_a_moment_of_a_damaged_record_is_its_number():
+    """No calendar has it, and the table that shows it is whole all the same."""
+    assert utc(1_700_000_000_000) == "2023-11-14 22:13 UTC"
+    assert utc(1_700_000_000_000, seconds=True) == "2023-11-14 22:13:20 UTC"
+    assert (utc(None), utc(10**18)) == ("", f"{10**18} ms UTC")

@@ -10,7 +10,7 @@ from inferwatch.core.model import FORMAT
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition, ModelFacts, Window
 from inferwatch.testing import folding, streams
-from inferwatch.testing.builders import raw_labels
+from inferwatch.testing.builders import raw_inference, raw_labels
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,22 @@ def test_a_state_read_and_written_again_is_the_same(models):
     for model in models:
         pieces = snapshot.cut(model)
         assert snapshot.cut(snapshot.load(pieces)) == pieces
+
+
+def test_names_with_slashes_keep_their_pieces_apart():
+    """Window `a` of version `b/c` is not window `a/b` of version `c`."""
+    names = ["a", "a/b", "a%2Fb"]
+    definition = Definition(
+        windows=[Window(name=name, size_ms=60_000, step_ms=60_000) for name in names]
+    )
+    partition = Partition(0)
+    records = [raw_inference(offset=at, version=name) for at, name in enumerate(["b/c", "c"])]
+    folding.fold(partition, records, lambda _: definition)
+    [model] = partition.models.values()
+    again = snapshot.load(snapshot.cut(model))
+    for name in names:
+        for version in ("b/c", "c"):
+            assert again.state.tracks[name][version].panes
 
 
 def test_the_order_of_pieces_does_not_matter(models):

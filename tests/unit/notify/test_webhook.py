@@ -16,7 +16,7 @@ from inferwatch.errors import ConfigError
 from inferwatch.notify import channel_file
 from inferwatch.notify.channels import webhook
 from inferwatch.notify.deliver import Rejected, Retry, Sent
-from inferwatch.notify.http import verdict
+from inferwatch.notify.http import Client, verdict
 from inferwatch.notify.plan import idempotency_key
 from inferwatch.records.notified import Plan
 from inferwatch.records.outputs import Span
@@ -36,7 +36,7 @@ def plan(**fields):
 
 
 def channel(url, secrets=(KEY,), timeout_s=5.0):
-    return webhook.Webhook("oncall", webhook.URL(url), tuple(secrets), timeout_s)
+    return webhook.Webhook("oncall", webhook.URL(url), tuple(secrets), Client(timeout_s))
 
 
 def send(to, *plans):

@@ -14,20 +14,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import msgspec
 from yarl import URL
 
 from inferwatch.config.document import Node
 from inferwatch.notify.deliver import Outcome, Rejected, Retry, Sent
-from inferwatch.notify.http import http_url, post, session
+from inferwatch.notify.http import Client, http_url
 from inferwatch.notify.message import annotations_of, labels_of, rfc3339
 from inferwatch.records.notified import Plan
 from inferwatch.records.outputs import AlertRecord
 
 KEYS = ("urls",)
 REQUIRED = ("urls",)
-TIMEOUT_S = 15.0
 BEAT_S = 60.0
 BEATS_AHEAD = 4
 ENDED_BEATS = 5
@@ -51,10 +49,9 @@ class Alertmanager:
 
     name: str
     urls: tuple[URL, ...]
-    timeout_s: float = TIMEOUT_S
     beat_s: float = BEAT_S
+    client: Client = field(default_factory=Client, repr=False)
     _told: dict[tuple[str, str], Standing] = field(default_factory=dict, repr=False)
-    _session: aiohttp.ClientSession | None = field(default=None, repr=False)
     _beat: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def send(self, plan: Plan) -> Outcome:
@@ -81,9 +78,8 @@ class Alertmanager:
         if self._beat is not None:
             self._beat.cancel()
             await asyncio.gather(self._beat, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-        self._beat = self._session = None
+        await self.client.close()
+        self._beat = None
         self._told = {}
 
     def _take(self, plan: Plan, now_ms: int) -> dict[tuple[str, str], Standing]:
@@ -120,10 +116,8 @@ class Alertmanager:
     async def _post(self, alerts: Iterable[Standing], now_ms: int) -> Outcome:
         ahead_ms = round(self.beat_s * 1000 * BEATS_AHEAD)
         payload = msgspec.json.encode([_document(one, now_ms, ahead_ms) for one in alerts])
-        if self._session is None:
-            self._session = session(self.timeout_s)
         places = [url / "api" / "v2" / "alerts" for url in self.urls]
-        outcomes = await asyncio.gather(*(post(self._session, url, payload) for url in places))
+        outcomes = await asyncio.gather(*(self.client.post(url, payload) for url in places))
         for kind in (Sent, Retry, Rejected):  # the best of them: the others hear the next beat
             for outcome in outcomes:
                 if isinstance(outcome, kind):

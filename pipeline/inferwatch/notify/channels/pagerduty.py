@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import msgspec
 from yarl import URL
 
 from inferwatch.config.document import Node
 from inferwatch.notify import secret
 from inferwatch.notify.deliver import Outcome
-from inferwatch.notify.http import http_url, post, session
+from inferwatch.notify.http import Client, http_url
 from inferwatch.notify.message import annotations_of, rfc3339
 from inferwatch.notify.next_step import RUNBOOK
 from inferwatch.records.notified import Plan
@@ -28,7 +27,6 @@ from inferwatch.records.notified import Plan
 KEYS = ("url", *secret.KEYS)
 REQUIRED = ()
 URL_DEFAULT = URL("https://events.pagerduty.com/v2/enqueue")
-TIMEOUT_S = 15.0
 SUMMARY_MAX = 1_024
 DETAIL_MAX = 8_000
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
@@ -42,21 +40,16 @@ class PagerDuty:
     name: str
     routing_key: str = field(repr=False)
     url: URL = URL_DEFAULT
-    timeout_s: float = TIMEOUT_S
-    _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+    client: Client = field(default_factory=Client, repr=False)
 
     async def send(self, plan: Plan) -> Outcome:
         """One attempt."""
-        if self._session is None:
-            self._session = session(self.timeout_s)
         payload = body(plan, self.routing_key, round(time.time() * 1000))
-        return await post(self._session, self.url, payload)
+        return await self.client.post(self.url, payload)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self.client.close()
 
 
 def body(plan: Plan, routing_key: str, now_ms: int) -> bytes:

@@ -10,19 +10,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import aiohttp
 import msgspec
 from yarl import URL
 
 from inferwatch.config.document import Node
 from inferwatch.notify import secret, text
 from inferwatch.notify.deliver import Outcome
-from inferwatch.notify.http import post, session, url_of
+from inferwatch.notify.http import Client, url_of
 from inferwatch.records.notified import Plan
 
 KEYS = secret.KEYS
 REQUIRED = ()
-TIMEOUT_S = 15.0
 TEXT_MAX = 4_000
 FIX = "write the URL of an incoming webhook, https://hooks.slack.com/services/…"
 
@@ -33,20 +31,15 @@ class Slack:
 
     name: str
     url: URL = field(repr=False)
-    timeout_s: float = TIMEOUT_S
-    _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+    client: Client = field(default_factory=Client, repr=False)
 
     async def send(self, plan: Plan) -> Outcome:
         """One attempt."""
-        if self._session is None:
-            self._session = session(self.timeout_s)
-        return await post(self._session, self.url, body(plan, round(time.time() * 1000)))
+        return await self.client.post(self.url, body(plan, round(time.time() * 1000)))
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self.client.close()
 
 
 def body(plan: Plan, now_ms: int) -> bytes:

@@ -17,21 +17,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import msgspec
 from yarl import URL
 
 from inferwatch.config.document import Node
 from inferwatch.notify import secret
 from inferwatch.notify.deliver import Outcome, Rejected
-from inferwatch.notify.http import http_url, post, session
+from inferwatch.notify.http import Client, http_url
 from inferwatch.notify.message import annotations_of, labels_of, rfc3339
 from inferwatch.records.notified import Plan
 from inferwatch.records.outputs import AlertRecord
 
 KEYS = ("url", *secret.KEYS)
 REQUIRED = ("url",)
-TIMEOUT_S = 15.0
 BODY_MAX_BYTES = 20_000
 SECRET_PREFIX = "whsec_"
 SECRET_FIX = "write whsec_ and the base64 of 24 to 64 random bytes; several on lines of their own"
@@ -45,8 +43,7 @@ class Webhook:
     name: str
     url: URL = field(repr=False)
     secrets: tuple[bytes, ...] = field(repr=False)
-    timeout_s: float = TIMEOUT_S
-    _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+    client: Client = field(default_factory=Client, repr=False)
 
     async def send(self, plan: Plan) -> Outcome:
         """One attempt."""
@@ -55,18 +52,11 @@ class Webhook:
         if payload is None:
             return Rejected(f"its labels alone are more than {BODY_MAX_BYTES} bytes")
         headers = signature(plan.key, int(now_s), payload, self.secrets)
-        return await post(self._open(), self.url, payload, headers)
+        return await self.client.post(self.url, payload, headers)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = session(self.timeout_s)
-        return self._session
+        await self.client.close()
 
 
 def signature(
