@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     summary = write(arguments, loaded)
     if summary is None:
         return Exit.STORAGE
-    _tell(summary, arguments.out)
+    _tell(summary, arguments)
     for said in loaded.unmatched("of this log"):
         print(f"inferwatch: {said}", file=sys.stderr)
     return Exit.DONE
@@ -152,7 +152,7 @@ def _values(paths: Sequence[Path]) -> dict[str, Values]:
     return found
 
 
-def _tell(summary: driver.Summary, out: Path) -> None:
+def _tell(summary: driver.Summary, arguments: argparse.Namespace) -> None:
     rejected = sum(summary.rejected.values())
     print(
         f"{summary.rows} rows: {summary.ok} ok, {rejected} rejected, "
@@ -161,10 +161,15 @@ def _tell(summary: driver.Summary, out: Path) -> None:
     print(f"{summary.windows} windows, {summary.alerts} alert transitions")
     for transition, times in summary.transitions.items():
         print(f"  {times:4}  {transition}")
+    for model, windows in summary.late.items():
+        found = ", ".join(f"{rows} of '{window}'" for window, rows in windows.items())
+        print(f"  rows of {model} that came behind the end of their windows: {found}")
+    if summary.late and arguments.source != "topic":
+        print("  a table is read in its order: sort it by its times")
     for model, reasons in summary.unjudged.items():
         for alert, why in reasons.items():
             print(f"  never judged: {alert} of {model}: {why}")
     if summary.gaps:
         print(f"the workers passed over {summary.gaps} lost stretches: live figures are others")
     print(f"digest {summary.digest}")
-    print(f"written to {out}")
+    print(f"written to {arguments.out}")

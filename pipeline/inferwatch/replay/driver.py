@@ -21,6 +21,7 @@ from inferwatch.errors import UsageError
 from inferwatch.inspect import in_place
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap
+from inferwatch.records.outputs import Span
 from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.replay import unjudged
 from inferwatch.replay.digest import Digest
@@ -34,8 +35,9 @@ class Summary(msgspec.Struct, kw_only=True):
     """What a replay read and what came of it, in rows unless said otherwise.
 
     `gaps` counts stretches that the workers passed over: behind one, live figures are others.
-    `checks` names the alerts of each model's last definition, `unjudged` says why, by model and
-    alert, of checks that were never judged.
+    `late` counts, by model and window, rows that came when their window had closed. `checks` names
+    the alerts of each model's last definition, `unjudged` says why, by model and alert, of checks
+    that were never judged.
     """
 
     records: int
@@ -48,10 +50,23 @@ class Summary(msgspec.Struct, kw_only=True):
     transitions: dict[str, int]
     dead: int
     gaps: int
+    late: dict[str, dict[str, int]] = {}
     checks: dict[str, list[str]]
     unjudged: dict[str, dict[str, str]]
     digest: str
     seconds: float
+
+
+class _Closed(msgspec.Struct):
+    """What is read here of a window's record; those with a revision only restate."""
+
+    model: str
+    window: Span
+    revision: int = 0
+    late: int = 0
+
+
+_closed = msgspec.json.Decoder(_Closed)
 
 
 class Writer:
@@ -126,6 +141,7 @@ def run(
     started = time.monotonic()
     partitions: dict[int, Partition] = {}
     digest, kinds, transitions = Digest(), Counter[str](), Counter[str]()
+    late = Counter[tuple[str, str]]()
     read = 0
     gaps: set[tuple[int, int, int]] = set()  # a restore that was superseded writes one twice
     for raw, decoded in records:
@@ -149,6 +165,8 @@ def run(
                 kinds[output.kind] += 1
                 if output.kind == "alert":
                     transitions[_transition(output.value)] += 1
+                elif output.kind == "window":
+                    _add_late(late, _closed.decode(output.value))
                 write(output, raw.time_ms)
     counts = total(partition.counts for partition in partitions.values())
     return Summary(
@@ -162,6 +180,7 @@ def run(
         transitions=dict(sorted(transitions.items())),
         dead=kinds["dead"],
         gaps=len(gaps),
+        late=_by_model(late + _late_yet(partitions.values())),
         checks={
             name: [check.alert for check in model.definition.checks]
             for name, model in _models(partitions.values())
@@ -178,6 +197,30 @@ def run(
 
 def _models(partitions: Iterable[Partition]) -> list[tuple[str, Model]]:
     return [one for partition in partitions for one in sorted(partition.models.items())]
+
+
+def _add_late(late: Counter[tuple[str, str]], closed: _Closed) -> None:
+    if not closed.revision:
+        late[closed.model, closed.window.name] += closed.late
+
+
+def _late_yet(partitions: Iterable[Partition]) -> Counter[tuple[str, str]]:
+    """Late rows that no window has told of: none closed behind them."""
+    return Counter(
+        {
+            (name, window): sum(track.late for track in tracks.values())
+            for name, model in _models(partitions)
+            for window, tracks in model.state.tracks.items()
+        }
+    )
+
+
+def _by_model(late: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """In the order of names."""
+    found: dict[str, dict[str, int]] = {}
+    for (model, window), rows in sorted(late.items()):
+        found.setdefault(model, {})[window] = rows
+    return found
 
 
 def _unjudged(model: Model) -> dict[str, str]:

@@ -57,6 +57,31 @@ def test_a_table_becomes_a_report(folder, capsys):
     assert lines("dead.jsonl") == []
 
 
+@pytest.mark.parametrize(
+    ("hours", "late"),
+    [
+        ([0, 1, 2, 3], None),
+        ([3, 2, 1, 0], 72),  # the newest first: no window of the others ever opens
+        ([0, 3, 1, 2], 48),  # and where one closes behind them
+    ],
+)
+def test_a_table_in_another_order_than_its_times_is_told(folder, capsys, hours, late):
+    """How many rows no window of time has counted, and what to do."""
+    Path("m.yaml").write_text(MONITORS.replace("rows: 50", "size: 1h"))
+    rows = [
+        f"r{hour}-{n},{1_700_000_000_000 + hour * 3_600_000 + n},{n % 2}\n"
+        for hour in hours
+        for n in range(24)
+    ]
+    Path("t.csv").write_text("id,at,answer\n" + "".join(rows))
+    assert main(["replay", "t.csv", "--monitors", "m.yaml", "--out", "report"]) == Exit.DONE
+    said = capsys.readouterr().out
+    summary = json.loads(Path("report/summary.json").read_text())
+    assert summary["late"] == ({"team/model": {"w": late}} if late else {})
+    told = f"  rows of team/model that came behind the end of their windows: {late} of 'w'\n"
+    assert (told in said) == ("sort it by its times" in said) == (late is not None)
+
+
 def test_the_same_table_has_the_same_digest(folder, capsys):
     """Twice the same command; without rules the default set, which is another."""
     digests = []

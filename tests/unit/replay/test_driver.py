@@ -22,6 +22,7 @@ from inferwatch.records.definition import (
     Window,
 )
 from inferwatch.records.events import Gap
+from inferwatch.records.outputs import Span, WindowRecord
 from inferwatch.records.raw import RawRecord
 from inferwatch.replay import driver, table
 from inferwatch.replay.digest import ConflictError
@@ -216,7 +217,9 @@ def test_an_id_with_two_contents_ends_the_replay(monkeypatch):
     flawed = iter(range(1_000_000))
 
     def fold(self, raw, decoded):
-        return [Output("window", b"k", str(next(flawed)).encode(), "same")]
+        span = Span(name="w", start=0, end=1)
+        record = WindowRecord(id="same", model="m", version="1", window=span, rows=next(flawed))
+        return [Output("window", b"k", msgspec.json.encode(record), "same")]
 
     monkeypatch.setattr(driver.Partition, "fold", fold)
     with pytest.raises(ConflictError, match="window same"):
