@@ -33,7 +33,13 @@ from inferwatch.core.joined import Joined
 from inferwatch.core.metrics import CLASSES_SHOWN, LABEL_METRICS, class_of, ranking
 from inferwatch.core.pending import widened
 from inferwatch.core.quality import LabelCell
-from inferwatch.core.reference import Values, category_profile, column_key, numeric_profile
+from inferwatch.core.reference import (
+    Values,
+    category_profile,
+    column_key,
+    numeric_profile,
+    prediction_profile,
+)
 from inferwatch.core.sample import hashes
 from inferwatch.core.sketches import binned, row_sample
 from inferwatch.errors import ConfigError
@@ -93,7 +99,7 @@ def build(
         },
         categories=words,
         score=numeric_profile(score) if np.isfinite(score).any() else None,
-        prediction=_prediction(columns, predicted, value),
+        prediction=prediction_profile(columns, predicted, value),
         embedding=embeddings.describe(rows),
         quality=_quality(columns, facts, joined),
         labelled=_labelled(columns, facts, joined),
@@ -188,19 +194,6 @@ def _words(columns: list[Words]) -> CategoryProfile:
         for word, rows in seen:
             counts[word] = counts.get(word, 0) + rows
     return category_profile(counts, missing)
-
-
-def _prediction(
-    columns: Columns, predicted: NDArray[np.int32], value: NDArray[np.float64]
-) -> CategoryProfile | NumericProfile | None:
-    if columns.task == "regression":
-        return numeric_profile(value) if np.isfinite(value).any() else None
-    known = predicted[predicted >= 0]
-    if not len(known):
-        return None
-    counts = np.bincount(known, minlength=len(columns.classes)).tolist()
-    named = dict(zip(columns.classes, counts, strict=True))
-    return category_profile(named, len(predicted) - len(known))
 
 
 def _join(

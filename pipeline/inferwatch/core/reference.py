@@ -302,7 +302,7 @@ def freeze(
             for name, words in state.words.items()
         },
         score=numeric_profile(score) if np.isfinite(score).any() else None,
-        prediction=_prediction(columns, np.concatenate(state.predicted), value),
+        prediction=prediction_profile(columns, np.concatenate(state.predicted), value),
         embedding=_embedding(state),
         values_digest=None,
     )
@@ -340,9 +340,12 @@ def _padded(block: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     return np.concatenate([block, missing])
 
 
-def _prediction(
+def prediction_profile(
     columns: Columns, predicted: NDArray[np.int32], value: NDArray[np.float64]
 ) -> CategoryProfile | NumericProfile | None:
+    """Of answers as `core.columns.answers` gives them: codes of classes, or a regression's numbers;
+    None where there is none.
+    """
     if columns.task == "regression":
         return numeric_profile(value) if np.isfinite(value).any() else None
     if not (predicted >= 0).any():

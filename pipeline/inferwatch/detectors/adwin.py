@@ -10,7 +10,7 @@ Reference: A. Bifet, R. Gavaldà, "Learning from Time-Changing Data with Adaptiv
 from typing import ClassVar
 
 from inferwatch.detectors import Method, Values
-from inferwatch.detectors.limits import column, within
+from inferwatch.detectors.limits import column, whole, within
 from inferwatch.detectors.state import seal, unseal
 from inferwatch.kernels import adwin as kernel
 
@@ -50,13 +50,13 @@ class Adwin:
         block: int = 1,
     ) -> None:
         within("delta", delta, 0.0, 1.0, open_ends=True)
-        within("clock", clock, 1)
+        clock = whole("clock", clock, 1, 10**9)
         within("max_buckets", max_buckets, kernel.ROW_MAX, kernel.ROW_MAX)
-        within("min_window_length", min_window_length, 1)
-        within("grace_period", grace_period, 0)
-        within("block", block, 1, 10_000)
+        min_window_length = whole("min_window_length", min_window_length, 1, 10**9)
+        grace_period = whole("grace_period", grace_period, 0, 10**9)
+        block = whole("block", block, 1, 10_000)
         self._named = {
-            "delta": delta,
+            "delta": float(delta),
             "clock": clock,
             "min_window_length": min_window_length,
             "grace_period": grace_period,

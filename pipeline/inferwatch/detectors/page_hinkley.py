@@ -52,7 +52,7 @@ class PageHinkley:
         mode: str = "both",
         block: int = 1,
     ) -> None:
-        within("min_instances", min_instances, 1)
+        min_instances = whole("min_instances", min_instances, 1, 10**9)
         within("delta", delta, 0.0)
         within("threshold", threshold, 0.0)
         within("alpha", alpha, 0.0, 1.0)
@@ -61,9 +61,9 @@ class PageHinkley:
             raise ConfigError(f"mode is {mode!r}", key="mode", fix=f"one of {', '.join(MODES)}")
         self._named: dict[str, float | str] = {
             "min_instances": min_instances,
-            "delta": delta,
-            "threshold": threshold,
-            "alpha": alpha,
+            "delta": float(delta),
+            "threshold": float(threshold),
+            "alpha": float(alpha),
             "mode": mode,
         }
         self._named |= {"block": block} if block > 1 else {}

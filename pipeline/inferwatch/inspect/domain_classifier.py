@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from inferwatch.core.intervals import Z
 from inferwatch.inspect import scaling
 from inferwatch.inspect.beyond import too_few
 from inferwatch.inspect.finding import Finding
@@ -19,7 +20,6 @@ from inferwatch.inspect.scaling import Matrix
 FOLDS = 5
 TREES = 100
 LEAF_MIN = 5
-Z = 1.959963984540054
 
 
 def tell_apart(reference: Matrix, found: Matrix, seed: int) -> Finding:

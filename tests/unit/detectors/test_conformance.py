@@ -90,6 +90,21 @@ def test_parameters_out_of_range_name_their_key(name):
             assert caught.value.key == key and caught.value.fix
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_counts_are_whole_and_numbers_of_numpy_are_numbers(name):
+    """1.5 values are none; a parameter that numpy computed binds the same snapshot."""
+    plain = make(name).snapshot()
+    for key, parameter in inspect.signature(methods()[name]).parameters.items():
+        default = parameter.default
+        if isinstance(default, bool | str) or default is None:
+            continue
+        if isinstance(default, int):
+            with pytest.raises(ConfigError, match=key):
+                make(name, **{key: default + 0.5})
+        number = np.int64(default) if isinstance(default, int) else np.float64(default)
+        assert make(name, **{key: number}).snapshot() == plain
+
+
 NUMBERS = {
     "truths": lambda errors: errors > 0.5,
     "truths in a list": lambda errors: (errors > 0.5).tolist(),
