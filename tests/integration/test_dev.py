@@ -70,7 +70,7 @@ def test_the_printed_lines_connect_a_model(dev, tmp_path):
     until(arrived, "the prediction and its label are on the topic")
     look = [*COMMAND, "models", "team/model", "--bootstrap-server", servers]
     until(
-        lambda: " never judged:" in subprocess.check_output(look, text=True),
+        lambda: b" never judged:" in subprocess.run(look, capture_output=True, check=False).stdout,
         "the worker's checkpoint tells of the model's checks",
     )
     process.send_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ from inferwatch.cli.table import table
 from inferwatch.cli.windows import latest, span_ms
 from inferwatch.cli.written import utc
 from inferwatch.connection import Connection
-from inferwatch.errors import Exit
+from inferwatch.errors import Exit, UsageError
 from inferwatch.notify.text import printable
 from inferwatch.records.outputs import WindowRecord, percent
 from inferwatch.replay import unjudged
@@ -68,17 +68,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read the newest windows and print one line a model and version; of a named one the checks."""
+    """Read the newest windows and print one line a model and version; of a named one the checks.
+
+    :raises UsageError: there is no model of that name, or nothing to say of it yet.
+    """
     there, name = connection(arguments), arguments.model
     found = models(windows.read(there, name))
     stands = _stands(there, name) if name else {}
+    if name and not found and not stands:
+        raise UsageError(windows.none_of(there, name))
     if arguments.format == "json":
         for model in found:
             if model.version in stands:
                 model.checks, model.unjudged, model.versus = stands[model.version]
             print(msgspec.json.encode(model, order="sorted").decode())
     else:
-        print(_lines(found) or _nothing(there, "" if stands else name))
+        print(_lines(found) or f"no window has closed yet; {windows.FIRST}")
         for version, (checks, reasons, versus) in stands.items():
             print(_said(version, checks, reasons))
             if versus:
@@ -106,13 +111,6 @@ def _stands(there: Connection, name: str) -> dict[str, Stand]:
 def _lines(found: Sequence[Model]) -> str:
     heads = ["MODEL", "VERSION", "ROWS/S", "REFERENCE", "LABELS", "LAST WINDOW", "ENDED"]
     return table(heads, [_row(model) for model in found]) if found else ""
-
-
-def _nothing(there: Connection, unknown: str) -> str:
-    """Why there is no line: of a model that may be `unknown`, with the name that is like it."""
-    if unknown:
-        return windows.none_of(there, unknown)
-    return "no window has closed yet; the default ones take a minute, and half a minute of grace"
 
 
 def _said(version: str, checks: int, reasons: Mapping[str, str]) -> str:

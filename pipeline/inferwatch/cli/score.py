@@ -86,13 +86,19 @@ def check_scored(report: Report) -> None:
 
 
 def tell_slips(run: Recorded, known: Sequence[Incident], report: Report) -> None:
-    """Incidents that could not be scored, or that no rule should find, on standard error."""
+    """Incidents that could not be scored, that no rule should find, or of whose segment there is
+    no window, on standard error.
+    """
     for place, why in report.left_out.items():
         print(f"inferwatch: {place}: not scored: {why}", file=sys.stderr)
     for place, alert in scoring.unasked(run, known).items():
         if place not in report.left_out:
             why = f"'{alert}' is no alert of {run.folder}"
             print(f"inferwatch: {place}: no rule should find it: {why}", file=sys.stderr)
+    for place, why in scoring.unknown_segments(run, known).items():
+        if place not in report.left_out:
+            alone = "only alerts on all rows can find it"
+            print(f"inferwatch: {place}: {alone}: {why}", file=sys.stderr)
 
 
 def _tell(report: Report) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from inferwatch.cli import states
 from inferwatch.config.document import meant
 from inferwatch.connection import Connection
 from inferwatch.core.placement import partition_of
@@ -14,6 +15,7 @@ from inferwatch.replay.log import LogReader
 
 # of each partition: some thousand windows of the models that share it, read in about a second
 RECORDS_MAX = 5_000
+FIRST = "the first of the default ones takes a minute, and half a minute of grace"
 
 
 def read(connection: Connection, model: str = "") -> Iterator[WindowRecord]:
@@ -37,9 +39,19 @@ def read(connection: Connection, model: str = "") -> Iterator[WindowRecord]:
 
 
 def none_of(connection: Connection, model: str) -> str:
-    """What to say of a model that no window is of, with the name that is like it."""
-    near = meant(model, sorted({one.model for one in read(connection)}))
-    return f"no window of {model} has closed yet; {near}see `inferwatch models`"
+    """What to say of a model that no window is of: whether there is one, and the name like it.
+
+    Reads its checkpoint, and the newest windows of all. Raises what `LogReader` raises.
+    """
+    try:
+        known = states.read(connection, model) is not None
+    except ValueError:  # damaged, but of this model
+        known = True
+    if known:
+        return f"no window of {model} has closed yet; {FIRST}"
+    names = sorted({one.model for one in read(connection)})
+    near = meant(model, names) or ("see `inferwatch models`" if names else "no model has any yet")
+    return f"there is no model {model}: no window and no checkpoint is of it; {near.rstrip()}"
 
 
 def _window(raw: RawRecord) -> list[WindowRecord]:

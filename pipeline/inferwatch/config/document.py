@@ -177,11 +177,12 @@ def suggestion(name: str, names: Iterable[str]) -> str:
 
 def meant(name: str, names: Iterable[str]) -> str:
     """ "did you mean …? " where a name is near, or `name` is short for it, as `tz` is."""
-    known, small = list(names), name.lower()
-    near = [one for one in known if one.lower() == small]
-    near = near or difflib.get_close_matches(small, known, n=1)
+    small, known = name.lower(), {}
+    for one in names:
+        known.setdefault(one.lower(), one)
+    near = [small] if small in known else difflib.get_close_matches(small, known, n=1)
     near = near or [one for one in known if len(name) > 1 and _is_short_for(small, one)]
-    return f"did you mean '{near[0]}'? " if near else ""
+    return f"did you mean '{known[near[0]]}'? " if near else ""
 
 
 def _is_short_for(name: str, whole: str) -> bool:

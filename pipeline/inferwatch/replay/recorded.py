@@ -41,8 +41,9 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
 class Recorded(msgspec.Struct, frozen=True):
     """A replay's folder.
 
-    `watched` is by model the event time of its first and last row in a window; `rules` are by model
-    the alerts of its definition and those that moved, in order; `unjudged` is the summary's.
+    `watched` is by model the event time of its first and last row in a window, `versions` and
+    `segments` are by model those of its windows; `rules` are by model the alerts of its definition
+    and those that moved, in order; `unjudged` is the summary's.
     """
 
     folder: Path
@@ -50,6 +51,8 @@ class Recorded(msgspec.Struct, frozen=True):
     watched: dict[str, tuple[int, int]]
     rules: dict[str, list[str]]
     unjudged: dict[str, dict[str, str]]
+    versions: dict[str, list[str]] = {}
+    segments: dict[str, list[str]] = {}
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -60,10 +63,12 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """Of a window's record, where its rows lie."""
+    """Of a window's record, where its rows lie and of what they are."""
 
     model: str
     window: Span
+    version: str = ""
+    segment: str = ""
     from_ms: int | None = None
     to_ms: int | None = None
 
@@ -85,19 +90,31 @@ def read(folder: Path) -> Recorded:
     if not all(record.id in told_ms for record in records):
         raise UsageError(f"{folder / 'told.jsonl'} is not of these alerts; run the replay again")
     watched: dict[str, tuple[int, int]] = {}
+    versions: dict[str, dict[str, None]] = {}
+    segments: dict[str, dict[str, None]] = {}
     windows = 0
     for extent in lines(folder, "windows", Extent):
         windows += 1
         first, last = extent.span_ms()
         low, high = watched.get(extent.model, (first, last))
         watched[extent.model] = min(low, first), max(high, last)
+        versions.setdefault(extent.model, {})[extent.version] = None
+        segments.setdefault(extent.model, {})[extent.segment] = None
     _check_whole(folder, "alerts", len(records), summary.alerts)
     _check_whole(folder, "windows", windows, summary.windows)
     rules = {name: set(alerts) for name, alerts in summary.checks.items()}
     for record in records:
         rules.setdefault(record.model, set()).add(record.alert)
     named = {name: sorted(alerts) for name, alerts in sorted(rules.items())}
-    return Recorded(folder, firings(records, told_ms), watched, named, summary.unjudged)
+    return Recorded(
+        folder,
+        firings(records, told_ms),
+        watched,
+        named,
+        summary.unjudged,
+        {model: list(found) for model, found in versions.items()},
+        {model: list(found) for model, found in segments.items()},
+    )
 
 
 def _summary(folder: Path) -> Summary:

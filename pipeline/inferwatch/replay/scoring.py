@@ -17,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from inferwatch.config.document import meant
 from inferwatch.config.incidents import Incident
 from inferwatch.replay.recorded import Firing, Recorded, grouped
 
@@ -154,13 +155,36 @@ def _cases(
     for one in incidents:
         end_ms = FOREVER_MS if one.to_ms is None else one.to_ms + grace_ms
         models = [name for name in run.rules if fnmatch.fnmatchcase(name, one.model)]
-        seen = [name for name in models if _overlaps(run.watched.get(name), one)]
+        served = [name for name in models if one.version in ("", *run.versions.get(name, ()))]
+        seen = [name for name in served if _overlaps(run.watched.get(name), one)]
         cases += [Case(name, one, end_ms) for name in seen]
         if not models:
-            left_out[one.place] = f"'{one.model}' is no model of {run.folder}"
+            near = meant(one.model, run.rules)
+            left_out[one.place] = _said(f"'{one.model}' is no model of {run.folder}", near)
+        elif not served:
+            versions = sorted({each for name in models for each in run.versions.get(name, ())})
+            why = f"no window of {run.folder} is of version '{one.version}'"
+            left_out[one.place] = _said(why, meant(one.version, versions))
         elif not seen:
             left_out[one.place] = f"lies outside of what {run.folder} watched"
     return cases, left_out
+
+
+def _said(why: str, near: str) -> str:
+    """With the name that is like it, where there is one."""
+    return f"{why} ({near.strip()})" if near else why
+
+
+def unknown_segments(run: Recorded, incidents: Sequence[Incident]) -> dict[str, str]:
+    """By place, why no firing of a segment can be of an incident that names one."""
+    found = {}
+    for one in incidents:
+        models = [name for name in run.rules if fnmatch.fnmatchcase(name, one.model)]
+        segments = {each for name in models for each in run.segments.get(name, ())}
+        if one.segment and one.segment not in segments:
+            why = f"no window of {run.folder} is of segment '{one.segment}'"
+            found[one.place] = _said(why, meant(one.segment, sorted(segments)))
+    return found
 
 
 def unasked(run: Recorded, incidents: Sequence[Incident]) -> dict[str, str]:

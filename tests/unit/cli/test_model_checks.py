@@ -137,10 +137,27 @@ def test_a_model_without_a_checkpoint_has_its_lines_all_the_same(show):
     records[-2] = (records[-2][0], b"rubbish of more than sixteen bytes")
     said = show(log, records)
     assert len(said.out.splitlines()) == 2 and "the checkpoint of team/model: a root" in said.err
-    assert show(log, [], name="team/modl").out == (
-        "no window of team/modl has closed yet; did you mean 'team/model'? "
-        "see `inferwatch models`\n"
-    )
+
+
+def test_a_name_that_no_model_has_is_a_mistake(show):
+    """In lines for programs too, which would say nothing; one that has no window yet is there."""
+    log = folded("1")
+    for options in ((), ("--format", "json")):
+        said = show(log, [], *options, name="team/modl", code=Exit.USAGE)
+        assert said.out == "" and said.err == (
+            "inferwatch: there is no model team/modl: no window and no checkpoint is of it; "
+            "did you mean 'team/model'?\n"
+        )
+    records = written(log, "team/new")
+    log.outputs.clear()
+    said = show(log, records, name="team/new")
+    assert said.out.startswith("no window has closed yet; the first of the default ones takes a m")
+    assert "version 1: 3 checks" in said.out
+    records[-2] = (records[-2][0], b"rubbish of more than sixteen bytes")
+    said = show(log, records, name="team/new", code=Exit.USAGE)
+    assert "no window of team/new has closed yet" in said.err
+    said = show(log, [], name="team/x", code=Exit.USAGE)
+    assert said.err.endswith("is of it; no model has any yet\n")
 
 
 def test_a_comparison_of_versions_is_told_where_nothing_fires(show):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from inferwatch.cli import windows
+from inferwatch.cli import states, windows
 from inferwatch.cli.main import main
 from inferwatch.errors import Exit
 from inferwatch.records.decode import decode
@@ -45,8 +45,9 @@ def window(version, reference, **more):
 def run(monkeypatch, capsys):
     """What the command prints about these windows, its code, and what it puts into the log."""
 
-    def ran(*arguments, found=None, code=Exit.DONE):
+    def ran(*arguments, found=None, code=Exit.DONE, state=None):
         sent = []
+        monkeypatch.setattr(states, "read", lambda there, model: state)
         found = [window("1", LEARNT), window("2", LEARNING)] if found is None else found
         monkeypatch.setattr(
             windows,
@@ -122,12 +123,15 @@ def test_a_word_is_a_record_that_the_fold_reads(run, action):
 def test_a_word_about_nothing_is_not_sent(run):
     """A model or version that has no window, and a profile, which is not learnt."""
     said, sent = run("reset", "team/a", found=[], code=Exit.USAGE)
-    assert "no window of team/a has closed yet" in said.err and sent == []
+    assert "there is no model team/a: no window and no" in said.err and sent == []
     said, sent = run("accept", "team/a", "--version", "9", code=Exit.USAGE)
     assert "no window of version 9 of team/a" in said.err and sent == []
     said, sent = run("accept", "team/b", code=Exit.USAGE)
-    assert "no window of team/b has closed yet; did you mean 'team/a'?" in said.err and sent == []
+    assert "there is no model team/b: " in said.err and sent == []
+    assert said.err.endswith("; did you mean 'team/a'?\n")
     said, _ = run("show", "payments/other", code=Exit.USAGE)
     assert "did you mean" not in said.err and "see `inferwatch models`" in said.err
+    said, sent = run("show", "team/new", state=object(), code=Exit.USAGE)
+    assert "no window of team/new has closed yet; the first of the default ones takes" in said.err
     said, sent = run("reset", "team/a", found=[window("1", PROFILE)], code=Exit.USAGE)
     assert "compared with the profile 'training'" in said.err and sent == []

@@ -99,8 +99,14 @@ def test_what_is_not_scored_is_named(report, tmp_path, capsys):
     typo = "team/modle,2023-11-14T22:14:20Z,,\n"
     said = score(report, tmp_path, capsys, INCIDENTS + typo)
     assert said.err == (
-        f"inferwatch: {tmp_path / 'i.csv'}:3: not scored: 'team/modle' is no model of {report}\n"
+        f"inferwatch: {tmp_path / 'i.csv'}:3: not scored: 'team/modle' is no model of {report} "
+        "(did you mean 'team/model'?)\n"
     )
+    slips = "model,from,version,segment\n*,2023-11-14T22:14:20Z,%s,%s\n*,2023-11-14T22:14:20Z,,\n"
+    said = score(report, tmp_path, capsys, slips % ("v9", ""))
+    assert f"i.csv:2: not scored: no window of {report} is of version 'v9'\n" in said.err
+    said = score(report, tmp_path, capsys, slips % ("", "a=b"))
+    assert f"only alerts on all rows can find it: no window of {report} is of seg" in said.err
     wrung = "model,from,alert\n*,2023-11-14T22:14:20Z,Wrung\n*,2023-11-14T22:14:20Z,Wr*\n"
     said = score(report, tmp_path, capsys, wrung)
     assert said.err == (

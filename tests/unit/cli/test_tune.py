@@ -66,7 +66,10 @@ def test_incidents_that_are_not_scored_are_told(folder, capsys):
     assert "i.csv:3: not scored: 'team/modle' is no model of out" in capsys.readouterr().err
     Path("i.csv").write_text("model,from,to\n" + typo)
     assert main(words) == Exit.USAGE
-    assert "i.csv:2: 'team/modle' is no model of out, and no" in capsys.readouterr().err
+    assert (
+        "i.csv:2: 'team/modle' is no model of out (did you mean 'team/model'?), and no"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

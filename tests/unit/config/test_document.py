@@ -168,6 +168,14 @@ def test_unknown_and_missing_keys_are_told():
         root.fields(["colour", "size"], required=["size"])
 
 
+def test_a_name_that_is_meant_is_near_whatever_its_letters():
+    """Large letters are no distance: names have them, and who mistypes them drops them first."""
+    known = ["country=FR", "country=DE"]
+    for name in ("country=DEE", "COUNTRY=DE", "country=de", "contry=DE"):
+        assert document.meant(name, known) == "did you mean 'country=DE'? "
+    assert document.meant("amount", known) == ""
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     """No such file, a folder, bytes that are no UTF-8."""
     with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read: No such file"):

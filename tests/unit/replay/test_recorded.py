@@ -31,7 +31,7 @@ def folder(tmp_path):
     told = [{"id": one.id, "told_ms": TOLD_MS + 5_000} for one in (OLD, FIRED)]
     (tmp_path / "told.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
     spans = [
-        {"window": {"name": "w", "start": 10, "end": 20}},
+        {"window": {"name": "w", "start": 10, "end": 20}, "version": "2", "segment": "c=DE"},
         {"window": {"name": "r", "start": 0, "end": 50, "rows": 50}, "from_ms": 15, "to_ms": 42},
     ]
     windows = [json.dumps({"model": MODEL, **span}) + "\n" for span in spans]
@@ -48,6 +48,7 @@ def test_what_was_written_is_read(folder):
     assert found.watched == {MODEL: (10, 42)}
     assert found.rules == {MODEL: ["RecallDrop", "Removed", "Silent"], "team/quiet": ["Silent"]}
     assert found.unjudged == {MODEL: {"Silent": "why"}}
+    assert (found.versions, found.segments) == ({MODEL: ["2", ""]}, {MODEL: ["c=DE", ""]})
 
 
 @pytest.mark.parametrize("name", ["summary.json", "alerts.jsonl", "told.jsonl", "windows.jsonl"])

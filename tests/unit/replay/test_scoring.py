@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inferwatch.config.incidents import Incident
 from inferwatch.replay.recorded import Recorded, firings
-from inferwatch.replay.scoring import WEEK_MS, Found, score
+from inferwatch.replay.scoring import WEEK_MS, Found, score, unknown_segments
 from inferwatch.testing.alerts import alert_record
 
 HOUR = 3_600_000
@@ -33,7 +33,10 @@ def run(*stories, watched=(0, 1_000), **more):
     times = {id_: time_ms for _, told in stories for id_, time_ms in told.items()}
     rules = {MODEL: sorted({"RecallDrop", *(record.alert for record in records)})}
     span = (watched[0] * HOUR, watched[1] * HOUR)
-    return Recorded("report", firings(records, times), {MODEL: span}, rules, more)
+    versions = {MODEL: ["11", "12"]}
+    segments = {MODEL: ["", "country=DE", "country=FR"]}
+    fired = firings(records, times)
+    return Recorded("report", fired, {MODEL: span}, rules, more, versions, segments)
 
 
 def incident(start, end=None, **fields):
@@ -183,6 +186,7 @@ def test_what_cannot_be_scored_is_left_out_with_the_reason():
             incident(10, 20, model="risk/frod*", place="i.csv:3"),
             incident(60, 70, place="i.csv:4"),
             incident(1, 5, place="i.csv:5"),
+            incident(10, 20, version="canary", place="i.csv:6"),
         ],
     )
     assert only(report).incidents == 1
@@ -191,7 +195,20 @@ def test_what_cannot_be_scored_is_left_out_with_the_reason():
         "i.csv:3": "'risk/frod*' is no model of report",
         "i.csv:4": outside,
         "i.csv:5": outside,
+        "i.csv:6": "no window of report is of version 'canary'",
     }
+
+
+def test_a_segment_that_no_window_has_is_told():
+    """Alerts on all rows may still find the incident, so it is scored."""
+    known = [
+        incident(10, 20, segment="country=DE"),
+        incident(10, 20, segment="country=DEE", place="i.csv:3"),
+    ]
+    replayed = run(story(("firing", 10, 11)))
+    why = "no window of report is of segment 'country=DEE' (did you mean 'country=DE'?)"
+    assert unknown_segments(replayed, known) == {"i.csv:3": why}
+    assert only(score(replayed, known)).found == 2
 
 
 def test_an_incident_before_what_was_watched_is_not_scored_for_its_grace():
