@@ -7,14 +7,11 @@ import gc
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.types import TP
-from faust.types.transports import SchedulingStrategyT
 
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit
@@ -24,22 +21,6 @@ from inferwatch.telemetry.logs import Thinned
 
 FETCH_MAX_BYTES = 4 << 20
 RUN_MESSAGES = 32  # three runs at most: folded, in the queue, waiting for room there
-
-
-class PartitionByPartition(SchedulingStrategyT):
-    """Hands on what a fetch brought of one partition after the other.
-
-    Faust takes one record of each in turn, and a model's state has left the processor's caches
-    when its next record comes: 3 % of a worker's time. One partition keeps the others waiting for
-    `RUN_MESSAGES` at most, either way.
-    """
-
-    def __init__(self) -> None:
-        """Nothing to keep."""
-
-    def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
-        """Each record with its place, in the order of offsets."""
-        return ((place, record) for place, found in records.items() for record in found)
 
 
 def make(
@@ -87,7 +68,6 @@ def make(
         web_host="127.0.0.1",
         processing_guarantee="at_least_once",
         autodiscover=False,
-        ConsumerScheduler=PartitionByPartition,
     )
     faust_private.in_runs(app)
     return app

@@ -27,6 +27,7 @@ from inferwatch.records.notified import NotifiedRecord, Plan
 from inferwatch.records.outputs import AlertRecord, canonical, live
 from inferwatch.records.raw import RawRecord, Reject
 from inferwatch.runtime import faust_private, letters
+from inferwatch.runtime.faust_private import Run
 from inferwatch.runtime.notifiedlog import NotifiedLog
 from inferwatch.runtime.settings import NotifierSettings
 from inferwatch.runtime.shell import die, raw_of
@@ -131,37 +132,38 @@ class Dispatcher:
 
     async def run(self, stream: Any) -> None:
         """The agent's body: every transition, in order, for ever."""
-        async for run in stream:
-            for message in run:
-                try:
-                    await self._one(message)
-                except Exception:
-                    where = f"{message.tp} @{message.offset}"
-                    die(Exit.BUG, f"planning {where}\n{traceback.format_exc()}")
+        async for runs in stream:
+            for run in runs:
+                for record in run.records:
+                    try:
+                        await self._one(run, raw_of(record))
+                    except Exception:
+                        where = f"{run.place} @{record.offset}"
+                        die(Exit.BUG, f"planning {where}\n{traceback.format_exc()}")
 
-    async def _one(self, message: Any) -> None:
-        if self.generation is None or message.generation_id != self.generation:
+    async def _one(self, run: Run, raw: RawRecord) -> None:
+        if self.generation is None or run.generation != self.generation:
             return
         assert self.log is not None
-        await self._check_position(self.log, message)
-        raw, records = raw_of(message), []
+        await self._check_position(self.log, raw)
+        records = []
         alert = await self._decoded(self.log, raw)
         if alert is not None and live(raw.headers):
             async with self.lock:
                 records = self.ledger.plan(alert, raw.time_ms)
                 acknowledged = [await self.log.write(record) for record in records]
             await asyncio.gather(*acknowledged)
-        accepted = await faust_private.commit(self.app, {message.tp: message.offset + 1})
-        if not accepted or message.generation_id != self.generation:
-            log.info("offset %d is left to the next owner of %s", message.offset, self.alerts)
+        accepted = await faust_private.commit(self.app, {run.place: raw.offset + 1})
+        if not accepted or run.generation != self.generation:
+            log.info("offset %d is left to the next owner of %s", raw.offset, self.alerts)
             return
-        self.positions[message.tp.partition] = message.offset
+        self.positions[raw.partition] = raw.offset
         for record in records:
             self._queue(record.channel, record.plans[-1])
 
-    async def _check_position(self, kept: NotifiedLog, message: Any) -> None:
+    async def _check_position(self, kept: NotifiedLog, raw: RawRecord) -> None:
         """A gap in offsets is a lost page unless the log itself has a hole there."""
-        number, found = message.tp.partition, message.offset
+        number, found = raw.partition, raw.offset
         expected = self.positions[number] + 1
         if found > expected and not await kept.is_hole(self.alerts, number, expected, found):
             die(Exit.STALLED, f"{self.alerts} jumped from {expected - 1} to {found}")

@@ -10,10 +10,11 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NoReturn
 
 import faust
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
@@ -21,6 +22,7 @@ from inferwatch.errors import ConfigError, Exit, TransientError
 from inferwatch.records.raw import RawRecord
 from inferwatch.runtime import denied
 from inferwatch.runtime.delivery import Delivery
+from inferwatch.runtime.faust_private import Run
 from inferwatch.runtime.kafka_link import KafkaLink
 from inferwatch.runtime.status import Status
 
@@ -79,17 +81,17 @@ class Shell:
     async def run(self, stream: Any) -> None:
         """Fold every record of the stream's runs; the body of the one agent."""
         began_s = time.monotonic()
-        async for run in stream:
-            for messages in _pieces(run):
-                await self._fold(messages)
+        async for runs in stream:
+            for piece in (piece for run in runs for piece in _pieces(run)):
+                await self._fold(piece)
                 if time.monotonic() - began_s > TURN_S:
                     await asyncio.sleep(0)  # timers and clients have theirs
                     began_s = time.monotonic()
 
-    async def _fold(self, messages: Sequence[Any]) -> None:
-        generation = messages[0].generation_id
+    async def _fold(self, run: Run) -> None:
+        place, generation, records = run
         try:
-            await self.delivery.receive([raw_of(message) for message in messages], generation)
+            await self.delivery.receive([raw_of(record) for record in records], generation)
         except ConfigError as error:
             die(Exit.CONFIG, str(error))
         except Exception as error:
@@ -97,8 +99,7 @@ class Shell:
                 return  # a write that the closed producer refused; its input is folded again
             if isinstance(error, TransientError):
                 die(Exit.UNAVAILABLE, str(error))
-            first, last = messages[0], messages[-1]
-            where = f"{first.tp} @{first.offset} to @{last.offset}"
+            where = f"{place} @{records[0].offset} to @{records[-1].offset}"
             die(Exit.BUG, f"folding {where}\n{traceback.format_exc()}")
 
     async def checkpoint(self) -> None:
@@ -117,35 +118,26 @@ class Shell:
         await self.delivery.tick()
 
 
-def _pieces(run: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The messages of each partition and generation in their order, some of them at a time."""
-    found: dict[tuple[TP, int], list[Any]] = {}
-    for message in run:
-        found.setdefault((message.tp, message.generation_id), []).append(message)
-    for messages in found.values():
-        piece, size_bytes = [], 0
-        for message in messages:
-            piece.append(message)
-            size_bytes += len(message.value or b"")
-            if len(piece) >= PIECE_RECORDS or size_bytes >= PIECE_BYTES:
-                yield piece
-                piece, size_bytes = [], 0
-        if piece:
-            yield piece
+def _pieces(run: Run) -> Iterator[Run]:
+    """A run in its order, some of its records at a time."""
+    first, size_bytes = 0, 0
+    for end, record in enumerate(run.records, 1):
+        size_bytes += len(record.value or b"")
+        if end == len(run.records) or end - first >= PIECE_RECORDS or size_bytes >= PIECE_BYTES:
+            yield run._replace(records=run.records[first:end])
+            first, size_bytes = end, 0
 
 
-def raw_of(message: Any) -> RawRecord:
-    """A Faust message as the fold's own."""
-    found = message.headers or {}
-    listed = found.items() if isinstance(found, dict) else found
+def raw_of(record: ConsumerRecord[bytes, bytes]) -> RawRecord:
+    """A record of aiokafka as the fold's own."""
     return RawRecord(
-        message.tp.topic,
-        message.tp.partition,
-        message.offset,
-        round((message.timestamp or 0) * 1000),
-        message.key,
-        message.value,
-        {str(name): bytes(value or b"") for name, value in listed},
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp or 0,
+        record.key,
+        record.value,
+        {name: value or b"" for name, value in record.headers},
     )
 
 

@@ -4,6 +4,7 @@ A release that takes one of these away, or gives it other arguments, fails here 
 """
 
 import asyncio
+import dataclasses
 import gc
 import inspect
 
@@ -14,7 +15,6 @@ from aiokafka import ConsumerRecord
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
-from faust.types.tuples import Message
 
 from inferwatch.connection import Connection
 from inferwatch.runtime import app as apps
@@ -85,10 +85,8 @@ def test_faust_leaves_out_what_is_not_assigned():
 
 
 def test_the_generation_is_known(app):
-    """Of the app before it has joined, and of every message."""
+    """Of the app before it has joined."""
     assert faust_private.generation(app) == 0
-    assert "generation_id" in Message.__slots__
-    assert "generation_id" in names(Message.__init__)
 
 
 def record(place: TP, offset: int) -> ConsumerRecord:
@@ -120,8 +118,8 @@ class Fetcher:
         self._stopped = asyncio.Event()
 
 
-async def drained(app: faust.App, fetches: list, room: int) -> list[list[tuple[TP, int]]]:
-    """What Faust's own loop puts into the queue of an agent's topic: places in each run."""
+async def drained(app: faust.App, fetches: list, room: int) -> list[list[tuple[TP, list[int]]]]:
+    """What Faust's own loop puts into the queue of an agent's topic: places and offsets of runs."""
     app.loop = asyncio.get_running_loop()
     app.flow_control.resume()
     topic = app.topic(PLACE.topic, acks=False, maxsize=room)
@@ -131,46 +129,63 @@ async def drained(app: faust.App, fetches: list, room: int) -> list[list[tuple[T
     consumer.highwater = lambda place: 0
     consumer._wait_next_records = Fetches(consumer, *fetches)
     draining = asyncio.ensure_future(consumer._drain_messages(Fetcher()))
-    runs = []
+    found = []
     while not draining.done() or not channel.queue.empty():
         if not channel.queue.empty():
-            run = channel.queue.get_nowait()
-            runs.append([(message.tp, message.offset) for message in run])
+            runs = channel.queue.get_nowait()
+            found.append([(run.place, [one.offset for one in run.records]) for run in runs])
         await asyncio.sleep(0)
     await draining
-    return runs
+    return found
 
 
 def test_what_one_fetch_brings_is_one_message(app):
-    """Partition after partition in the order of offsets, nothing left out, whatever came before."""
+    """A run of each partition in the order of offsets, nothing left out, whatever came before."""
     fetches = [
         {PLACE: [record(PLACE, at) for at in range(4)], OTHER: [record(OTHER, 7)]},
         {},
         {OTHER: [record(OTHER, 8)], PLACE: [record(PLACE, 4), record(PLACE, 9)]},
         {PLACE: [record(PLACE, 10)]},
     ]
-    runs = asyncio.run(drained(app, fetches, room=1))
-    assert runs == [
-        [*((PLACE, at) for at in range(4)), (OTHER, 7)],
-        [(OTHER, 8), (PLACE, 4), (PLACE, 9)],
-        [(PLACE, 10)],
+    assert asyncio.run(drained(app, fetches, room=1)) == [
+        [(PLACE, [0, 1, 2, 3]), (OTHER, [7])],
+        [(OTHER, [8]), (PLACE, [4, 9])],
+        [(PLACE, [10])],
     ]
 
 
-def test_a_message_keeps_its_place_and_generation(app):
-    """Each record of a run is a message of Faust's, by which the shell knows whose it is."""
+def test_a_run_keeps_its_place_and_generation(app):
+    """By them the shell knows whose its records are; those are aiokafka's own."""
+    told = record(PLACE, 3)
 
-    async def found() -> list[Message]:
+    async def found() -> list[faust_private.Run]:
         app.loop = asyncio.get_running_loop()
         consumer = app.consumer
         consumer.highwater = lambda place: 0
-        consumer._wait_next_records = Fetches(consumer, {PLACE: [record(PLACE, 3)]})
+        consumer._wait_next_records = Fetches(consumer, {PLACE: [told]})
         app.consumer_generation_id = 8
-        return [message async for _, run in consumer.getmany(1.0) for message in run.value]
+        return [run async for _, fetched in consumer.getmany(1.0) for run in fetched.value]
 
-    (message,) = asyncio.run(found())
-    assert (message.tp, message.offset, message.generation_id) == (PLACE, 3, 8)
-    assert (message.key, message.value, message.timestamp) == (b"key", b"body", 1.0)
+    assert asyncio.run(found()) == [faust_private.Run(PLACE, 8, [told])]
+
+
+def test_a_run_of_an_earlier_generation_is_handed_on_by_nobody(app):
+    """Where the group moves on between two partitions of a fetch, the rest is left out."""
+
+    async def found() -> list[TP]:
+        app.loop = asyncio.get_running_loop()
+        consumer = app.consumer
+
+        def highwater(place: TP) -> int:
+            app.consumer_generation_id += 1
+            return 0
+
+        consumer.highwater = highwater
+        fetch = {place: [record(place, 3)] for place in (PLACE, OTHER)}
+        consumer._wait_next_records = Fetches(consumer, fetch)
+        return [run.place async for _, fetched in consumer.getmany(1.0) for run in fetched.value]
+
+    assert asyncio.run(found()) == [PLACE]
 
 
 def test_a_rebalance_ends_the_wait_for_room(app):
@@ -245,8 +260,8 @@ def test_the_rest_of_the_surface_is_there(app):
     assert names(Consumer.highwater) == ["self", "tp"]
     assert {"concurrency", "name"} <= set(names(app.agent))
     assert names(faust.App.timer)[:2] == ["self", "interval"]
-    needed = {"topic", "partition", "offset", "timestamp", "headers", "key", "value", "tp"}
-    assert needed <= set(Message.__slots__)
+    needed = {"topic", "partition", "offset", "timestamp", "headers", "key", "value"}
+    assert needed <= {one.name for one in dataclasses.fields(ConsumerRecord)}
 
 
 def test_the_clients_take_what_they_are_given():

@@ -3,20 +3,20 @@
 import asyncio
 from itertools import pairwise
 
+from aiokafka import ConsumerRecord
 from faust.types import TP
-from faust.types.tuples import ConsumerMessage
 
 from inferwatch.runtime import shell
+from inferwatch.runtime.faust_private import Run
 from inferwatch.runtime.shell import PIECE_BYTES, Shell
 
 PLACE = TP("events.v1", 0)
 
 
-def message(offset: int, place: TP = PLACE, body: bytes = b"body") -> ConsumerMessage:
-    """A message as Faust's consumer makes it."""
-    return ConsumerMessage(
-        *(*place, offset, 1.5, 0, [("ce_type", b"t")], b"key", body, None, 3, len(body), place),
-        generation_id=7,
+def record(offset: int, body: bytes = b"body", place: TP = PLACE) -> ConsumerRecord:
+    """A record as a fetch brings it."""
+    return ConsumerRecord(
+        *(*place, offset, 1_500, 0, b"key", body, None, 3, len(body), (("ce_type", b"t"),))
     )
 
 
@@ -42,13 +42,13 @@ class Folds:
         self.seen.append((run, generation))
 
 
-async def run(folds: Folds, runs: list[list[ConsumerMessage]]) -> list[int]:
+async def run(folds: Folds, *fetches: list[list[ConsumerRecord]]) -> list[int]:
     """Let the body fold the runs; how much was folded at each turn of somebody else."""
     turns = []
 
     async def stream():
-        for one in runs:
-            yield one
+        for runs in fetches:
+            yield [Run(TP(of[0].topic, of[0].partition), 7, of) for of in runs]
 
     async def somebody_else():
         while True:
@@ -66,19 +66,18 @@ def test_a_long_run_leaves_others_their_turn(monkeypatch):
     """Timers and clients live on the same loop: with folds of 2 ms they come every third."""
     monkeypatch.setattr(shell, "time", Clock())
     folds, big = Folds(), b"x" * PIECE_BYTES
-    turns = asyncio.run(run(folds, [[message(at, body=big) for at in range(40)], [message(40)]]))
+    turns = asyncio.run(run(folds, [[record(at, big) for at in range(40)]], [[record(40)]]))
     assert [raw.offset for [raw], _ in folds.seen] == list(range(41))
     gaps = [later - earlier for earlier, later in pairwise(turns)]
     assert turns[-1] > 35
     assert max(gaps) <= 3
 
 
-def test_a_run_is_folded_by_partition_in_pieces_of_some_records():
-    """Each partition's records in their order, at most 32 at once, fewer where they are big."""
-    folds, other = Folds(), TP("events.v1", 1)
-    small = [message(at // 2, place) for at, place in enumerate([PLACE, other] * 50)]
-    half = [message(at, body=b"x" * (PIECE_BYTES // 2)) for at in range(50, 55)]
-    asyncio.run(run(folds, [small, half]))
+def test_runs_are_folded_in_pieces_of_some_records():
+    """Each in its order, at most 32 records at once, fewer where they are big."""
+    folds, other, half = Folds(), TP("events.v1", 1), b"x" * (PIECE_BYTES // 2)
+    small = [[record(at, place=place) for at in range(50)] for place in (PLACE, other)]
+    asyncio.run(run(folds, small, [[record(at, half) for at in range(50, 55)]]))
     pieces = [[(raw.partition, raw.offset) for raw in piece] for piece, _ in folds.seen]
     assert [len(piece) for piece in pieces] == [32, 18, 32, 18, 2, 2, 1]
     for number, end in ((0, 55), (1, 50)):
@@ -86,11 +85,18 @@ def test_a_run_is_folded_by_partition_in_pieces_of_some_records():
         assert seen == list(range(end))
 
 
-def test_a_message_is_told_as_the_fold_knows_it():
+def test_a_record_is_told_as_the_fold_knows_it():
     """With its generation, by which a record of an earlier assignment is known."""
     folds = Folds()
-    asyncio.run(run(folds, [[message(5)]]))
+    asyncio.run(run(folds, [[record(5)]]))
     [([raw], generation)] = folds.seen
     assert generation == 7
     assert (raw.topic, raw.partition, raw.offset, raw.time_ms) == (*PLACE, 5, 1_500)
     assert (raw.key, raw.value, raw.headers) == (b"key", b"body", {"ce_type": b"t"})
+
+
+def test_what_a_record_lacks_is_told_as_nothing():
+    """A tombstone without key, time or a header's value, as brokers may give them."""
+    bare = ConsumerRecord(*(*PLACE, 5, None, 0, None, None, None, -1, -1, (("ce_type", None),)))
+    raw = shell.raw_of(bare)
+    assert (raw.key, raw.value, raw.time_ms, raw.headers) == (None, None, 0, {"ce_type": b""})
