@@ -147,4 +147,4 @@ def figures(cell: CallCell) -> dict[str, Figure]:
 
 def _total(state: Moments, at: int) -> float:
     """Sum of a column: exact for counts below 2^53."""
-    return float(state.origin[at] * state.count[at] + (state.sums[0, at] + state.sums[1, at]))
+    return float(state.origin[at] * state.count[at] + moments.sums(state)[0][at])

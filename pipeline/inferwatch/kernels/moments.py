@@ -1,7 +1,10 @@
-"""Sums, squares, range and gaps of every column of a block, strictly in order and compensated.
+"""Sums, squares, range and gaps of every column of a block, the same bits wherever calls cut it.
 
-Ogita, Rump and Oishi, "Accurate Sum and Dot Product", SIAM J. Sci. Comput. 26 (2005), Algorithm 4.4
-(Sum2): what each addition rounds away is added up beside. State arrays have one entry a column.
+Rows are added up in blocks of 128: row k of a block into sum k mod 16, so that the processor works
+on several at a time, and the sixteen in pairs once the block is full. What a block comes to is added
+to the total in order and compensated: T. Ogita, S. Rump and S. Oishi, "Accurate Sum and Dot
+Product", SIAM J. Sci. Comput. 26 (2005), Algorithm 4.4 (Sum2). A sum of n values is so off by
+11 roundings of the sum of their sizes, where adding them one by one would take up to n.
 """
 
 import math
@@ -14,12 +17,12 @@ from inferwatch.kernels.jit import jit
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_TOTAL, _TOTAL_LOW, _SQUARE, _SQUARE_LOW, _LEAST, _MOST, _ORIGIN, _KINDS = range(8)
-_LANES, _SIDE_BY_SIDE = 32, 8
-_ROWS = 128
-"""Columns and rows that are worked on together, at most: 32 KB of values. Columns come in eights;
-those that lack are nobody's.
-"""
+_SIDE_BY_SIDE, _DEEP = 16, 8
+BLOCK_ROWS = _SIDE_BY_SIDE * _DEEP
+PARTS = 2 * _SIDE_BY_SIDE
+"""Numbers that a column keeps of the block that is not full yet: sums, then sums of squares."""
+_INF32, _INF64 = 0x7F800000, 0x7FF0000000000000
+_SIZE32, _SIZE64 = 0x7FFFFFFF, 0x7FFFFFFFFFFFFFFF
 
 
 @jit
@@ -29,39 +32,89 @@ def update(
     sums: Floats,
     ranges: Floats,
     counts: Counts,
+    parts: Floats,
 ) -> None:
     """Add the rows of `block` float[F, n].
 
     `origins` float64[F] (NaN before the first finite value), `sums` float64[4, F]: total and
     square of x − origin, each with its compensation; `ranges` float64[2, F]: least and most;
-    `counts` int64[3, F]: finite, NaN, ±Inf.
+    `counts` int64[3, F]: finite, NaN, ±Inf; `parts` float64[F, PARTS] of the open blocks, which
+    begin with each column's first row. What is not finite adds nothing.
     """
     columns, n = block.shape
-    values, state = np.zeros(_ROWS * _LANES), np.zeros(_KINDS * _LANES)
-    for first in range(0, columns, _LANES):
-        lanes = min(_LANES, columns - first)
-        side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
-        for lane in range(lanes):
-            _count(block[first + lane], first + lane, origins, counts)
-            state[_ORIGIN * _LANES + lane] = origins[first + lane]
-            for kind in range(4):
-                state[kind * _LANES + lane] = sums[kind, first + lane]
-            for kind in range(2):
-                state[(_LEAST + kind) * _LANES + lane] = ranges[kind, first + lane]
-        for start in range(0, n, _ROWS):
-            rows = min(_ROWS, n - start)
-            _lay(block[first : first + lanes], start, rows, side, values)
-            _add(values, rows, side, state)
-        for lane in range(lanes):
-            for kind in range(4):
-                sums[kind, first + lane] = state[kind * _LANES + lane]
-            for kind in range(2):
-                ranges[kind, first + lane] = state[(_LEAST + kind) * _LANES + lane]
+    filled, padded = np.empty(n, block.dtype), np.empty(BLOCK_ROWS, block.dtype)
+    for column in range(columns):
+        values = block[column]
+        held = (counts[0, column] + counts[1, column] + counts[2, column]) % BLOCK_ROWS
+        holes, least, most = _extent(values)
+        if holes:
+            finite = _count(values, column, counts)
+            if not finite:
+                _pass(held + n, parts[column], sums, column)
+                continue
+        else:
+            counts[0, column] += n
+        if math.isnan(origins[column]) and n:
+            origins[column] = _first(values)
+        origin = origins[column]
+        if holes:
+            _fill(values, origin, filled)
+            values = filled
+            _, least, most = _extent(values)
+        if n:
+            ranges[0, column] = min(ranges[0, column], _number(least, values))
+            ranges[1, column] = max(ranges[1, column], _number(most, values))
+        _add(values, held, origin, padded, parts[column], sums, column)
 
 
 @jit
-def _count(values: NDArray[np.floating], column: int, origins: Floats, counts: Counts) -> None:
-    """Count what is finite, NaN and ±Inf; the first finite value ever is the column's origin."""
+def settle(parts: Floats, sums: Floats) -> None:
+    """Add what open blocks hold to the totals, as if they were full."""
+    for column in range(len(parts)):
+        _end_block(parts[column], sums, column)
+
+
+@jit
+def _extent(values: NDArray[np.floating]) -> tuple[int, int, int]:
+    """How many values are NaN or ±Inf, and the keys of the least and of the most of all.
+
+    Integers in the order of the floats whose bits they are made of: the compiler looks at several
+    at a time, as it must not where a comparison may see NaN, in a tenth of the time.
+    """
+    if values.itemsize == 4:
+        narrow = values.view(np.int32)
+        holes, low, high = np.int32(0), np.int32(_SIZE32), np.int32(-_SIZE32 - 1)
+        for at in range(len(narrow)):
+            bits = narrow[at]
+            holes += np.int32((bits & np.int32(_SIZE32)) >= np.int32(_INF32))
+            key = np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(_SIZE32)))
+            low, high = min(low, key), max(high, key)
+        return np.int64(holes), np.int64(low), np.int64(high)
+    wide = values.view(np.int64)
+    gaps, least, most = 0, np.int64(_SIZE64), np.int64(-_SIZE64 - 1)
+    for at in range(len(wide)):
+        size = wide[at]
+        gaps += np.int64((size & np.int64(_SIZE64)) >= np.int64(_INF64))
+        place = np.int64(size ^ ((size >> np.int64(63)) & np.int64(_SIZE64)))
+        least, most = min(least, place), max(most, place)
+    return np.int64(gaps), least, most
+
+
+@jit
+def _number(key: int, like: NDArray[np.floating]) -> float:
+    """The float of a key; −0 is 0."""
+    if like.itemsize == 4:
+        narrow = np.empty(1, np.int32)
+        narrow[0] = key ^ ((key >> 63) & _SIZE32)
+        return float(narrow.view(np.float32)[0]) + 0.0
+    wide = np.empty(1, np.int64)
+    wide[0] = key ^ ((key >> 63) & _SIZE64)
+    return float(wide.view(np.float64)[0]) + 0.0
+
+
+@jit
+def _count(values: NDArray[np.floating], column: int, counts: Counts) -> int:
+    """Count what is finite, NaN and ±Inf; gives the first."""
     finite, missing = 0, 0
     for at in range(len(values)):
         value = float(values[at])
@@ -70,58 +123,103 @@ def _count(values: NDArray[np.floating], column: int, origins: Floats, counts: C
     counts[0, column] += finite
     counts[1, column] += missing
     counts[2, column] += len(values) - finite - missing
-    if finite and math.isnan(origins[column]):
-        at = 0
-        while not math.isfinite(values[at]):
-            at += 1
-        origins[column] = float(values[at])
+    return finite
 
 
 @jit
-def _lay(columns: NDArray[np.floating], start: int, rows: int, side: int, values: Floats) -> None:
-    """Write `columns[c, start + r]` to `values[r · side + c]`.
-
-    Four columns at a time, which lie beside each other there: one by one takes twice as long.
-    """
-    whole, end = len(columns) // 4 * 4, start + rows
-    for lane in range(0, whole, 4):
-        one, two = columns[lane, start:end], columns[lane + 1, start:end]
-        three, four = columns[lane + 2, start:end], columns[lane + 3, start:end]
-        at = lane
-        for row in range(rows):
-            values[at], values[at + 1] = one[row], two[row]
-            values[at + 2], values[at + 3] = three[row], four[row]
-            at += side
-    for lane in range(whole, len(columns)):
-        for row in range(rows):
-            values[row * side + lane] = columns[lane, start + row]
+def _first(values: NDArray[np.floating]) -> float:
+    """The first finite value."""
+    at = 0
+    while not math.isfinite(values[at]):
+        at += 1
+    return float(values[at])
 
 
 @jit
-def _add(values: Floats, rows: int, lanes: int, state: Floats) -> None:
-    """Add rows float64[rows · lanes] to the `state` of each lane, float64[_KINDS · _LANES].
+def _fill(values: NDArray[np.floating], origin: float, filled: NDArray[np.floating]) -> None:
+    """Copy values; what is not finite becomes the origin, which adds zero and widens no range."""
+    for at in range(len(values)):
+        filled[at] = values[at] if math.isfinite(values[at]) else origin
 
-    Lanes are strangers to each other and all state lies in one array, at distances that the
-    compiler knows: it sees that it may work on several at a time. What is not finite adds nothing:
-    zero, to the bit.
+
+@jit
+def _add(
+    values: NDArray[np.floating],
+    held: int,
+    origin: float,
+    padded: NDArray[np.floating],
+    parts: Floats,
+    sums: Floats,
+    column: int,
+) -> None:
+    """Add finite values to a column whose open block holds `held` rows.
+
+    `padded` is room for a block: rows of it that are not among `values` are the origin there, which
+    adds zero.
     """
-    for row in range(rows):
-        first = row * lanes
-        for lane in range(lanes):
-            value, origin = values[first + lane], state[_ORIGIN * _LANES + lane]
-            finite = value - value == 0.0
-            least, most = state[_LEAST * _LANES + lane], state[_MOST * _LANES + lane]
-            state[_LEAST * _LANES + lane] = value if finite and value < least else least
-            state[_MOST * _LANES + lane] = value if finite and value > most else most
-            added = value - origin if finite else 0.0
-            total = state[_TOTAL * _LANES + lane]
-            after = total + added
-            part = after - total
-            state[_TOTAL_LOW * _LANES + lane] += (total - (after - part)) + (added - part)
-            state[_TOTAL * _LANES + lane] = after
-            added *= added
-            square = state[_SQUARE * _LANES + lane]
-            after = square + added
-            part = after - square
-            state[_SQUARE_LOW * _LANES + lane] += (square - (after - part)) + (added - part)
-            state[_SQUARE * _LANES + lane] = after
+    at, n = 0, len(values)
+    while at < n:
+        end = min(n, at + BLOCK_ROWS - held)
+        if end - at == BLOCK_ROWS:
+            _add_block(values[at:end], origin, parts)
+        else:
+            padded[:] = origin
+            padded[held : held + end - at] = values[at:end]
+            _add_block(padded, origin, parts)
+        held += end - at
+        at = end
+        if held == BLOCK_ROWS:
+            _end_block(parts, sums, column)
+            held = 0
+
+
+@jit
+def _pass(rows: int, parts: Floats, sums: Floats, column: int) -> None:
+    """Rows that add nothing end the block too."""
+    if rows >= BLOCK_ROWS:
+        _end_block(parts, sums, column)
+
+
+@jit
+def _add_block(values: NDArray[np.floating], origin: float, parts: Floats) -> None:
+    """Add the rows of a block, in sixteen sums of eight; written out, or the compiler does one at a
+    time.
+    """
+    for lane in range(_SIDE_BY_SIDE):
+        total, square = parts[lane], parts[_SIDE_BY_SIDE + lane]
+        value = float(values[lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[16 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[32 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[48 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[64 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[80 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[96 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[112 + lane]) - origin
+        parts[lane] = total + value
+        parts[_SIDE_BY_SIDE + lane] = square + value * value
+
+
+@jit
+def _end_block(parts: Floats, sums: Floats, column: int) -> None:
+    """Add an open block to its column's totals; its sums are zero then."""
+    for kind in range(2):
+        first = kind * _SIDE_BY_SIDE
+        for lane in range(first, first + 8):
+            parts[lane] += parts[lane + 8]
+        for lane in range(first, first + 4):
+            parts[lane] += parts[lane + 4]
+        added = (parts[first] + parts[first + 2]) + (parts[first + 1] + parts[first + 3])
+        for lane in range(first, first + _SIDE_BY_SIDE):
+            parts[lane] = 0.0
+        total = sums[2 * kind, column]
+        after = total + added
+        part = after - total
+        sums[2 * kind + 1, column] += (total - (after - part)) + (added - part)
+        sums[2 * kind, column] = after

@@ -80,9 +80,9 @@ def _warm_distances() -> None:
 
 
 def _warm(block: NDArray[np.floating]) -> None:
-    moments.update(
-        block, np.zeros(1), np.zeros((4, 1)), np.zeros((2, 1)), np.zeros((3, 1), np.int64)
-    )
+    sums, parts = np.zeros((4, 1)), np.zeros((1, moments.PARTS))
+    moments.update(block, np.zeros(1), sums, np.zeros((2, 1)), np.zeros((3, 1), np.int64), parts)
+    moments.settle(parts, sums)
     edges, firsts = np.zeros(1, np.float32), np.array([0, 1])
     scales = np.ones((1, 2))
     cells = histograms.cell_starts(edges, firsts, scales)
