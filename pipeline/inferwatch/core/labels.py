@@ -354,12 +354,7 @@ class Join:
         for version, key in [*state.open.items()]:
             if state.slabs[key].time_ms[0] < oldest_ms:
                 del state.open[version]  # or a version of few rows would keep all that came behind
-        while state.slabs:
-            key = next(iter(state.slabs))
-            if state.slabs[key].newest_ms >= oldest_ms:
-                break
-            self._forget(key)
-        first = next(iter(state.slabs), state.next_slab) << ROW_BITS
+        first = self._expire_slabs(oldest_ms)
         while state.answers:
             number = next(iter(state.answers))
             if int(state.answers[number].slot.max()) >= first:
@@ -367,18 +362,25 @@ class Join:
             state.bytes -= ANSWER_BYTES * len(state.answers.pop(number).slot)
         state.orphans += early.expire(state.early, oldest_ms)
 
-    def _forget(self, key: int) -> None:
-        slab = self.state.slabs.pop(key)
-        del self.known[key]
-        if self.state.open.get(slab.version) == key:
-            del self.state.open[slab.version]
-        first = key << ROW_BITS
-        slots = np.arange(first, first + len(slab.ids), dtype=np.int64)
-        index = self.index[slab.version]
-        index.remove(sample.hashes(slab.ids), slots)
-        if not len(index):
-            del self.index[slab.version]
-        self.state.bytes -= slab_bytes(slab)
+    def _expire_slabs(self, oldest_ms: int) -> int:
+        """Forget the oldest slabs while they are past the horizon; gives the first slot that is
+        left.
+        """
+        state, known = self.state, len(self.state.slabs)
+        while state.slabs:
+            key, slab = next(iter(state.slabs.items()))
+            if slab.newest_ms >= oldest_ms:
+                break
+            del state.slabs[key], self.known[key]
+            if state.open.get(slab.version) == key:
+                del state.open[slab.version]
+            state.bytes -= slab_bytes(slab)
+        first = next(iter(state.slabs), state.next_slab) << ROW_BITS
+        if len(state.slabs) < known:
+            for index in self.index.values():
+                index.forget(first)
+            self.index = {version: index for version, index in self.index.items() if not index.empty()}
+        return first
 
     def room_bytes(self, most_bytes: int) -> int:
         """What the state may still take; below 0 it is to shrink."""

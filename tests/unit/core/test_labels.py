@@ -60,9 +60,11 @@ def label(join, ids, code=0, *, version=None, at_ms=TIME_MS, now_ms=TIME_MS, old
 
 
 def indexed(join):
-    """Hashes and slots of each version that has any."""
-    items = {version: index.items() for version, index in join.index.items() if len(index)}
-    return {version: [part.tolist() for part in parts] for version, parts in items.items()}
+    """The slot of each id that a version has."""
+    ids = {version: [] for version in join.index}
+    for slab in join.state.slabs.values():
+        ids[slab.version].append(hashes(slab.ids))
+    return {name: join.index[name].get(np.concatenate(some)).tolist() for name, some in ids.items()}
 
 
 def told(joined):
