@@ -29,9 +29,9 @@ from inferwatch.records.definition import Check, Definition
 from inferwatch.telemetry.catalogue import LATENCIES_S
 from inferwatch.telemetry.models import FEATURES_MAX, VERSIONS_MAX
 
-PANE_BYTES = 3_950  # 450 of them samples of the serving processes
-FEATURE_BYTES = 1_200
-SEGMENT_BYTES = 1_700
+PANE_BYTES = 4_720  # 450 of them samples of the serving processes
+FEATURE_BYTES = 1_460
+SEGMENT_BYTES = 2_470
 DECIDED_BYTES = 4_200  # scores by answer, in a cell
 CLOSED_BYTES = 3_500
 CLOSED_SEGMENT_BYTES = 1_500

@@ -379,7 +379,9 @@ class Join:
         if len(state.slabs) < known:
             for index in self.index.values():
                 index.forget(first)
-            self.index = {version: index for version, index in self.index.items() if not index.empty()}
+            self.index = {
+                version: index for version, index in self.index.items() if not index.empty()
+            }
         return first
 
     def room_bytes(self, most_bytes: int) -> int:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.kernels.blocks import PARTS, SQUARES, fill, total
+from inferwatch.kernels.blocks import ROWS as BLOCK_ROWS
 from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
@@ -87,7 +88,8 @@ def load(data: bytes) -> Floats:
     totals, spreads, parts = np.split(values[COUNTS + used :], [n, 2 * n])
     for first, mine in ((TOTALS, totals), (_SPREADS, spreads)):
         state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled] = mine
-    state[_PARTS : _PARTS + len(parts)] = parts
+    for first, mine in zip((_PARTS, _PARTS + SQUARES), np.split(parts, 2), strict=True):
+        state[first : first + len(mine)] = mine
     for sum_, lane in ((_PART_SUM, _PARTS), (_PART_SQUARE, _PARTS + SQUARES)):
         state[lane], state[sum_] = state[lane] + state[sum_], 0.0  # of a state without parts
     return state
@@ -146,9 +148,9 @@ def _update_weighted(
     values: NDArray[np.floating], start: int, params: Floats, state: Floats
 ) -> int:
     """As `update`, in blocks."""
-    fresh, at = scratch(), start
+    fresh, room, at = scratch(), np.empty(BLOCK_ROWS), start
     while True:
-        at = fill_block(values, at, params, state)
+        at = fill_block(values, at, params, state, room)
         if state[TICK] < params[BLOCK]:
             return -1
         insert_block(params, state, fresh)
@@ -157,16 +159,18 @@ def _update_weighted(
 
 
 @jit
-def fill_block(values: NDArray[np.floating], start: int, params: Floats, state: Floats) -> int:
+def fill_block(
+    values: NDArray[np.floating], start: int, params: Floats, state: Floats, room: Floats
+) -> int:
     """Add `values[start:]` to the block that is being filled, of which there are `state[TICK]`,
-    until it is full: the place behind the last value that was looked at.
+    until it is full: the place behind the last value that was looked at. `room` as in `fill`.
     """
     low, high, centre, scale = -math.inf, math.inf, 0.0, 1.0
     if params[RANGE] > 0.0:
         low, scale = params[LOW], params[RANGE]
         high, centre = low + scale, low
     held, block = int(state[TICK]), int(params[BLOCK])
-    at, held = fill(values, start, held, block, low, high, centre, scale, state[_PARTS:])
+    at, held = fill(values, start, held, block, low, high, centre, scale, room, state[_PARTS:])
     state[TICK] = float(held)
     return at
 
@@ -259,16 +263,21 @@ def shrink(params: Floats, state: Floats) -> bool:
 
 
 @jit
-def limits(params: Floats, state: Floats) -> tuple[float, float, float, float, float]:
-    """What `_cut` compares with, of a window of two values or more: bound, root and slack of its
-    test without divisions, and variance and logarithm of river's.
+def logarithm(width: float, delta: float) -> float:
+    """ln(2 ln W / δ) of a window of two values or more."""
+    return math.log(2.0 * math.log(width) / delta)
+
+
+@jit
+def limits(params: Floats, state: Floats, ln: float) -> tuple[float, float, float, float]:
+    """What `_cut` compares with, by the window's `logarithm`: bound, root and slack of its test
+    without divisions, and the variance.
     """
     width = state[WIDTH]
-    ln = math.log(2.0 * math.log(width) / params[DELTA])
     variance = state[SPREAD] / width
     reach = width - 2.0 * params[LENGTH_MIN] + 2.0
     slack = 1e-11 * abs(state[TOTAL]) * width
-    return 2.0 / 3.0 * ln * reach, 2.0 * variance * ln * reach, slack, variance, ln
+    return 2.0 / 3.0 * ln * reach, 2.0 * variance * ln * reach, slack, variance
 
 
 @jit
@@ -278,7 +287,8 @@ def _cut(params: Floats, state: Floats) -> bool:
     width, total = state[WIDTH], state[TOTAL]
     if width < 2.0:
         return False
-    bound, root, slack, variance, ln = limits(params, state)
+    ln = logarithm(width, params[DELTA])
+    bound, root, slack, variance = limits(params, state, ln)
     n0, u0 = 0.0, 0.0
     u1 = total
     row = int(state[USED]) - 1

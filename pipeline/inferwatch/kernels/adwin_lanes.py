@@ -15,6 +15,7 @@ from inferwatch.kernels.adwin import (
     BLOCK,
     CLOCK,
     COUNTS,
+    DELTA,
     GRACE,
     LENGTH_MIN,
     LOW,
@@ -34,10 +35,12 @@ from inferwatch.kernels.adwin import (
     insert,
     insert_block,
     limits,
+    logarithm,
     scratch,
     shrink,
     update,
 )
+from inferwatch.kernels.blocks import ROWS as BLOCK_ROWS
 from inferwatch.kernels.jit import jit
 
 Ints = NDArray[np.int64]
@@ -48,6 +51,9 @@ _WIDTH, _TOTAL, _SPREAD, _N, _LEAST, _BOUND, _ROOT, _SLACK, _OLDER, _SUM, _HELD,
     np.arange(13) * _LANES
 )
 """Where in an array of lanes a figure of the first lies."""
+_LN, _LN_WIDTH, _LN_DELTA = 13 * _LANES + np.arange(3)
+"""Behind the lanes: the last logarithm, and what it is of."""
+_KNOWN = 13 * _LANES + 3
 
 
 @jit
@@ -82,7 +88,7 @@ def _update(
     lanes = len(columns)
     side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
     scaled, staged = np.empty((lanes, block.shape[1])), np.empty(TOGETHER * side)
-    known, fresh = np.zeros(13 * _LANES), scratch()
+    known, fresh = np.zeros(_KNOWN), scratch()
     given, fed = np.empty(lanes, np.int64), np.zeros(lanes, np.int64)
     left = 0
     for lane in range(lanes):
@@ -137,8 +143,8 @@ def _update_weighted(
     """As `_update`, in blocks of as many rows for each detector."""
     lanes = len(columns)
     side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
-    known, fresh, at = np.zeros(13 * _LANES), scratch(), np.zeros(lanes, np.int64)
-    left = lanes
+    known, fresh, room = np.zeros(_KNOWN), scratch(), np.empty(BLOCK_ROWS)
+    at, left = np.zeros(lanes, np.int64), lanes
     for lane in range(lanes):
         found[lane] = -1
         if states[lane, OVER] > 0.0:
@@ -150,7 +156,7 @@ def _update_weighted(
             known[_ROOT + lane] = math.inf  # what no split passes
             if at[lane] < 0:
                 continue
-            at[lane] = fill_block(block[columns[lane]], at[lane], params[lane], state)
+            at[lane] = fill_block(block[columns[lane]], at[lane], params[lane], state, room)
             if state[TICK] < params[lane, BLOCK]:
                 at[lane], left = -1, left - 1
                 continue
@@ -168,10 +174,16 @@ def _update_weighted(
 
 @jit
 def _limit(params: Floats, state: Floats, lane: int, known: Floats) -> bool:
-    """Put down what a window's splits are compared with; whether it is wide enough for a look."""
+    """Put down what a window's splits are compared with; whether it is wide enough for a look.
+
+    Most windows are as wide as the one before, and take its logarithm.
+    """
     if state[WIDTH] <= params[GRACE] or state[WIDTH] < 2.0:
         return False
-    bound, root, slack, _, _ = limits(params, state)
+    if state[WIDTH] != known[_LN_WIDTH] or params[DELTA] != known[_LN_DELTA]:
+        known[_LN_WIDTH], known[_LN_DELTA] = state[WIDTH], params[DELTA]
+        known[_LN] = logarithm(state[WIDTH], params[DELTA])
+    bound, root, slack, _ = limits(params, state, known[_LN])
     known[_BOUND + lane], known[_ROOT + lane] = bound, root
     known[_SLACK + lane], known[_LEAST + lane] = slack, params[LENGTH_MIN]
     return True

@@ -1,7 +1,8 @@
 """Sums over blocks of rows, the same wherever calls cut them.
 
-Eight sums go on side by side, value k of a block in sum k mod 8, and are added up once the block is
-full: no value waits for the one before it, and the compiler works on several at a time.
+Sixteen sums go on side by side, value k of a block in sum k mod 16, and are added up in pairs once
+the block is full: no value waits for the one before it, and the processor works on several at a
+time. What a call has of a block is laid into a block of zeros first, which change no sum.
 """
 
 import math
@@ -13,8 +14,10 @@ from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
 
-SIDE_BY_SIDE = 8
-SQUARES, PARTS = SIDE_BY_SIDE, 2 * SIDE_BY_SIDE
+_SIDE_BY_SIDE, _DEEP = 16, 8
+ROWS = _SIDE_BY_SIDE * _DEEP
+"""Values that are added in one go."""
+SQUARES, PARTS = _SIDE_BY_SIDE, 2 * _SIDE_BY_SIDE
 """Where in a block's array the sums of squares begin, behind the sums, and its length."""
 
 
@@ -28,95 +31,89 @@ def fill(
     high: float,
     centre: float,
     scale: float,
+    room: Floats,
     parts: Floats,
 ) -> tuple[int, int]:
     """Add `values[start:]` to a block that has `held` of its `block` values, until it is full: the
     place behind the last value that was looked at, and how many the block has.
 
     Each value is clipped to `[low, high]`, less `centre`, over `scale`; what is not finite is
-    passed over. Cost: 1 ns a value.
+    passed over. `room` float64[ROWS] is for its use. Cost: 0.5 ns a value.
     """
-    at, n = start, len(values)
+    at, n, per_unit = start, len(values), 1.0 / scale
     while at < n and held < block:
-        end = min(n, at + block - held)
-        if _finite(values[at:end]):
-            _add(values, at, end, held, low, high, centre, 1.0 / scale, parts)
-            held += end - at
-        else:
-            kept, found = np.empty(end - at), 0
-            for place in range(at, end):
-                kept[found] = values[place]
-                found += math.isfinite(values[place])
-            _add(kept, 0, found, held, low, high, centre, 1.0 / scale, parts)
-            held += found
+        place = held % ROWS
+        end = min(n, at + min(block - held, ROWS - place))
+        room[:] = 0.0
+        found = _lay(values[at:end], low, high, centre, per_unit, room[place:])
+        add(room, 0.0, parts)
+        held += found
         at = end
     return at, held
 
 
 @jit
+def add(values: NDArray[np.floating], origin: float, parts: Floats) -> None:
+    """Add `values[:ROWS] - origin` and their squares to the sums of a block; all finite.
+
+    Written out, or the compiler does one at a time.
+    """
+    for lane in range(_SIDE_BY_SIDE):
+        total, square = parts[lane], parts[SQUARES + lane]
+        value = float(values[lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[16 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[32 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[48 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[64 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[80 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[96 + lane]) - origin
+        total, square = total + value, square + value * value
+        value = float(values[112 + lane]) - origin
+        parts[lane], parts[SQUARES + lane] = total + value, square + value * value
+
+
+@jit
 def total(parts: Floats, first: int) -> float:
-    """What the eight sums from `first` on come to, which are zero then."""
-    found = 0.0
-    for lane in range(first, first + SIDE_BY_SIDE):
-        found += parts[lane]
+    """What the sixteen sums from `first` on come to, which are zero then."""
+    for lane in range(first, first + 8):
+        parts[lane] += parts[lane + 8]
+    for lane in range(first, first + 4):
+        parts[lane] += parts[lane + 4]
+    found = (parts[first] + parts[first + 2]) + (parts[first + 1] + parts[first + 3])
+    for lane in range(first, first + _SIDE_BY_SIDE):
         parts[lane] = 0.0
     return found
 
 
 @jit
-def _finite(values: NDArray[np.floating]) -> bool:
-    """Whether none of the values, one behind the other in memory, is NaN or ±Inf.
-
-    Seen by their exponents: with x − x the compiler does fewer at a time, at ten times the cost.
-    """
-    if values.itemsize == 4:
-        narrow = values.view(np.int32)
-        most = np.int32(0)
-        for at in range(len(narrow)):
-            most = max(most, np.int32(narrow[at] & np.int32(0x7F800000)))
-        return bool(most < 0x7F800000)
-    wide, widest = values.view(np.int64), np.int64(0)
-    for at in range(len(wide)):
-        widest = max(widest, wide[at] & np.int64(0x7FF0000000000000))
-    return bool(widest < 0x7FF0000000000000)
-
-
-@jit
-def _add(
+def _lay(
     values: NDArray[np.floating],
-    start: int,
-    end: int,
-    held: int,
     low: float,
     high: float,
     centre: float,
     per_unit: float,
-    parts: Floats,
-) -> None:
-    """Add finite values, the first of which is number `held` of its block."""
-    head = min(end, start + -held % SIDE_BY_SIDE)
-    body = head + (end - head) // SIDE_BY_SIDE * SIDE_BY_SIDE
-    for at in range(start, head):
-        _add_one(values[at], (held + at - start) % SIDE_BY_SIDE, low, high, centre, per_unit, parts)
-    for first in range(head, body, SIDE_BY_SIDE):
-        for lane in range(SIDE_BY_SIDE):
-            _add_one(values[first + lane], lane, low, high, centre, per_unit, parts)
-    for at in range(body, end):
-        _add_one(values[at], at - body, low, high, centre, per_unit, parts)
-
-
-@jit
-def _add_one(
-    given: float,
-    lane: int,
-    low: float,
-    high: float,
-    centre: float,
-    per_unit: float,
-    parts: Floats,
-) -> None:
-    value = float(given)
-    value = value if value > low else low
-    value = ((value if value < high else high) - centre) * per_unit
-    parts[lane] += value
-    parts[SQUARES + lane] += value * value
+    room: Floats,
+) -> int:
+    """Write those of the values that are finite, clipped and scaled, to `room`: how many."""
+    holes = 0
+    for at in range(len(values)):
+        value = float(values[at])
+        holes += value - value != 0.0
+        value = value if value > low else low
+        room[at] = ((value if value < high else high) - centre) * per_unit
+    if not holes:
+        return len(values)
+    found = 0
+    for at in range(len(values)):
+        if math.isfinite(values[at]):
+            room[found] = room[at]
+            found += 1
+    for at in range(found, len(values)):
+        room[at] = 0.0
+    return found

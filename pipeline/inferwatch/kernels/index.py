@@ -60,7 +60,7 @@ def _find(entry: int, entries: Table, hash_: int, first: int) -> int:
 
 @jit
 def move(entries: Table, first: int, next_: int, into_heads: Table, into: Table) -> None:
-    """Put the entries from `first` up to `next_` into an empty table, where they keep their count."""
+    """Put the entries from `first` up to `next_` into an empty table, under the same count."""
     mask, wide = len(entries) - 1, len(into) - 1
     for entry in range(first, next_):
         hash_ = entries[entry & mask, _HASH]

@@ -1,10 +1,9 @@
 """Sums, squares, range and gaps of every column of a block, the same bits wherever calls cut it.
 
-Rows are added up in blocks of 128: row k of a block into sum k mod 16, so that the processor works
-on several at a time, and the sixteen in pairs once the block is full. What a block comes to is added
-to the total in order and compensated: T. Ogita, S. Rump and S. Oishi, "Accurate Sum and Dot
-Product", SIAM J. Sci. Comput. 26 (2005), Algorithm 4.4 (Sum2). A sum of n values is so off by
-11 roundings of the sum of their sizes, where adding them one by one would take up to n.
+Rows are added up in blocks of 128 (`kernels.blocks`). What a block comes to is added to the total
+in order and compensated: T. Ogita, S. Rump and S. Oishi, "Accurate Sum and Dot Product", SIAM J.
+Sci. Comput. 26 (2005), Algorithm 4.4 (Sum2). A sum is so off by eleven roundings of the sum of its
+values' sizes, however many there are; adding one by one, each may be another.
 """
 
 import math
@@ -12,15 +11,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.kernels.blocks import ROWS, SQUARES, add, total
 from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_SIDE_BY_SIDE, _DEEP = 16, 8
-BLOCK_ROWS = _SIDE_BY_SIDE * _DEEP
-PARTS = 2 * _SIDE_BY_SIDE
-"""Numbers that a column keeps of the block that is not full yet: sums, then sums of squares."""
 _INF32, _INF64 = 0x7F800000, 0x7FF0000000000000
 _SIZE32, _SIZE64 = 0x7FFFFFFF, 0x7FFFFFFFFFFFFFFF
 
@@ -42,10 +38,10 @@ def update(
     begin with each column's first row. What is not finite adds nothing.
     """
     columns, n = block.shape
-    filled, padded = np.empty(n, block.dtype), np.empty(BLOCK_ROWS, block.dtype)
+    filled, padded = np.empty(n, block.dtype), np.empty(ROWS, block.dtype)
     for column in range(columns):
         values = block[column]
-        held = (counts[0, column] + counts[1, column] + counts[2, column]) % BLOCK_ROWS
+        held = (counts[0, column] + counts[1, column] + counts[2, column]) % ROWS
         holes, least, most = _extent(values)
         if holes:
             finite = _count(values, column, counts)
@@ -159,16 +155,16 @@ def _add(
     """
     at, n = 0, len(values)
     while at < n:
-        end = min(n, at + BLOCK_ROWS - held)
-        if end - at == BLOCK_ROWS:
-            _add_block(values[at:end], origin, parts)
+        end = min(n, at + ROWS - held)
+        if end - at == ROWS:
+            add(values[at:end], origin, parts)
         else:
             padded[:] = origin
             padded[held : held + end - at] = values[at:end]
-            _add_block(padded, origin, parts)
+            add(padded, origin, parts)
         held += end - at
         at = end
-        if held == BLOCK_ROWS:
+        if held == ROWS:
             _end_block(parts, sums, column)
             held = 0
 
@@ -176,50 +172,16 @@ def _add(
 @jit
 def _pass(rows: int, parts: Floats, sums: Floats, column: int) -> None:
     """Rows that add nothing end the block too."""
-    if rows >= BLOCK_ROWS:
+    if rows >= ROWS:
         _end_block(parts, sums, column)
-
-
-@jit
-def _add_block(values: NDArray[np.floating], origin: float, parts: Floats) -> None:
-    """Add the rows of a block, in sixteen sums of eight; written out, or the compiler does one at a
-    time.
-    """
-    for lane in range(_SIDE_BY_SIDE):
-        total, square = parts[lane], parts[_SIDE_BY_SIDE + lane]
-        value = float(values[lane]) - origin
-        total, square = total + value, square + value * value
-        value = float(values[16 + lane]) - origin
-        total, square = total + value, square + value * value
-        value = float(values[32 + lane]) - origin
-        total, square = total + value, square + value * value
-        value = float(values[48 + lane]) - origin
-        total, square = total + value, square + value * value
-        value = float(values[64 + lane]) - origin
-        total, square = total + value, square + value * value
-        value = float(values[80 + lane]) - origin
-        total, square = total + value, square + value * value
-        value = float(values[96 + lane]) - origin
-        total, square = total + value, square + value * value
-        value = float(values[112 + lane]) - origin
-        parts[lane] = total + value
-        parts[_SIDE_BY_SIDE + lane] = square + value * value
 
 
 @jit
 def _end_block(parts: Floats, sums: Floats, column: int) -> None:
     """Add an open block to its column's totals; its sums are zero then."""
     for kind in range(2):
-        first = kind * _SIDE_BY_SIDE
-        for lane in range(first, first + 8):
-            parts[lane] += parts[lane + 8]
-        for lane in range(first, first + 4):
-            parts[lane] += parts[lane + 4]
-        added = (parts[first] + parts[first + 2]) + (parts[first + 1] + parts[first + 3])
-        for lane in range(first, first + _SIDE_BY_SIDE):
-            parts[lane] = 0.0
-        total = sums[2 * kind, column]
-        after = total + added
-        part = after - total
-        sums[2 * kind + 1, column] += (total - (after - part)) + (added - part)
+        added, before = total(parts, kind * SQUARES), sums[2 * kind, column]
+        after = before + added
+        part = after - before
+        sums[2 * kind + 1, column] += (before - (after - part)) + (added - part)
         sums[2 * kind, column] = after

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from inferwatch.kernels import (
     adwin,
     adwin_lanes,
+    blocks,
     distances,
     distinct,
     entities,
@@ -79,7 +80,7 @@ def _warm_distances() -> None:
 
 
 def _warm(block: NDArray[np.floating]) -> None:
-    sums, parts = np.zeros((4, 1)), np.zeros((1, moments.PARTS))
+    sums, parts = np.zeros((4, 1)), np.zeros((1, blocks.PARTS))
     moments.update(block, np.zeros(1), sums, np.zeros((2, 1)), np.zeros((3, 1), np.int64), parts)
     moments.settle(parts, sums)
     edges, firsts = np.zeros(1, np.float32), np.array([0, 1])

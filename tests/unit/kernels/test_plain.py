@@ -43,7 +43,17 @@ def digest() -> str:
             kernel.update_columns(np.ascontiguousarray(part), columns, given, states, rows)
             found += rows.tolist()
     assert min(found) < 0 < max(found)
-    arrays = [state.sums, state.parts, state.ranges, state.counts, counts, logs.keys, logs.counts, window, sums]
+    arrays = [
+        state.sums,
+        state.parts,
+        state.ranges,
+        state.counts,
+        counts,
+        logs.keys,
+        logs.counts,
+        window,
+        sums,
+    ]
     arrays += [*lanes, projections.project(block.T.copy(), np.ones((3, 2)), np.array([1.0, 3.0]))]
     return hashlib.sha256(b"".join(map(np.ndarray.tobytes, arrays))).hexdigest() + str(found)
 

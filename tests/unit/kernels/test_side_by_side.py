@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inferwatch.kernels import adwin, adwin_lanes, moments, page_hinkley
+from inferwatch.kernels import adwin, adwin_lanes, blocks, moments, page_hinkley
 
 ROWS = 300
 
@@ -26,7 +26,7 @@ def moments_of(columns):
         np.zeros((4, columns)),
         ranges,
         np.zeros((3, columns), np.int64),
-        np.zeros((columns, moments.PARTS)),
+        np.zeros((columns, blocks.PARTS)),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.kernels import moments as kernel
+from inferwatch.kernels.blocks import PARTS
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -27,7 +28,7 @@ class Moments(msgspec.Struct):
     sums: Floats
     ranges: Floats
     counts: Counts
-    parts: Floats = msgspec.field(default_factory=lambda: np.zeros((0, kernel.PARTS)))
+    parts: Floats = msgspec.field(default_factory=lambda: np.zeros((0, PARTS)))
 
     @property
     def count(self) -> Counts:
@@ -62,14 +63,14 @@ def empty(features: int) -> Moments:
         sums=np.zeros((4, features)),
         ranges=np.repeat([[np.inf], [-np.inf]], features, axis=1),
         counts=np.zeros((3, features), np.int64),
-        parts=np.zeros((features, kernel.PARTS)),
+        parts=np.zeros((features, PARTS)),
     )
 
 
 def update(state: Moments, block: NDArray[np.floating]) -> None:
     """Add the rows of `block` float[F, n]."""
     if len(state.parts) != len(state.origin):
-        state.parts = np.zeros((len(state.origin), kernel.PARTS))
+        state.parts = np.zeros((len(state.origin), PARTS))
     kernel.update(
         np.ascontiguousarray(block),
         state.origin,

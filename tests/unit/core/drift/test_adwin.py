@@ -156,17 +156,25 @@ def test_values_that_come_together_leave_the_window_that_they_leave_alone(clock,
     assert kernel.dump(many) == kernel.dump(one)
 
 
-def test_a_weighted_window_of_an_older_state_goes_on():
-    """It held the sum and the squares of the block that is being filled, and no parts of them."""
+def dumped_before(state):
+    """A state with the sums of its open block in eight lanes, and with none."""
+    window, last = np.split(np.frombuffer(kernel.dump(state), "<f8"), [-PARTS])
+    eight = [last[first : first + 8] + last[first + 8 : first + 16] for first in (0, SQUARES)]
+    single = window.copy()
+    single[8:10] = last[:SQUARES].sum(), last[SQUARES:].sum()
+    return np.concatenate([window, *eight]), single
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_weighted_window_of_an_older_state_goes_on(before):
+    """It held the block that is being filled in eight sums, or in one."""
     values = np.random.default_rng(3).random(1_000)
     params, whole = kernel.params(0.002, block=64), kernel.empty()
     kernel.update(values[:500], 0, params, whole)
-    older, last = np.split(np.frombuffer(kernel.dump(whole), "<f8").copy(), [-PARTS])
-    older[8:10] = last[:SQUARES].sum(), last[SQUARES:].sum()
-    parts = kernel.load(older.tobytes())
-    for state in (whole, parts):
+    again = kernel.load(dumped_before(whole)[before].tobytes())
+    for state in (whole, again):
         kernel.update(values[500:], 0, params, state)
-    left, right = (np.frombuffer(kernel.dump(state), "<f8") for state in (whole, parts))
+    left, right = (np.frombuffer(kernel.dump(state), "<f8") for state in (whole, again))
     np.testing.assert_allclose(left, right, rtol=1e-12)
 
 

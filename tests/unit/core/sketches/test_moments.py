@@ -69,7 +69,7 @@ def test_they_are_exact_about_any_level(level):
 
 
 def test_rows_that_cancel_lose_eleven_roundings_at_most():
-    """Sums that pass 10²⁰ on their way to 1, in 200,000 rows: the bound of the kernel's docstring."""
+    """Sums that pass 10²⁰ on their way to 1, in 200,000 rows: the bound that the kernel states."""
     large = np.random.default_rng(6).normal(0, 1e17, 100_000).tolist()
     values = [0.0, *large, 1.0, *[-value for value in reversed(large)]]
     off = abs(Fraction(float(moments.mean(of(values))[0])) * len(values) - 1)
