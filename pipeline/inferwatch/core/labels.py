@@ -363,26 +363,26 @@ class Join:
         state.orphans += early.expire(state.early, oldest_ms)
 
     def _expire_slabs(self, oldest_ms: int) -> int:
-        """Forget the oldest slabs while they are past the horizon; gives the first slot that is
-        left.
-        """
+        """Forget the oldest slabs while they are past the horizon: the first slot that is left."""
         state, known = self.state, len(self.state.slabs)
         while state.slabs:
-            key, slab = next(iter(state.slabs.items()))
-            if slab.newest_ms >= oldest_ms:
+            key = next(iter(state.slabs))
+            if state.slabs[key].newest_ms >= oldest_ms:
                 break
-            del state.slabs[key], self.known[key]
-            if state.open.get(slab.version) == key:
-                del state.open[slab.version]
-            state.bytes -= slab_bytes(slab)
+            self._forget(key)
         first = next(iter(state.slabs), state.next_slab) << ROW_BITS
         if len(state.slabs) < known:
             for index in self.index.values():
                 index.forget(first)
-            self.index = {
-                version: index for version, index in self.index.items() if not index.empty()
-            }
+            self.index = {name: index for name, index in self.index.items() if not index.empty()}
         return first
+
+    def _forget(self, key: int) -> None:
+        slab = self.state.slabs.pop(key)
+        del self.known[key]
+        if self.state.open.get(slab.version) == key:
+            del self.state.open[slab.version]
+        self.state.bytes -= slab_bytes(slab)
 
     def room_bytes(self, most_bytes: int) -> int:
         """What the state may still take; below 0 it is to shrink."""

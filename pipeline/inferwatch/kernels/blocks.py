@@ -85,7 +85,7 @@ def total(parts: Floats, first: int) -> float:
         parts[lane] += parts[lane + 8]
     for lane in range(first, first + 4):
         parts[lane] += parts[lane + 4]
-    found = (parts[first] + parts[first + 2]) + (parts[first + 1] + parts[first + 3])
+    found = float((parts[first] + parts[first + 2]) + (parts[first + 1] + parts[first + 3]))
     for lane in range(first, first + _SIDE_BY_SIDE):
         parts[lane] = 0.0
     return found

@@ -85,15 +85,15 @@ def _extent(values: NDArray[np.floating]) -> tuple[int, int, int]:
             holes += np.int32((bits & np.int32(_SIZE32)) >= np.int32(_INF32))
             key = np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(_SIZE32)))
             low, high = min(low, key), max(high, key)
-        return np.int64(holes), np.int64(low), np.int64(high)
+        return int(holes), int(low), int(high)
     wide = values.view(np.int64)
-    gaps, least, most = 0, np.int64(_SIZE64), np.int64(-_SIZE64 - 1)
+    gaps, least, most = np.int64(0), np.int64(_SIZE64), np.int64(-_SIZE64 - 1)
     for at in range(len(wide)):
         size = wide[at]
         gaps += np.int64((size & np.int64(_SIZE64)) >= np.int64(_INF64))
         place = np.int64(size ^ ((size >> np.int64(63)) & np.int64(_SIZE64)))
         least, most = min(least, place), max(most, place)
-    return np.int64(gaps), least, most
+    return int(gaps), int(least), int(most)
 
 
 @jit
