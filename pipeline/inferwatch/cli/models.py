@@ -12,7 +12,10 @@ from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
 from inferwatch.cli.windows import latest, span_ms
 from inferwatch.cli.written import utc
+from inferwatch.config import wording
 from inferwatch.connection import Connection
+from inferwatch.core.embeddings import MISSING as EMBEDDINGS_SENT
+from inferwatch.core.model import ModelState
 from inferwatch.errors import Exit, UsageError
 from inferwatch.notify.text import printable
 from inferwatch.records.outputs import WindowRecord, percent
@@ -73,8 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
     :raises UsageError: there is no model of that name, or nothing to say of it yet.
     """
     there, name = connection(arguments), arguments.model
-    found = models(windows.read(there, name))
-    stands = _stands(there, name) if name else {}
+    records = list(windows.read(there, name))
+    found = models(records)
+    state = _state(there, name) if name else None
+    stands = _stands(state) if state else {}
     if name and not found and not stands:
         raise UsageError(windows.none_of(there, name))
     if arguments.format == "json":
@@ -88,18 +93,24 @@ def run(arguments: argparse.Namespace) -> int:
             print(_said(version, checks, reasons))
             if versus:
                 print(table(None, [compared.row(*one) for one in versus.items()]))
+        sent = any(EMBEDDINGS_SENT in record.metrics for record in records)
+        unseen = wording.embeddings_unseen(state.definition) if state and sent else ""
+        if unseen:
+            print(f"\n{unseen}")
     return Exit.DONE
 
 
-def _stands(there: Connection, name: str) -> dict[str, Stand]:
-    """How each version of the model stands; nothing where no checkpoint of it can be read."""
+def _state(there: Connection, name: str) -> ModelState | None:
+    """The model's newest checkpoint; None where none can be read."""
     try:
-        state = states.read(there, name)
+        return states.read(there, name)
     except ValueError as error:
         print(f"the checkpoint of {name}: {error}", file=sys.stderr)
-        state = None
-    if state is None:
-        return {}
+        return None
+
+
+def _stands(state: ModelState) -> dict[str, Stand]:
+    """How each version of the model stands."""
     alive = [version for version in state.seen if version not in state.retired]
     checks = len(state.definition.checks)
     return {

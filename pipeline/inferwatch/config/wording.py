@@ -8,8 +8,16 @@ from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import COLUMNS_MAX, FEATURES, INSPECTORS
 from inferwatch.core.metrics import LATENESS, on_labels
-from inferwatch.records.definition import PREVIOUS, Check, Limit
+from inferwatch.records.definition import PREVIOUS, Check, Definition, Limit
 
+EMBEDDING_CHECK = """\
+  - alert: EmbeddingDrift
+    metric: embedding
+    method: sliced_wasserstein
+    window: {window}
+    when: {{rows: {rows}}}
+    warn: calibrated"""
+EMBEDDING_ROWS = 1_000
 MOVES = {"drop": "drops", "rise": "rises"}
 NO_SHARES = (*SERIES_METHODS, "domain_classifier", "correlation")
 """Methods that make another figure of a share, or of rows."""
@@ -44,6 +52,19 @@ def notes(check: Check, features: int) -> Iterator[str]:
             f"{check.alert} will always be unknown: inspectors read at most {COLUMNS_MAX:,} "
             f"numeric features, and {features:,} are expected"
         )
+
+
+def embeddings_unseen(definition: Definition) -> str:
+    """What to write where rows come with embeddings, "" where a check looks at them."""
+    if any(check.metric.startswith("embedding") for check in definition.checks):
+        return ""
+    longest = max(definition.windows, key=lambda one: (one.size_ms, one.rows))
+    rows = min(EMBEDDING_ROWS, longest.rows or EMBEDDING_ROWS)
+    where = "under `checks:` in its monitor file"
+    if all(check.default for check in definition.checks):
+        where = "in a monitor file of its own, which takes the place of the default set"
+    lines = EMBEDDING_CHECK.format(window=longest.name, rows=rows)
+    return f"no check looks at embeddings; {where}, they are watched by\n{lines}"
 
 
 def _levels(check: Check) -> str:

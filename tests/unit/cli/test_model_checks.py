@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from inferwatch.cli import states, windows
@@ -158,6 +159,22 @@ def test_a_name_that_no_model_has_is_a_mistake(show):
     assert "no window of team/new has closed yet" in said.err
     said = show(log, [], name="team/x", code=Exit.USAGE)
     assert said.err.endswith("is of it; no model has any yet\n")
+
+
+def test_embeddings_that_no_check_looks_at_are_told(show):
+    """With the lines that would; without embeddings, or with such a check, nothing is."""
+    unseen = "no check looks at embeddings; under `checks:` in its monitor file, they are watched"
+    missing = check("Gaps", "embedding.missing")
+    for checks, vectors, told in (
+        (CHECKS, True, True),
+        (CHECKS, False, False),
+        ([*CHECKS, missing], True, False),
+    ):
+        log = Log(Definition(windows=[WINDOW], checks=checks))
+        log.rows(20, 0, embedding=np.ones((20, 3), np.float32) if vectors else None)
+        log.tick(600_000)
+        said = show(log, written(log)).out
+        assert (unseen in said, "    method: sliced_wasserstein\n" in said) == (told, told)
 
 
 def test_a_comparison_of_versions_is_told_where_nothing_fires(show):

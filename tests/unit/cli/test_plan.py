@@ -82,7 +82,9 @@ def test_what_rows_carry_is_printed_and_costs(capsys):
     assert totals[0] < totals[1]
     assert main(["plan", *wide]) == Exit.DONE
     said = ", 3 categories of more than 1,000 words, embeddings of 768 numbers, entities, calls of"
-    assert f"{said} language models\n" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"{said} language models\n" in told
+    assert "  note: no check looks at embeddings; in a monitor file of its own" in told
 
 
 def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):

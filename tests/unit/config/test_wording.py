@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferwatch.config import checks, document, wording
-from inferwatch.config.defaults import default_checks
+from inferwatch.config import checks, document, monitors, wording
+from inferwatch.config.defaults import default_checks, default_definition
 from inferwatch.core.inspectors import COLUMNS_MAX, REFERENCE_MIN
 from inferwatch.core.sketches import row_sample
 from inferwatch.records.definition import Check, ModelFacts, Window
@@ -113,6 +113,22 @@ def test_inspectors_of_more_features_than_they_read_are_noted():
     assert row_sample.size(COLUMNS_MAX + 1) < REFERENCE_MIN <= row_sample.size(COLUMNS_MAX)
     figures = parsed("metric: figures\nmethod: lof\nfail: {above: 0.99}\n")
     assert not noted(figures, COLUMNS_MAX + 1)
+
+
+def test_the_lines_for_embeddings_are_a_check_that_looks_at_them(tmp_path):
+    """Pasted under `checks:` they are read, and there is nothing left to say."""
+    path = tmp_path / "m.yaml"
+    head = 'apiVersion: inferwatch/v1\nmatch: {model: "*"}\nwindows: {a: {size: 1m}, b: {%s}}\n'
+    for window, rows in (("size: 1h", 1_000), ("size: 1s", 1_000), ("rows: 500", 1_000)):
+        path.write_text(head % window + "checks: []\n")
+        said = wording.embeddings_unseen(monitors.read(path)[0].definition)
+        path.write_text(head % window + "checks:\n" + said.split("\n", 1)[1] + "\n")
+        definition = monitors.read(path)[0].definition
+        (check,) = definition.checks
+        assert (check.window, check.need.rows) == ("b" if window == "size: 1h" else "a", rows)
+        assert wording.embeddings_unseen(definition) == ""
+    only = default_definition()
+    assert "a monitor file of its own, which takes the place" in wording.embeddings_unseen(only)
 
 
 def test_labels_without_coverage_are_noted():
