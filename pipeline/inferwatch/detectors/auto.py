@@ -16,12 +16,11 @@ Reference: B. Iglewicz, D. C. Hoaglin, "How to Detect and Handle Outliers" (1993
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inferwatch.detectors import Method
 from inferwatch.detectors.limits import whole, within
 from inferwatch.detectors.scoring import Floats, Scoring
-from inferwatch.kernels import sliding_order as kernel
+from inferwatch.detectors.sorted_window import SortedWindow
 
 WINDOW = 1_000
 FLOOR = 0.1
@@ -70,21 +69,26 @@ class Auto(Scoring):
             "level_floor": float(level_floor),
             "debounce": debounce,
         }
-        self._values, self._means = (_Sliding(past_min, level_floor) for _ in range(2))
+        self._values, self._means = (
+            SortedWindow(WINDOW, past_min, FLOOR, level_floor) for _ in range(2)
+        )
         self._last, self._known = np.zeros(smooth - 1), np.zeros(1, np.int64)
         arrays = {
             "last": self._last,
             "known": self._known,
-            **self._values.arrays("values"),
-            **self._means.arrays("means"),
+            **self._values.arrays("values."),
+            **self._means.arrays("means."),
         }
         super().__init__("auto", named, self._scores, arrays)
 
     def _scores(self, values: Floats, scores: Floats) -> None:
         finite = np.isfinite(values)
         kept = values[finite]
+        far, moved = np.empty(len(kept)), np.empty(len(kept))
+        self._values.score(kept, far)
+        self._means.score(self._smoothed(kept), moved)
         scores[:] = np.nan
-        scores[finite] = np.fmax(self._values.score(kept), self._means.score(self._smoothed(kept)))
+        scores[finite] = np.fmax(far, moved)
 
     def _smoothed(self, values: Floats) -> Floats:
         """The mean of each value and those before it, added in one order wherever calls are cut."""
@@ -102,26 +106,3 @@ class Auto(Scoring):
         self._last[most - known :] = joined[len(joined) - known :]
         self._known[0] = known
         return means
-
-
-class _Sliding:
-    """The window of one of the two series."""
-
-    def __init__(self, past_min: int, level_floor: float) -> None:
-        self._past_min, self._level_floor = past_min, level_floor
-        self._ring, self._ordered = np.zeros(WINDOW), np.zeros(WINDOW)
-        self._counts = np.zeros(2, np.int64)
-
-    def score(self, values: Floats) -> Floats:
-        scores = np.empty(len(values))
-        past_min, level_floor = self._past_min, self._level_floor
-        ring, ordered, counts = self._ring, self._ordered, self._counts
-        kernel.score(values, past_min, FLOOR, level_floor, False, ring, ordered, counts, scores)
-        return scores
-
-    def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
-        return {
-            f"{name}.ring": self._ring,
-            f"{name}.ordered": self._ordered,
-            f"{name}.counts": self._counts,
-        }

@@ -20,7 +20,7 @@ References: E. S. Page, "Continuous Inspection Schemes", Biometrika 41 (1954); D
 from typing import ClassVar
 
 from inferwatch.detectors import Method
-from inferwatch.detectors.limits import FAR, given, whole, within
+from inferwatch.detectors.limits import chart, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import cusum as kernel
 
@@ -58,14 +58,9 @@ class CUSUM(Run):
         k: float = 0.5,
         h: float = 5.0,
     ) -> None:
-        min_instances = whole("min_instances", min_instances, 2, 10**9)
-        level, spread = given(target, sd)
-        within("sd_min", sd_min, 0.0, FAR)
+        baseline, given = chart(min_instances, target, sd, sd_min)
         within("k", k, 0.0)
         within("h", h, 0.0, open_ends=True)
-        named = {"min_instances": min_instances, "k": float(k), "h": float(h)}
-        named |= {"sd_min": float(sd_min)} if sd_min else {}
-        named |= {} if target is None else {"target": level}
-        named |= {} if sd is None else {"sd": spread}
-        params = kernel.params(min_instances, level, spread, sd_min, k, h)
-        super().__init__("cusum", named, kernel.update, params, kernel.empty(params))
+        named = {"min_instances": baseline[0], "k": float(k), "h": float(h)}
+        params = kernel.params(*baseline, k, h)
+        super().__init__("cusum", named | given, kernel.update, params, kernel.empty(params))

@@ -20,7 +20,7 @@ References: S. W. Roberts, "Control Chart Tests Based on Geometric Moving Averag
 from typing import ClassVar
 
 from inferwatch.detectors import Method
-from inferwatch.detectors.limits import FAR, given, whole, within
+from inferwatch.detectors.limits import chart, within
 from inferwatch.detectors.run import Run
 from inferwatch.kernels import ewma as kernel
 
@@ -58,18 +58,13 @@ class EWMA(Run):
         lambda_val: float = 0.2,
         limit: float = 2.962,
     ) -> None:
-        min_instances = whole("min_instances", min_instances, 2, 10**9)
-        level, spread = given(target, sd)
-        within("sd_min", sd_min, 0.0, FAR)
+        baseline, given = chart(min_instances, target, sd, sd_min)
         within("lambda_val", lambda_val, 5e-324, 1.0)
         within("limit", limit, 0.0, open_ends=True)
         named = {
-            "min_instances": min_instances,
+            "min_instances": baseline[0],
             "lambda_val": float(lambda_val),
             "limit": float(limit),
         }
-        named |= {"sd_min": float(sd_min)} if sd_min else {}
-        named |= {} if target is None else {"target": level}
-        named |= {} if sd is None else {"sd": spread}
-        params = kernel.params(min_instances, level, spread, sd_min, lambda_val, limit)
-        super().__init__("ewma", named, kernel.update, params, kernel.empty(params))
+        params = kernel.params(*baseline, lambda_val, limit)
+        super().__init__("ewma", named | given, kernel.update, params, kernel.empty(params))

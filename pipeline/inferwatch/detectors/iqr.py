@@ -8,11 +8,9 @@ Reference: J. W. Tukey, "Exploratory Data Analysis" (1977), ch. 2.
 
 from typing import ClassVar
 
-import numpy as np
-
 from inferwatch.detectors import Method
-from inferwatch.detectors.scoring import Floats, Scoring, sliding
-from inferwatch.kernels import sliding_order as kernel
+from inferwatch.detectors.scoring import Scoring, sliding
+from inferwatch.detectors.sorted_window import SortedWindow
 
 
 class IQR(Scoring):
@@ -50,12 +48,7 @@ class IQR(Scoring):
         debounce: int = 100,
     ) -> None:
         named = sliding(window, past_min, threshold, floor, level_floor, debounce)
-        window, past_min = int(named["window"]), int(named["past_min"])
-        ring, ordered = np.zeros(window), np.zeros(window)
-        counts = np.zeros(2, np.int64)
-
-        def score(values: Floats, scores: Floats) -> None:
-            kernel.score(values, past_min, floor, level_floor, True, ring, ordered, counts, scores)
-
-        arrays = {"ring": ring, "ordered": ordered, "counts": counts}
-        super().__init__("iqr", named, score, arrays)
+        last = SortedWindow(
+            int(named["window"]), int(named["past_min"]), floor, level_floor, fences=True
+        )
+        super().__init__("iqr", named, last.score, last.arrays())

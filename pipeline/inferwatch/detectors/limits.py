@@ -83,13 +83,24 @@ def switch(name: str, value: float) -> bool:
     return bool(value)
 
 
-def given(target: float | None, sd: float | None) -> tuple[float, float]:
-    """Level and standard deviation of a control chart, NaN for what is to be learnt.
+def chart(
+    min_instances: int, target: float | None, sd: float | None, sd_min: float
+) -> tuple[tuple[int, float, float, float], dict[str, float]]:
+    """What a control chart measures against, as `kernels.baseline` reads it, NaN for a level or a
+    deviation that is to be learnt; and by name those parameters that were given.
 
-    :raises ConfigError: a level that is not finite, a deviation that is not above 0.
+    :raises ConfigError: a level that is not finite, a deviation that is not above 0, or another
+        parameter out of its range.
     """
+    rows = whole("min_instances", min_instances, 2, 10**9)
     if target is not None:
         within("target", target, -FAR, FAR)
     if sd is not None:
         within("sd", sd, 0.0, FAR, open_ends=True)
-    return math.nan if target is None else float(target), math.nan if sd is None else float(sd)
+    within("sd_min", sd_min, 0.0, FAR)
+    level = math.nan if target is None else float(target)
+    spread = math.nan if sd is None else float(sd)
+    given = {"sd_min": float(sd_min)} if sd_min else {}
+    given |= {} if target is None else {"target": level}
+    given |= {} if sd is None else {"sd": spread}
+    return (rows, level, spread, float(sd_min)), given

@@ -12,11 +12,9 @@ Reference: B. Iglewicz, D. C. Hoaglin, "How to Detect and Handle Outliers" (1993
 
 from typing import ClassVar
 
-import numpy as np
-
 from inferwatch.detectors import Method
-from inferwatch.detectors.scoring import Floats, Scoring, sliding
-from inferwatch.kernels import sliding_order as kernel
+from inferwatch.detectors.scoring import Scoring, sliding
+from inferwatch.detectors.sorted_window import SortedWindow
 
 
 class MAD(Scoring):
@@ -53,12 +51,5 @@ class MAD(Scoring):
         debounce: int = 100,
     ) -> None:
         named = sliding(window, past_min, threshold, floor, level_floor, debounce)
-        window, past_min = int(named["window"]), int(named["past_min"])
-        ring, ordered = np.zeros(window), np.zeros(window)
-        counts = np.zeros(2, np.int64)
-
-        def score(values: Floats, scores: Floats) -> None:
-            kernel.score(values, past_min, floor, level_floor, False, ring, ordered, counts, scores)
-
-        arrays = {"ring": ring, "ordered": ordered, "counts": counts}
-        super().__init__("mad", named, score, arrays)
+        last = SortedWindow(int(named["window"]), int(named["past_min"]), floor, level_floor)
+        super().__init__("mad", named, last.score, last.arrays())
