@@ -25,6 +25,7 @@ from inferwatch.core.pending import (
     Pending,
     Slab,
     slab_bytes,
+    slab_of,
     some,
     taken,
     together,
@@ -88,7 +89,7 @@ class Join:
         `oldest_ms` is the label horizon before each row. Gives those whose label was here already,
         and the mask of the kept rows whose id was.
         """
-        rows = _slab(block, late, slice(None), sampled, values=values)
+        rows = slab_of(block, late, slice(None), sampled, values=values)
         if not len(rows.row):
             return [], np.zeros(0, np.bool_)
         hashes = block.hashes if sampled is None else block.hashes[sampled]
@@ -106,7 +107,7 @@ class Join:
         values: bool,
     ) -> NDArray[np.bool_]:
         """`predict` of the rows of `span`, none of which has a label yet: the mask alone."""
-        rows = _slab(block, late, span, sampled, values=values)
+        rows = slab_of(block, late, span, sampled, values=values)
         if not len(rows.row):
             return np.zeros(0, np.bool_)
         hashes = block.hashes[span]
@@ -462,35 +463,6 @@ def _by_slab(slots: Slots) -> Iterator[tuple[int, slice | NDArray[np.int64]]]:
     for first, end in pairwise(bounds):
         mine = slice(first, end) if order is None else order[first:end]
         yield int(ordered[first]), mine
-
-
-def _slab(
-    block: Block,
-    late: NDArray[np.uint16],
-    span: slice,
-    keep: NDArray[np.bool_] | None,
-    *,
-    values: bool,
-) -> Slab:
-    """What the join remembers of a block's rows in `span`, of those that `keep` picks."""
-    rows = Slab(
-        version=block.version,
-        ids=block.ids.take(span),
-        row=block.row[span],
-        time_ms=block.time_ms[span],
-        predicted=block.predicted[span],
-        score=block.score[span],
-        segments={name: codes[span] for name, codes in block.segments.items()},
-        late=late[span],
-        value=block.value[span] if values else np.empty(0),
-        newest_ms=0,
-        scores=None if block.scores is None else block.scores[:, span],
-        query=None if block.query is None else block.query[:, span],
-    )
-    if keep is not None:
-        rows = taken(rows, keep[span])
-    rows.newest_ms = int(rows.time_ms.max(initial=0))
-    return rows
 
 
 def _delayed(joined: Joined, slots: list[int], first: dict[int, int]) -> Joined:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import sample
+from inferwatch.core.columns import Block
 from inferwatch.core.early import Early
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.ids import Ids, concat
@@ -26,8 +27,8 @@ class Slab(msgspec.Struct):
     """Predictions of one version, in log order; once it is not open any more it never changes.
 
     `row` numbers the rows of the version. `late` has bit w set where the row came too late for
-    window definition w. `value` is empty unless labels are numbers; `scores` and
-    `query` are as in `Block`.
+    window definition w. `value` is empty unless labels are numbers; `scores` and `query` are as in
+    `Block`.
     """
 
     version: str
@@ -94,6 +95,35 @@ class Known(msgspec.Struct):
     label: Codes
     at_ms: NDArray[np.int64]
     truth: Floats
+
+
+def slab_of(
+    block: Block,
+    late: NDArray[np.uint16],
+    span: slice,
+    keep: NDArray[np.bool_] | None,
+    *,
+    values: bool,
+) -> Slab:
+    """What the join remembers of a block's rows in `span`, of those that `keep` picks."""
+    rows = Slab(
+        version=block.version,
+        ids=block.ids.take(span),
+        row=block.row[span],
+        time_ms=block.time_ms[span],
+        predicted=block.predicted[span],
+        score=block.score[span],
+        segments={name: codes[span] for name, codes in block.segments.items()},
+        late=late[span],
+        value=block.value[span] if values else np.empty(0),
+        newest_ms=0,
+        scores=None if block.scores is None else block.scores[:, span],
+        query=None if block.query is None else block.query[:, span],
+    )
+    if keep is not None:
+        rows = taken(rows, keep[span])
+    rows.newest_ms = int(rows.time_ms.max(initial=0))
+    return rows
 
 
 def unknown(n: int, values: int) -> Known:
