@@ -12,6 +12,7 @@ import report
 import rows
 
 from inferwatch.connection import Connection
+from inferwatch.records.outputs import word
 from inferwatch.replay.log import LogReader
 from inferwatch.runtime.processes import Child, free_port
 
@@ -97,6 +98,8 @@ class Worker:
         found: dict[str, tuple[int, float]] = {}
         with LogReader(self.connection, "windows.v1") as reader:
             for raw in reader.read_all():
+                if word(raw.headers) != "window":
+                    continue
                 record = json.loads(raw.value or b"")
                 if record["window"]["name"] == "minute" and not record.get("segment"):
                     found[record["id"]] = record["rows"], record["features"][FIRST]["mean"]

@@ -24,7 +24,7 @@ from inferwatch.core import soundness
 from inferwatch.core.output import ERROR_HEADERS
 from inferwatch.core.sketches import score_labels
 from inferwatch.records import bounds, decode
-from inferwatch.records.outputs import AlertRecord, WindowRecord
+from inferwatch.records.outputs import AlertRecord, SchemaRecord, WindowRecord
 from inferwatch.records.raw import JSON, MSGPACK, PREFIX
 from inferwatch.records.single import InferenceEvent, LabelEvent
 from inferwatch.runtime import topics
@@ -68,7 +68,13 @@ def documents() -> dict[str, Schema]:
             INPUT,
         ),
         "window.schema.json": _document(
-            "window", "A record of the topic windows.v1.", [WindowRecord], {}
+            "window", "A record of the topic windows.v1: a closed window.", [WindowRecord], {}
+        ),
+        "schema.schema.json": _document(
+            "schema",
+            "A record of the topic windows.v1: columns that came, went or changed their kind.",
+            [SchemaRecord],
+            {},
         ),
         "alert.schema.json": _document(
             "alert", "A record of the topic alerts.v1.", [AlertRecord], {}
@@ -317,7 +323,7 @@ KEYLESS = ("skip", "gap", "tick")
 WRITTEN = ["monitor", "inspection", "skip", "gap", "tick"]
 CHANNELS = {
     "events": "Everything that happens to a model, in one order.",
-    "windows": "Closed windows; label figures again under a higher revision.",
+    "windows": "Closed windows, label figures again under a higher revision; changes of schemas.",
     "alerts": "Transitions of alerts; the highest seq of a fingerprint rules.",
     "dlq": "What could not be read, as it came, with reason and place.",
 }
@@ -327,6 +333,7 @@ def asyncapi() -> Schema:
     """Topics that others may read or write, and the records on each."""
     messages = _events() | {
         "window": _message("window", JSON, MODEL_KEY, "window.schema.json"),
+        "schema": _message("schema", JSON, MODEL_KEY, "schema.schema.json"),
         "alert": _message(
             "alert",
             JSON,
@@ -335,7 +342,7 @@ def asyncapi() -> Schema:
         ),
         "letter": _letter(),
     }
-    outputs = {"windows": ["window"], "alerts": ["alert"], "dlq": ["letter"]}
+    outputs = {"windows": ["window", "schema"], "alerts": ["alert"], "dlq": ["letter"]}
     placed = {"events": list(_events())} | outputs
     operations = {
         "readEvents": _operation("receive", "events", placed["events"]),

@@ -49,19 +49,19 @@ def test_recorded_headers_are_cloud_events(name):
 
 
 def test_outputs_are_cloud_events():
-    """Windows and alerts name themselves: id, type and content of each record, keys as promised."""
+    """Each record names itself: its id, type and content; keys are as promised."""
     kinds = set()
     for output in outputs():
-        if output.kind in ("window", "alert"):
+        if output.kind in ("window", "schema", "alert"):
             event = cloud_event(output.headers, output.key, output.value)
             record = json.loads(output.value)
-            key = record["model"] if output.kind == "window" else record["fingerprint"]
+            key = record["fingerprint"] if output.kind == "alert" else record["model"]
             assert output.key == key.encode()
             assert event.get_id() == record["id"]
             assert event.get_type() == f"io.inferwatch.{output.kind}.v1"
             assert event.get_source() == f"inferwatch/{record['model']}"
             kinds.add(output.kind)
-    assert kinds == {"window", "alert"}
+    assert kinds == {"window", "schema", "alert"}
 
 
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))

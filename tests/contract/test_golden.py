@@ -26,7 +26,7 @@ from inferwatch.records.batch import (
 )
 from inferwatch.records.decode import EVENTS, OUTPUTS, decode
 from inferwatch.records.ids import Ids
-from inferwatch.records.outputs import AlertRecord, WindowRecord, canonical
+from inferwatch.records.outputs import AlertRecord, SchemaRecord, WindowRecord, canonical
 from inferwatch.records.raw import MSGPACK, PREFIX, RawRecord, headers
 from inferwatch.records.rows import Calls, Rows, Truths, Words
 
@@ -38,7 +38,7 @@ SAMPLES = {
     f"{path.parent.name}/{path.name.removesuffix('.expected.json')}": path
     for path in sorted(GOLDEN.glob("*/*.expected.json"))
 }
-OUTPUT_KINDS = {"window": WindowRecord, "alert": AlertRecord}
+OUTPUT_KINDS = {"window": WindowRecord, "schema": SchemaRecord, "alert": AlertRecord}
 BATCH_KINDS = {"inference": InferenceBatch, "label": LabelBatch}
 
 

@@ -14,7 +14,8 @@ from inferwatch.testing import builders, streams
 JSON_SAMPLES = [name for name, found in SAMPLES.items() if str(found["body"]).endswith(".json")]
 TITLES = {word: kind.__name__ for word, kind in EVENTS.items()}
 TITLES |= {"inference": "InferenceEvent", "label": "LabelEvent"}
-FILES = {"window": "window", "alert": "alert", "inference": "event", "label": "event"}
+FILES = {word: word for word in ("window", "schema", "alert")}
+FILES |= {"inference": "event", "label": "event"}
 FILES |= dict.fromkeys(EVENTS, "small-event")
 
 
@@ -80,11 +81,11 @@ def test_recorded_json_is_valid(name):
         of_word(type_.removeprefix(PREFIX).removesuffix(".v1")).validate(body.get("data", body))
 
 
-@pytest.mark.parametrize("kind", ["window", "alert"])
-def test_what_the_fold_writes_is_valid(kind):
-    """Every window and transition of lively streams holds its schema, every field is described."""
+@pytest.mark.parametrize(("kind", "least"), [("window", 20), ("schema", 5), ("alert", 20)])
+def test_what_the_fold_writes_is_valid(kind, least):
+    """Every output of lively streams holds its schema, every field is described."""
     found = [json.loads(output.value) for output in outputs() if output.kind == kind]
-    assert len(found) > 20
+    assert len(found) > least
     for record in found:
         of_word(kind).validate(record)
     seen = {field for record in found for field in record}

@@ -25,6 +25,7 @@ from workers import live_digest, published_windows, replayed, until
 from inferwatch.connection import Connection
 from inferwatch.core import snapshot
 from inferwatch.core.output import ERROR_HEADERS
+from inferwatch.records.outputs import word
 from inferwatch.replay.log import LogReader
 from inferwatch.runtime import checkpoint, topics
 
@@ -305,7 +306,7 @@ def judge(connection: Connection, feeder: traffic.Feeder, report: Report) -> Non
         feeder.batches, list(windows.values()), WINDOW_ROWS
     )
     with LogReader(connection, "windows.v1") as reader:
-        records = sum(1 for _ in reader.read_all())
+        records = sum(word(raw.headers) == "window" for raw in reader.read_all())
     report.outputs, report.repeats = len(windows), records - len(windows)
     with LogReader(connection, "dlq.v1") as reader:
         report.dead = sum(1 for raw in reader.read_all() if f"{ERROR_HEADERS}reason" in raw.headers)

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from inferwatch.connection import Connection
 from inferwatch.core.output import ERROR_HEADERS
+from inferwatch.records.outputs import word
 from inferwatch.records.raw import RawRecord
 from inferwatch.replay import driver, published, topic
 from inferwatch.replay.log import LogReader
@@ -155,7 +156,8 @@ def dead_reasons(connection: Connection) -> list[str]:
 def published_windows(connection: Connection) -> dict[str, dict]:
     """Every window record by id."""
     with LogReader(connection, "windows.v1") as reader:
-        found = [json.loads(raw.value or b"") for raw in reader.read_all()]
+        windows = [raw for raw in reader.read_all() if word(raw.headers) == "window"]
+    found = [json.loads(raw.value or b"") for raw in windows]
     return {record["id"]: record for record in found}
 
 

@@ -21,13 +21,12 @@ from inferwatch.records.rows import Rows
 from inferwatch.replay.digest import Digest
 from inferwatch.testing import folding, rankings, streams
 from inferwatch.testing.builders import raw_tick
+from inferwatch.testing.folding import placeless
 
 OF_ANY = pytest.mark.parametrize(
     "source", [streams, rankings], ids=lambda one: one.__name__.rsplit(".", 1)[-1]
 )
 """What holds for the fleet's streams and for those of rankings."""
-OFFSETS = ("first_offset", "last_offset", "first_bad")
-"""The fields of an output that name records: the only ones that batching may change."""
 
 
 def state_bytes(partition):
@@ -157,8 +156,7 @@ def folded_batches(batches, definition_of):
         if name is not None:
             partition.define(name, definition_of(name), offset)
         for output in partition.fold(placed, decoded):
-            fields = msgspec.json.decode(output.value)
-            content = {key: value for key, value in fields.items() if key not in OFFSETS}
+            content = placeless(msgspec.json.decode(output.value))
             assert found.setdefault((output.kind, output.id), content) == content
     return found
 

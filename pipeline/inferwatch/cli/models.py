@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from inferwatch.cli import compared, states, windows
+from inferwatch.cli import changed, compared, states, windows
 from inferwatch.cli.compared import Compared
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.cli.table import table
@@ -18,7 +18,7 @@ from inferwatch.core.embeddings import MISSING as EMBEDDINGS_SENT
 from inferwatch.core.model import ModelState
 from inferwatch.errors import Exit, UsageError
 from inferwatch.notify.text import printable
-from inferwatch.records.outputs import WindowRecord, percent
+from inferwatch.records.outputs import SchemaRecord, WindowRecord, percent
 from inferwatch.replay import unjudged
 
 Stand = tuple[int, dict[str, str], dict[str, Compared]]
@@ -76,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     :raises UsageError: there is no model of that name, or nothing to say of it yet.
     """
     there, name = connection(arguments), arguments.model
-    records = list(windows.read(there, name))
+    every = list(windows.records(there, name))
+    records = [record for record in every if isinstance(record, WindowRecord)]
     found = models(records)
     state = _state(there, name) if name else None
     stands = _stands(state) if state else {}
@@ -95,8 +96,10 @@ def run(arguments: argparse.Namespace) -> int:
                 print(table(None, [compared.row(*one) for one in versus.items()]))
         sent = any(EMBEDDINGS_SENT in record.metrics for record in records)
         unseen = wording.embeddings_unseen(state.definition) if state and sent else ""
-        if unseen:
-            print(f"\n{unseen}")
+        changes = [record for record in every if isinstance(record, SchemaRecord)]
+        for told in (unseen, changed.lines(changes) if name else ""):
+            if told:
+                print(f"\n{told}")
     return Exit.DONE
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from inferwatch.cli import progress
+from inferwatch.cli import changed, progress
 from inferwatch.cli.amounts import count, time_ms
 from inferwatch.cli.connect import add_connection, connection
 from inferwatch.config import mapping, monitors, profiles
@@ -15,7 +15,9 @@ from inferwatch.config.monitors import Monitors
 from inferwatch.core.fold import MODELS_MAX
 from inferwatch.core.reference import Values
 from inferwatch.errors import ConfigError, Exit, UsageError
+from inferwatch.records.outputs import SchemaRecord
 from inferwatch.replay import driver, table, topic
+from inferwatch.replay.recorded import lines
 
 Fold = Callable[[driver.Write], driver.Summary]
 
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="gets windows.jsonl, alerts.jsonl, told.jsonl, dead.jsonl, summary.json",
+        help="gets windows.jsonl, schema.jsonl, alerts.jsonl, told.jsonl, dead.jsonl, summary.json",
     )
     parser.add_argument(
         "--monitors",
@@ -171,5 +173,7 @@ def _tell(summary: driver.Summary, arguments: argparse.Namespace) -> None:
             print(f"  never judged: {alert} of {model}: {why}")
     if summary.gaps:
         print(f"the workers passed over {summary.gaps} lost stretches: live figures are others")
+    if summary.schema_changes:
+        print(changed.lines(lines(arguments.out, "schema", SchemaRecord)))
     print(f"digest {summary.digest}")
     print(f"written to {arguments.out}")

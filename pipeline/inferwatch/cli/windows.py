@@ -1,4 +1,4 @@
-"""The newest windows on the topic, for commands that say how models are."""
+"""The newest windows on the topic, and changes of schemas, for commands that say how models are."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from inferwatch.cli import states
 from inferwatch.config.document import meant
 from inferwatch.connection import Connection
 from inferwatch.core.placement import partition_of
-from inferwatch.records.outputs import WindowRecord, live
+from inferwatch.records.outputs import SchemaRecord, WindowRecord, live, word
 from inferwatch.records.raw import RawRecord
 from inferwatch.replay.log import LogReader
 
@@ -19,7 +19,13 @@ FIRST = "the first of the default ones takes a minute, and half a minute of grac
 
 
 def read(connection: Connection, model: str = "") -> Iterator[WindowRecord]:
-    """The newest live windows, of one model where it is named.
+    """The windows among `records`."""
+    found = records(connection, model)
+    return (record for record in found if isinstance(record, WindowRecord))
+
+
+def records(connection: Connection, model: str = "") -> Iterator[WindowRecord | SchemaRecord]:
+    """The newest live records, of one model where it is named.
 
     What is left out, or is no window, is told on standard error. Raises what `LogReader` raises.
     """
@@ -35,7 +41,7 @@ def read(connection: Connection, model: str = "") -> Iterator[WindowRecord]:
                     file=sys.stderr,
                 )
             for raw in reader.read(partition, max(low, high - RECORDS_MAX), high):
-                yield from (found for found in _window(raw) if model in ("", found.model))
+                yield from (found for found in _record(raw) if model in ("", found.model))
 
 
 def none_of(connection: Connection, model: str) -> str:
@@ -54,10 +60,12 @@ def none_of(connection: Connection, model: str) -> str:
     return f"there is no model {model}: no window and no checkpoint is of it; {near.rstrip()}"
 
 
-def _window(raw: RawRecord) -> list[WindowRecord]:
+def _record(raw: RawRecord) -> list[WindowRecord | SchemaRecord]:
     if not live(raw.headers):
         return []
     try:
+        if word(raw.headers) == "schema":
+            return [msgspec.json.decode(raw.value or b"", type=SchemaRecord)]
         return [msgspec.json.decode(raw.value or b"", type=WindowRecord)]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         print(f"{raw.name} is no window: {error}", file=sys.stderr)

@@ -37,13 +37,15 @@ class EmbeddingReference(msgspec.Struct, frozen=True):
 
 class EmbeddingCell(msgspec.Struct):
     """Of a pane: rows with an embedding, those of them of another size than the reference's, and
-    how the rest lie along its directions; None before there is one.
+    how the rest lie along its directions; None before there is one. `other_dim` is the size of the
+    newest that lies along none.
     """
 
     given: int = 0
     other: int = 0
     lie: Moments | None = None
     bins: NDArray[np.int64] | None = None
+    other_dim: int = 0
 
 
 def bind(profile: EmbeddingProfile) -> EmbeddingReference:
@@ -78,6 +80,8 @@ def add(cell: EmbeddingCell, rows: Along, counted: NDArray[np.int64] | None) -> 
     """
     given = int(np.count_nonzero(rows.given))
     cell.given += given
+    if given and (cell.lie is None or counted is None):
+        cell.other_dim = rows.dim
     if cell.lie is None or cell.bins is None:
         return
     if counted is None or rows.lie is None:
@@ -94,6 +98,7 @@ def merge(into: EmbeddingCell | None, other: EmbeddingCell | None) -> EmbeddingC
     into, other = into or EmbeddingCell(), other or EmbeddingCell()
     into.given += other.given
     into.other += other.other
+    into.other_dim = other.other_dim or into.other_dim
     if into.lie is None or into.bins is None or other.lie is None or other.bins is None:
         into.lie = into.bins = None
     else:

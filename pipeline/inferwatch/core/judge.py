@@ -20,6 +20,7 @@ from inferwatch.core import (
     recent,
     rules,
     schema,
+    schema_events,
     windows,
 )
 from inferwatch.core.alerts import Instance
@@ -121,6 +122,7 @@ def _publish(
     )
     closed.trust = trust(model, plan, version, track)
     closed.next_row = track.first_row + track.rows
+    outputs += schema_events.close(model, plan, views[ALL], pane, at)
     outputs += _judge_now(model, plan, track, views, closed, at)
     outputs += inspections.ask(model, views[ALL], pane, closed, at)
     if plan.reads_labels:

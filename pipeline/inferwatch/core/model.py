@@ -24,9 +24,10 @@ from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.queries import QueryJoin
 from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
+from inferwatch.core.schema_told import Told
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.stability import Entities
-from inferwatch.core.watermark import Watermark
+from inferwatch.core.watermark import UNSET, Watermark
 from inferwatch.core.windows import Pane, Track, Waiting
 from inferwatch.errors import ConfigError
 from inferwatch.records import keys
@@ -58,7 +59,8 @@ class ModelState(msgspec.Struct, kw_only=True):
     `first` is each version's learning span as one window of rows; `row_ms` the record time of the
     newest inference row; `bits` says which bit of a prediction's `late` speaks of which window
     definition; `waiting` are closed windows that an inspector was asked about, in the order of
-    closing; `duels` what checks that compare versions keep of each, by `alerts.key`.
+    closing; `duels` what checks that compare versions keep of each, by `alerts.key`; `schemas` what
+    was told of each version's columns.
     """
 
     format: int = FORMAT
@@ -87,6 +89,7 @@ class ModelState(msgspec.Struct, kw_only=True):
     waiting: list[Waiting] = []
     delays: dict[str, LogHistogram] = {}
     duels: dict[str, Side] = {}
+    schemas: dict[str, Told] = {}
 
 
 class Model:
@@ -139,11 +142,15 @@ class Model:
         duels = {check.alert: check.statistic_digest() for _, check in self.plan.versus}
         if definition.reference != self.state.definition.reference:
             self.state.recent = {}
+            self._tell_anew(*self.state.schemas)
             for learnt in self.state.learnt.values():
                 learnt.held = None
         self.state.definition, self.due_ms = definition, None
         self._check_reference()
-        self.plan = plans.make(definition)
+        soonest, self.plan = self.plan.soonest, plans.make(definition)
+        if soonest and self.plan.soonest and soonest.window != self.plan.soonest.window:
+            for told in self.state.schemas.values():
+                told.until = UNSET
         after = {plan.window.name: plan.digest for plan in self.plan.windows}
         kept = [name for name in after if before.get(name) == after[name]]
         # a window that was published does not come again, whatever it is called by then
@@ -289,7 +296,8 @@ class Model:
         state = self.state
         for tracks in state.tracks.values():
             tracks.pop(version, None)
-        for kept in (state.learnt, state.first, state.recent, state.seen, self._references):
+        of_versions = (state.learnt, state.first, state.recent, state.seen, state.schemas)
+        for kept in (*of_versions, self._references):
             kept.pop(version, None)
         state.retired = [one for one in state.retired if one != version]
         state.waiting = [one for one in state.waiting if one.version != version]
@@ -299,7 +307,15 @@ class Model:
             del state.duels[key]
         self.banks = {key: bank for key, bank in self.banks.items() if key[1] != version}
 
+    def _tell_anew(self, *versions: str) -> None:
+        """Columns are held against another reference from here on."""
+        for version in versions:
+            told = self.state.schemas.get(version)
+            if told is not None:
+                self.state.schemas[version] = Told(until=told.until)
+
     def _refer(self, version: str, learnt: Learnt) -> None:
+        self._tell_anew(version)
         self.state.learnt[version] = learnt
         self.state.recent.pop(version, None)
         self._references.pop(version, None)

@@ -11,6 +11,7 @@ from inferwatch.errors import DataError, Reason
 from inferwatch.records.outputs import (
     OUTPUT_MAX_BYTES,
     AlertRecord,
+    SchemaRecord,
     WindowRecord,
     canonical,
 )
@@ -23,7 +24,7 @@ FIRST_SEEN = "__inferwatch.requeued.first_seen"
 BODY_HERE = "here"
 BODY_ELSEWHERE = "in the record's first letter"
 LETTERS_MAX = 10
-PUBLISHED = ("window", "alert", "dead")
+PUBLISHED = ("window", "schema", "alert", "dead")
 HEADERS_MAX = 64
 HEADERS_MAX_BYTES = 16_384
 _ORIGIN = re.compile(rb"((?:[A-Za-z0-9._-]{1,249}/)?[0-9]{1,10})@([0-9]{1,18})")
@@ -32,11 +33,11 @@ _ORIGIN = re.compile(rb"((?:[A-Za-z0-9._-]{1,249}/)?[0-9]{1,10})@([0-9]{1,18})")
 class Output(msgspec.Struct, frozen=True):
     """A record for `windows.v1`, `alerts.v1`, `dlq.v1`, or one sent on within `events.v1`.
 
-    Equal `id` means equal bytes. `partition` is None where the key decides. A `request` goes to no
-    topic: an inspector answers it with a record in `events.v1`.
+    Equal `id` means equal bytes. `partition` is None where the key decides. A `schema` stands among
+    the windows. A `request` goes to no topic: an inspector answers it with a record in `events.v1`.
     """
 
-    kind: Literal["window", "alert", "dead", "forward", "request"]
+    kind: Literal["window", "schema", "alert", "dead", "forward", "request"]
     key: bytes
     value: bytes
     id: str
@@ -70,6 +71,18 @@ def window_output(record: WindowRecord) -> Output:
         record.id,
         _headers("window", record.id, record.model),
     )
+
+
+def schema_output(record: SchemaRecord) -> Output:
+    """Changes of a schema; the last by name are left out until it fits 256 KiB."""
+    value, kept = canonical(record), len(record.changes)
+    while len(value) > OUTPUT_MAX_BYTES and kept:
+        kept //= 2
+        rest = len(record.changes) - kept
+        fit = msgspec.structs.replace(record, changes=record.changes[:kept], truncated=rest)
+        value = canonical(fit)
+    headers = _headers("schema", record.id, record.model)
+    return Output("schema", record.model.encode(), value, record.id, headers)
 
 
 def alert_output(record: AlertRecord) -> Output:

@@ -52,7 +52,8 @@ class WindowPlan(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """A definition with its checks sorted by who evaluates them.
 
-    `shortest` is the window of the shortest panes, of time where there are any. `classes` are those
+    `shortest` is the window of the shortest panes, `soonest` the shortest window, both of time
+    where there are any. `classes` are those
     that checks name, `versus` the checks that compare versions, with the window that each reads.
     """
 
@@ -63,6 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
     absent_checks: tuple[Check, ...]
     classes: tuple[str, ...]
     versus: tuple[tuple[WindowPlan, Check], ...] = ()
+    soonest: WindowPlan | None = None
 
 
 def make(definition: Definition) -> Plan:
@@ -96,6 +98,11 @@ def make(definition: Definition) -> Plan:
             }
         ),
         tuple((one, check) for one in windows for check in one.checks if check.versus),
+        min(
+            windows,
+            key=lambda one: (not one.pane_ms, one.window.size_ms, one.window.rows),
+            default=None,
+        ),
     )
 
 

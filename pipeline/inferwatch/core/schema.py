@@ -1,9 +1,10 @@
 """Columns that came, went, or changed their kind against the reference: the set of (name, kind).
 
-A feature has the kinds of the values that a window has of it, numbers or words. One that the
-reference lacks is `new`; one with values of a kind that the reference has none of is `retyped`; one
-of which nothing came is `gone`, once so many rows without it would come by a chance of at most
-0.001. Cost: under a microsecond a feature and window.
+A column has the kinds of the values that a window has of it: numbers, words, vectors of a size. One
+that the reference lacks is `new`; one with values of a kind that the reference has none of is
+`retyped`; one of which nothing came is `gone`, once so many rows without it would come by a chance
+of at most 1e-9: each minute of thousands of columns is a trial. Cost: a microsecond a column and
+window.
 """
 
 import math
@@ -11,62 +12,84 @@ from collections.abc import Mapping, Sequence
 
 from inferwatch.core.cell import Cell
 from inferwatch.core.columns import Columns
-from inferwatch.core.embeddings import EmbeddingCell
-from inferwatch.records.definition import (
-    CategoryProfile,
-    EmbeddingProfile,
-    NumericProfile,
-    Profile,
-)
-from inferwatch.records.outputs import SchemaChange
+from inferwatch.records.definition import NumericProfile, Profile
+from inferwatch.records.outputs import Change, SchemaChange
 
-CHANCE_MAX = 1e-3
+CHANCE_MAX = 1e-9
 NAMED_MAX = 50
-Column = NumericProfile | CategoryProfile
+NUMERIC, CATEGORY, EMBEDDING = "numeric", "category", "embedding"
+Seen = dict[str, dict[str, int]]
+"""By column and kind the rows with a value."""
+
+
+def vectors(dim: int) -> str:
+    """The kind of embeddings of so many numbers."""
+    return f"{EMBEDDING}({dim})"
+
+
+def seen(cell: Cell, columns: Columns, profile: Profile) -> Seen:
+    """The columns of a window that have values."""
+    numbers = [] if cell.numeric is None else cell.numeric.count.tolist()
+    found = {name: {NUMERIC: n} for name, n in zip(columns.numeric, numbers, strict=False) if n}
+    for name in columns.categories:
+        words = sum(cell.words.get(name, {}).values())
+        if words:
+            found.setdefault(name, {})[CATEGORY] = words
+    rows = cell.embedding
+    if rows is None or not rows.given:
+        return found
+    other = rows.other if profile.embedding else rows.given
+    sizes = {vectors(rows.other_dim): other} if other else {}
+    if rows.given > other and profile.embedding:
+        sizes[vectors(profile.embedding.dim)] = rows.given - other
+    found.setdefault(EMBEDDING, {}).update(sizes)
+    return found
+
+
+def known(profile: Profile) -> dict[str, tuple[str, ...]]:
+    """The columns of a reference that had values, with their kinds."""
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(profile.numeric, (NUMERIC,))
+    for name, words in profile.categories.items():
+        if any(words.counts):
+            found[name] = (*found.get(name, ()), CATEGORY)
+    if profile.embedding is not None:
+        found[EMBEDDING] = (*found.get(EMBEDDING, ()), vectors(profile.embedding.dim))
+    return found
+
+
+def gaps(profile: Profile, name: str, kind: str) -> tuple[int, int]:
+    """Rows of the reference without a value of a column that it has, and all of them."""
+    if kind == CATEGORY:
+        words = profile.categories[name]
+        return words.missing, sum(words.counts) + words.missing
+    numbers: NumericProfile | None = profile.numeric.get(name)
+    if kind != NUMERIC and profile.embedding is not None:
+        numbers = profile.embedding.along[0]
+    assert numbers is not None
+    return numbers.counts[-1], sum(numbers.counts)
+
+
+def is_told(rows: int, missing: int, whole: int) -> bool:
+    """Whether so many rows without a value are no accident where `missing` of `whole` had none.
+
+    One row more without a value is taken for granted, so that few rows never are.
+    """
+    return rows * math.log((missing + 1) / (whole + 1)) <= math.log(CHANCE_MAX)
 
 
 def changes(cell: Cell, columns: Columns, profile: Profile) -> dict[str, SchemaChange]:
-    """What became of each feature that is not as in the reference, by name."""
-    numbers = [] if cell.numeric is None else cell.numeric.count.tolist()
-    numeric = [name for name, n in zip(columns.numeric, numbers, strict=False) if n]
-    words = [name for name in columns.categories if any(cell.words.get(name, {}).values())]
-    known: dict[str, Column] = {**profile.categories, **profile.numeric}
+    """What became of each column that is not as in the reference, by name."""
+    now, before = seen(cell, columns, profile), known(profile)
     found: dict[str, SchemaChange] = {}
-    for kind, names in ((profile.numeric, numeric), (profile.categories, words)):
-        for name in names:
-            if name not in known:
-                found[name] = "new"
-            elif name not in kind:
-                found[name] = "retyped"
-    seen = dict.fromkeys([*numeric, *words])
-    for name, column in known.items():
-        if name not in seen and _is_told(column, cell.rows):
+    for name, values in now.items():
+        if name not in before:
+            found[name] = "new"
+        elif any(kind not in before[name] for kind in values):
+            found[name] = "retyped"
+    for name, kinds in before.items():
+        if name not in now and all(is_told(cell.rows, *gaps(profile, name, one)) for one in kinds):
             found[name] = "gone"
-    change = _embedding(cell, profile.embedding)
-    if change is not None:
-        found["embedding"] = change
     return dict(sorted(found.items()))
-
-
-def _embedding(cell: Cell, known: EmbeddingProfile | None) -> SchemaChange | None:
-    """What became of the rows' embeddings: of another size is another kind."""
-    seen = cell.embedding or EmbeddingCell()
-    if known is None:
-        return "new" if seen.given else None
-    if seen.other:
-        return "retyped"
-    return "gone" if not seen.given and _is_told(known.along[0], cell.rows) else None
-
-
-def _is_told(column: Column, rows: int) -> bool:
-    """Whether so many rows without a value are no accident, by the gaps that the reference had."""
-    if isinstance(column, NumericProfile):
-        missing, whole = column.counts[-1], sum(column.counts)
-    else:
-        missing, whole = column.missing, sum(column.counts) + column.missing
-    if missing >= whole:
-        return False
-    return rows > 0 and (not missing or rows * math.log(missing / whole) <= math.log(CHANCE_MAX))
 
 
 def named(found: Mapping[str, SchemaChange]) -> dict[str, SchemaChange]:
@@ -74,11 +97,11 @@ def named(found: Mapping[str, SchemaChange]) -> dict[str, SchemaChange]:
     return dict(list(found.items())[:NAMED_MAX])
 
 
-def told(found: Mapping[str, SchemaChange], most: int) -> list[str]:
+def told(found: Mapping[str, Change], most: int) -> list[str]:
     """ "columns gone: amount, age": a phrase for each that happened."""
     return [
         f"columns {change}: {_listed([name for name in found if found[name] == change], most)}"
-        for change in ("gone", "retyped", "new")
+        for change in ("gone", "retyped", "new", "back")
         if change in found.values()
     ]
 

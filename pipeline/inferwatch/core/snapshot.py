@@ -22,6 +22,7 @@ from inferwatch.core.past import Past
 from inferwatch.core.pending import Answers, Slab
 from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
+from inferwatch.core.schema_told import Told
 from inferwatch.core.stability import Entities
 from inferwatch.core.windows import Closed, Pane, Track, Waiting
 from inferwatch.errors import ConfigError
@@ -94,6 +95,7 @@ _DECODERS: dict[str, Any] = {
     "entities": _decoder(Entities),
     "waiting": _decoder(list[Waiting]),
     "duels": _decoder(dict[str, Side]),
+    "schemas": _decoder(dict[str, Told]),
     "pane": _decoder(_Panes),
     "recent": _decoder(_Panes),
     "labels": _decoder(_Labels),
@@ -131,6 +133,7 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
         entities=None,
         waiting=[],
         duels={},
+        schemas={},
     )
     pieces: dict[str, bytes | None] = {
         "head": made(head),
@@ -147,6 +150,8 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
         pieces["waiting"] = made(state.waiting)
     if state.duels:
         pieces["duels"] = made(state.duels)
+    if state.schemas:
+        pieces["schemas"] = made(state.schemas)
     for name, part in _track_parts(model):
         pieces[name] = made(part)
     for version, panes in state.recent.items():
@@ -288,6 +293,7 @@ _PUT: dict[str, Callable[[ModelState, Any], None]] = {
     "detectors": _put("detectors"),
     "waiting": _put("waiting"),
     "duels": _put("duels"),
+    "schemas": _put("schemas"),
     "entities": _put("entities"),
     "early": lambda state, item: setattr(state.pending, "early", item),
     "pane": lambda state, item: _track(state, item).panes.update(item.panes),

@@ -9,7 +9,7 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from inferwatch.connection import Connection
-from inferwatch.records.outputs import AlertRecord, WindowRecord
+from inferwatch.records.outputs import AlertRecord, WindowRecord, word
 
 POLL_S = 0.1
 
@@ -100,7 +100,7 @@ class Follower:
 
     def __init__(self, connection: Connection, board: Board) -> None:
         self._board = board
-        self._windows, alerts = connection.topic("windows.v1"), connection.topic("alerts.v1")
+        read = connection.topic("windows.v1"), connection.topic("alerts.v1")
         self._consumer = Consumer(
             connection.librdkafka(
                 **{
@@ -115,7 +115,7 @@ class Follower:
         self._consumer.assign(
             [
                 TopicPartition(name, partition, 0)
-                for name in (self._windows, alerts)
+                for name in read
                 for partition in topics[name].partitions
             ]
         )
@@ -128,9 +128,10 @@ class Follower:
             message = self._consumer.poll(POLL_S)
             if message is None or message.error() is not None:
                 continue
-            if message.topic() == self._windows:
+            kind = word(dict(message.headers() or []))
+            if kind == "window":
                 self._board.window(msgspec.json.decode(message.value(), type=WindowRecord))
-            else:
+            elif kind == "alert":
                 self._board.alert(msgspec.json.decode(message.value(), type=AlertRecord))
 
     def close(self) -> None:

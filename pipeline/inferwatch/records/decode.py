@@ -46,7 +46,7 @@ from inferwatch.records.rows import Calls, Floats, Rows, Truths, Words
 BODY_MAX_BYTES = 1 << 20
 ROWS_MAX = 100_000
 ROWS_NAMED_MAX = 20
-OUTPUTS = ("window", "alert")
+OUTPUTS = ("window", "schema", "alert")
 EVENTS: dict[str, Any] = {
     "resource": Resource,
     "deploy": Deploy,

@@ -19,6 +19,7 @@ OUTPUT_MAX_BYTES = 262_144
 Condition = Literal["learning", "unknown", "ok", "pending", "firing", "no_data"]
 Severity = Literal["info", "warning", "critical"]
 SchemaChange = Literal["new", "gone", "retyped"]
+Change = Literal["new", "gone", "retyped", "back"]
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +131,48 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     partition: int = -1
 
 
+class ColumnChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one column: a feature, or `embedding`.
+
+    `before` and `now` are the kinds of its values, `numeric`, `category` and `embedding(768)`, none
+    where it is not sent. `change` is `back` where it is again as the reference has it. So it has
+    been since the window of rows that began at `since_ms` with the record at `first_offset`.
+    """
+
+    column: str
+    change: Change
+    before: list[str] = []
+    now: list[str] = []
+    since_ms: int
+    first_offset: int = -1
+
+
+class SchemaRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Columns of one version that came, went or changed their kind, told once.
+
+    `window` has shown it, with rows from `from_ms` to `to_ms` whose records are at `first_offset`
+    to `last_offset`. What is `before` is what was told last, in the beginning the columns of
+    `reference`; where `versus` names a version, those of that one when this one began: its own
+    reference then has what is `now`. `counts` has all changes by kind, `changes` those that fit
+    256 KiB, the first by name, and `truncated` the number of others.
+    """
+
+    id: str
+    model: str
+    version: str
+    versus: str = ""
+    window: Span
+    from_ms: int
+    to_ms: int
+    reference: ComparedWith
+    counts: dict[str, int]
+    changes: list[ColumnChange]
+    truncated: int = 0
+    first_offset: int = -1
+    last_offset: int = -1
+    partition: int = -1
+
+
 class Versus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Another version that an alert's is compared with.
 
@@ -190,6 +233,11 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 def live(headers: Mapping[str, bytes]) -> bool:
     """Whether a published record is of a live run: a backtest names itself in its `run` header."""
     return headers.get("run", b"live") == b"live"
+
+
+def word(headers: Mapping[str, bytes]) -> str:
+    """Which record of an output topic it is, by its headers: `window`, `schema`, `alert`."""
+    return headers.get("ce_type", b"").decode(errors="replace").split(".")[-2:][0]
 
 
 def significant(value: Any) -> Any:

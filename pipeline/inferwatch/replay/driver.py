@@ -26,6 +26,7 @@ from inferwatch.records.raw import Decoded, RawRecord
 from inferwatch.replay import unjudged
 from inferwatch.replay.digest import Digest
 
+FILES = {"window": "windows", "schema": "schema", "alert": "alerts", "dead": "dead"}
 DefinitionOf = Callable[[str], Definition]
 Write = Callable[[Output, int], None]
 """Takes an output and the record time, in ms, at which the fold gave it."""
@@ -47,6 +48,7 @@ class Summary(msgspec.Struct, kw_only=True):
     duplicate: dict[str, int]
     windows: int
     alerts: int
+    schema_changes: int = 0
     transitions: dict[str, int]
     dead: int
     gaps: int
@@ -70,8 +72,8 @@ _closed = msgspec.json.Decoder(_Closed)
 
 
 class Writer:
-    """`windows.jsonl`, `alerts.jsonl`, `dead.jsonl` in a folder: each output once, in log order;
-    and `told.jsonl`, which says of each alert's record when it was given.
+    """A file of `FILES` for each kind of output in a folder: each output once, in log order; and
+    `told.jsonl`, which says of each alert's record when it was given.
 
     :raises UsageError: the folder cannot be written.
     """
@@ -82,8 +84,7 @@ class Writer:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "summary.json").unlink(missing_ok=True)  # it stands beside a whole report
             self._files = {
-                kind: (folder / f"{name}.jsonl").open("wb")
-                for kind, name in (("window", "windows"), ("alert", "alerts"), ("dead", "dead"))
+                kind: (folder / f"{name}.jsonl").open("wb") for kind, name in FILES.items()
             }
             self._told = (folder / "told.jsonl").open("wb")
         except OSError as error:
@@ -177,6 +178,7 @@ def run(
         duplicate=counts.duplicate,
         windows=kinds["window"],
         alerts=kinds["alert"],
+        schema_changes=kinds["schema"],
         transitions=dict(sorted(transitions.items())),
         dead=kinds["dead"],
         gaps=len(gaps),

@@ -1,10 +1,11 @@
 """What live workers have published, taken together: a digest to hold a replay against."""
 
 from inferwatch.connection import Connection
+from inferwatch.records.outputs import word
 from inferwatch.replay.digest import Digest
 from inferwatch.replay.log import LogReader
 
-TOPICS = {"window": "windows.v1", "alert": "alerts.v1"}
+TOPICS = ("windows.v1", "alerts.v1")
 
 
 def digest(connection: Connection) -> Digest:
@@ -13,8 +14,8 @@ def digest(connection: Connection) -> Digest:
     :raises ConflictError: an id came with two contents.
     """
     found = Digest()
-    for kind, topic in TOPICS.items():
+    for topic in TOPICS:
         with LogReader(connection, topic) as reader:
             for raw in reader.read_all():
-                found.add(kind, raw.headers["ce_id"].decode(), raw.value or b"")
+                found.add(word(raw.headers), raw.headers["ce_id"].decode(), raw.value or b"")
     return found

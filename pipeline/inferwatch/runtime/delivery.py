@@ -39,7 +39,12 @@ from inferwatch.runtime.ports import Inspector, Link, Observer, Rules
 
 T = TypeVar("T")
 log = logging.getLogger("inferwatch.worker")
-TOPIC_OF = {"window": "windows.v1", "alert": "alerts.v1", "dead": "dlq.v1", "forward": "events.v1"}
+TOPIC_OF = {
+    **dict.fromkeys(("window", "schema"), "windows.v1"),
+    "alert": "alerts.v1",
+    "dead": "dlq.v1",
+    "forward": "events.v1",
+}
 HANDOVER_S = 3.0
 MODEL_EVERY_S = 30.0
 PACE_BYTES_S = 4_000_000

@@ -114,7 +114,7 @@ CATALOGUE = (
         "Records given out by the fold",
         _WORKER,
         ("kind",),
-        ("window", "alert", "dead", "forward", "request"),
+        ("window", "schema", "alert", "dead", "forward", "request"),
     ),
     Metric(
         "overflow_total",

@@ -10,10 +10,11 @@ from inferwatch.core.output import Output
 from inferwatch.core.reference import Values
 from inferwatch.records.decode import decode
 from inferwatch.records.definition import Definition
-from inferwatch.records.outputs import AlertRecord, WindowRecord
+from inferwatch.records.outputs import AlertRecord, SchemaRecord, WindowRecord
 from inferwatch.records.raw import RawRecord
 from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels, raw_tick
 
+PLACES = ("partition", "first_offset", "last_offset", "first_bad")
 DefinitionOf = Callable[[str], Definition]
 
 
@@ -31,9 +32,23 @@ def fold(
     return outputs
 
 
+def placeless(value: Any) -> Any:
+    """What an output says, without the places in the log that it names."""
+    if isinstance(value, list):
+        return [placeless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: placeless(item) for name, item in value.items() if name not in PLACES}
+
+
 def window_records(outputs: Iterable[Output]) -> list[WindowRecord]:
     """The windows among outputs."""
     return [_read(output, WindowRecord) for output in outputs if output.kind == "window"]
+
+
+def schema_records(outputs: Iterable[Output]) -> list[SchemaRecord]:
+    """The changes of schemas among outputs."""
+    return [_read(output, SchemaRecord) for output in outputs if output.kind == "schema"]
 
 
 def alert_records(outputs: Iterable[Output]) -> list[AlertRecord]:
@@ -129,6 +144,10 @@ class Log:
             for record in found
             if segment in (None, record.segment) and (not name or record.window.name == name)
         ]
+
+    def schemas(self) -> list[SchemaRecord]:
+        """Changes of the schema so far."""
+        return schema_records(self.outputs)
 
     def alerts(self, alert: str = "") -> list[AlertRecord]:
         """Transitions so far, of one alert or of all."""

@@ -8,7 +8,7 @@ import pytest
 from inferwatch.cli import models, windows
 from inferwatch.cli.main import main
 from inferwatch.errors import Exit
-from inferwatch.records.outputs import ComparedWith, Span, WindowRecord, canonical
+from inferwatch.records.outputs import ComparedWith, SchemaRecord, Span, WindowRecord, canonical
 from inferwatch.records.raw import RawRecord
 
 HOUR_MS = 3_600_000
@@ -107,7 +107,10 @@ class Topic:
     def read(self, partition, start, end):
         for offset in range(start, end):
             value = self.values[offset]
-            yield RawRecord("windows.v1", partition, offset, 0, b"k", value, {"run": self.run})
+            headers = {"run": self.run}
+            if value and b'"changes"' in value:
+                headers["ce_type"] = b"io.inferwatch.schema.v1"
+            yield RawRecord("windows.v1", partition, offset, 0, b"k", value, headers)
 
 
 @pytest.fixture
@@ -145,6 +148,23 @@ def test_a_table_for_people_and_lines_for_programs(show):
     ]
     assert [one["version"] for one in found] == ["1", "2"]
     assert set(found[0]) == set(models.Model.__struct_fields__)
+
+
+def test_a_change_of_columns_is_no_window(show):
+    """It stands among windows, and is neither a line of its own nor an error."""
+    change = SchemaRecord(
+        id="1",
+        model="team/a",
+        version="1",
+        window=Span(name="w1", start=0, end=1),
+        from_ms=0,
+        to_ms=0,
+        reference=ComparedWith(kind="learnt"),
+        counts={},
+        changes=[],
+    )
+    said = show(canonical(change), canonical(window()))
+    assert len(said.out.splitlines()) == 2 and not said.err
 
 
 def test_what_is_no_live_window_is_passed_over(show):

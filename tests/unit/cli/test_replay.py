@@ -57,6 +57,20 @@ def test_a_table_becomes_a_report(folder, capsys):
     assert lines("dead.jsonl") == []
 
 
+def test_a_column_that_vanishes_half_way_is_told_once(folder, capsys):
+    """On the screen, and with all there is to say of it in a file of its own."""
+    rows = [f"r{n},{1_700_000_000_000 + n},{n % 2},{'' if n >= 50 else n}\n" for n in range(120)]
+    Path("t.csv").write_text("id,at,answer,amount\n" + "".join(rows))
+    Path("m.yaml").write_text(MONITORS + "reference: {min_rows: 50}\n")
+    assert main(["replay", "t.csv", "--monitors", "m.yaml", "--out", "report"]) == Exit.DONE
+    said = capsys.readouterr().out.splitlines()
+    at = said.index("columns that changed:")
+    assert said[at + 1] == "  2023-11-14 22:13 UTC  version 1  gone: amount"
+    (record,) = lines("schema.jsonl")
+    assert record["changes"][0]["since_ms"] == 1_700_000_000_050
+    assert json.loads(Path("report/summary.json").read_text())["schema_changes"] == 1
+
+
 @pytest.mark.parametrize(
     ("hours", "late"),
     [

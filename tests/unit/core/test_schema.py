@@ -56,15 +56,22 @@ def changed(log, n, **columns):
 )
 def test_the_set_of_names_and_kinds_is_compared(columns, expected):
     """New, gone, retyped; a column without a value is not there."""
-    assert changed(log_of(), 1, **columns) == (expected, len(expected))
+    rows = {
+        kind: {name: values * 10 for name, values in of.items()} for kind, of in columns.items()
+    }
+    assert changed(log_of(), 10, **rows) == (expected, len(expected))
 
 
 def test_a_column_with_gaps_is_gone_only_beyond_chance():
-    """Half empty in the reference: nine rows without a value are an accident, ten are not."""
+    """Rows without a value are an accident up to a chance of 1e-9, by the gaps of the reference and
+    one more: 30 of half empty rows are not, and 5 where there was no gap in 100.
+    """
     half = {"numeric": {"a": [1.0, math.nan] * 50}}
-    for n, expected in ((9, {}), (10, {"a": "gone"})):
+    for n, expected in ((30, {}), (31, {"a": "gone"})):
         columns = {"categories": {"k": ["x"] * n}}
         assert changed(log_of(**half), n, **columns)[0] == expected
+    for n, expected in ((4, {}), (5, {"a": "gone"})):
+        assert changed(log_of(), n, categories={"k": ["x"] * n})[0] == expected
     never = {"numeric": {"a": [math.nan] * 100}}
     assert changed(log_of(**never), 50, categories={"k": ["x"] * 50})[0] == {}
 
@@ -72,7 +79,7 @@ def test_a_column_with_gaps_is_gone_only_beyond_chance():
 def test_it_fires_names_the_columns_and_resolves():
     """The alert says which columns, and ends when they are back."""
     log = log_of()
-    log.rows(1, MINUTE_MS, numeric={"b": [1.0]}, categories={"k": ["x"]})
+    log.rows(9, MINUTE_MS, numeric={"b": [1.0] * 9}, categories={"k": ["x"] * 9})
     log.rows(1, 2 * MINUTE_MS, numeric={"a": [1.0]}, categories={"k": ["x"]})
     log.tick(10 * MINUTE_MS)
     assert [record.metrics["schema_changes"] for record in log.windows("w")] == [0, 2, 0]

@@ -27,6 +27,7 @@ from inferwatch.records.raw import RawRecord
 from inferwatch.replay import driver, table
 from inferwatch.replay.digest import ConflictError
 from inferwatch.testing.builders import TIME_MS, raw_event, raw_inference, raw_labels
+from inferwatch.testing.folding import placeless
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "car-loan"
 MODELS = ["team/a", "team/b", "team/c"]
@@ -184,10 +185,7 @@ def figures(written: list[Output]) -> dict[str, dict]:
     """Outputs by id without the places where their records stood."""
     found = {}
     for output in written:
-        record = json.loads(output.value)
-        for place in ("first_offset", "last_offset", "partition", "first_bad"):
-            record.pop(place, None)
-        found[output.id] = record
+        found[output.id] = placeless(json.loads(output.value))
     return found
 
 

@@ -10,12 +10,11 @@ import msgspec
 
 from inferwatch.records.raw import RawRecord
 from inferwatch.runtime.ports import Rules
+from inferwatch.testing.folding import placeless
 from inferwatch.testing.simulation.broker import Broker
 from inferwatch.testing.simulation.clock import VirtualLoop
 from inferwatch.testing.simulation.process import CrashPoints, Process
 from inferwatch.testing.simulation.traffic import START_MS
-
-PLACES = ("partition", "first_offset", "last_offset", "first_bad")
 
 
 def play(
@@ -62,7 +61,9 @@ async def _play(
 def digest(broker: Broker) -> str:
     """SHA-256 over the unique windows and alerts, without the places that they name."""
     found = {
-        (kind, record.headers["ce_id"]): _placeless(record.value or b"")
+        (kind, record.headers["ce_id"]): msgspec.json.encode(
+            placeless(msgspec.json.decode(record.value or b"")), order="sorted"
+        )
         for kind in ("windows.v1", "alerts.v1")
         for log in broker.topics[kind]
         for record in log.archive
@@ -71,9 +72,3 @@ def digest(broker: Broker) -> str:
     for (kind, id_), value in sorted(found.items()):
         whole.update(kind.encode() + id_ + value)
     return whole.hexdigest()
-
-
-def _placeless(value: bytes) -> bytes:
-    record = msgspec.json.decode(value)
-    kept = {name: item for name, item in record.items() if name not in PLACES}
-    return msgspec.json.encode(kept, order="sorted")

@@ -419,7 +419,12 @@ def _replay(
     logs: list[Log], models_max: int
 ) -> tuple[dict[tuple[str, str], bytes], list[Partition]]:
     """The same fold over the whole log, undisturbed."""
-    topics = {"window": "windows.v1", "alert": "alerts.v1", "dead": "dlq.v1"}
+    topics = {
+        "window": "windows.v1",
+        "schema": "windows.v1",
+        "alert": "alerts.v1",
+        "dead": "dlq.v1",
+    }
     wanted: dict[tuple[str, str], bytes] = {}
     partitions = []
     for number, log in enumerate(logs):
