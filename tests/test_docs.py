@@ -180,6 +180,15 @@ def test_anchors_lead_to_headings():
             assert anchor in found[page or name], f"{name}: {page}#{anchor}"
 
 
+def test_every_row_of_a_table_stands_below_its_head():
+    """A blank line in between makes a paragraph of bars of it."""
+    for name, text in PAGES.items():
+        lines = FENCED.sub("", text).splitlines()
+        for above, line, below in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+            if line.startswith("|") and not above.startswith("|"):
+                assert below.startswith("|--"), f"{name}: no head above '{line[:60]}'"
+
+
 # ── sdk.md ───────────────────────────────────────────────────────────────────────────────────────
 
 

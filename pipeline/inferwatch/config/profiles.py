@@ -385,7 +385,7 @@ def sample_path(path: Path) -> Path:
 
 
 def write(path: Path, profile: Profile, values: Values, sample: Values | None = None) -> None:
-    """Write the files; that of rows where there is a `sample`.
+    """Write the files, in a folder that is made if need be; that of rows if there is a `sample`.
 
     :raises ConfigError: the profile is too large to travel, or holds what JSON cannot.
     """
@@ -406,6 +406,7 @@ def write(path: Path, profile: Profile, values: Values, sample: Values | None = 
             file=str(path),
             fix="leave out features or rare categories",
         )
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text + b"\n")
     _write_columns(values_path(path), values)
     if sample is not None:

@@ -62,12 +62,14 @@ def test_a_task_that_the_file_leaves_open_is_guessed_as_workers_do(folder, capsy
 
 
 def test_facts_may_be_options(folder):
-    """Task, positive class and segments without a monitor file; an empty column has no profile."""
+    """Task, positive class and segments without a monitor file; an empty column has no profile. The
+    folder is made.
+    """
     options = ["--task", "binary", "--positive", "yes", "--segments", "country"]
     assert main(["profile", "build", "t.csv", *options, "--out", "p.json"]) == 0
     mine, columns = profiles.read(Path("p.json"))
-    assert main(["profile", "build", "t.csv", "--monitors", "m.yaml", "--out", "q.json"]) == 0
-    assert profiles.read(Path("q.json"))[0] == mine
+    assert main(["profile", "build", "t.csv", "--monitors", "m.yaml", "--out", "made/q.json"]) == 0
+    assert profiles.read(Path("made/q.json"))[0] == mine
     assert list(columns) == ["age"] and "gone" not in mine.numeric
 
 
@@ -108,7 +110,7 @@ def test_columns_of_other_names_are_asked_for_by_a_mapping_to_fill_in(folder, ca
         (
             ["build", "t.csv", "--task", "binary", "--out", "t.csv/p.json"],
             Exit.USAGE,
-            "t.csv/p.json cannot be written: Not a directory",
+            "t.csv/p.json cannot be written: File exists",
         ),
         (
             ["build", "t.csv", "--mapping", "none.yaml", "--task", "binary", "--out", "p"],
