@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from inferwatch.connection import Connection
 from inferwatch.errors import Exit
-from inferwatch.runtime import denied, faust_private
+from inferwatch.runtime import aiokafka_private, denied, faust_private
 from inferwatch.runtime.shell import die
 from inferwatch.telemetry.logs import Thinned
 
@@ -70,6 +70,7 @@ def make(
         autodiscover=False,
     )
     faust_private.in_runs(app)
+    aiokafka_private.read_whole_answers()
     return app
 
 
