@@ -28,7 +28,7 @@ FLOAT32, FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
 
 
 def array(data: bytes, n: int, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
-    """n numbers, in place: not always aligned, never to be written to."""
+    """n numbers, in place."""
     if len(data) != n * dtype.itemsize:
         raise DataError(
             Reason.COLUMN_LENGTH, f"{name} holds {len(data)} bytes, {n * dtype.itemsize} expected"
@@ -38,7 +38,7 @@ def array(data: bytes, n: int, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
 
 def times(data: bytes, n: int) -> NDArray[np.int64]:
     """Event times, in ms."""
-    return array(data, n, INT64, "time_ms").astype(np.int64)  # aligned
+    return array(data, n, INT64, "time_ms").astype(np.int64, copy=False)
 
 
 def source_offsets(data: bytes | None, n: int) -> NDArray[np.int64] | None:
@@ -123,7 +123,7 @@ def _ends(texts: Texts, n: int, name: str) -> tuple[NDArray[np.int32], int]:
 def ids(texts: Texts, n: int, name: str) -> tuple[Ids, int]:
     """The column, and the bytes of its shortest id."""
     ends, shortest = _ends(texts, n, name)
-    return Ids(np.frombuffer(texts.data, np.uint8).copy(), ends), shortest
+    return Ids(np.frombuffer(texts.data, np.uint8), ends), shortest
 
 
 def words(column: Categories, n: int, name: str) -> Words:

@@ -8,6 +8,7 @@ import msgspec
 
 from inferwatch.records.columns import (
     Categories,
+    Data,
     Float32Block,
     Float64Block,
     Numbers,
@@ -27,10 +28,10 @@ class LlmCalls(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `cost` is in the sender's own currency; `finish_reason` in its provider's own words.
     """
 
-    input_tokens: bytes | None = None
-    output_tokens: bytes | None = None
-    time_to_first_token_ms: bytes | None = None
-    cost: bytes | None = None
+    input_tokens: Data | None = None
+    output_tokens: Data | None = None
+    time_to_first_token_ms: Data | None = None
+    cost: Data | None = None
     finish_reason: Categories | None = None
 
 
@@ -52,19 +53,19 @@ class InferenceBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     rows: int
     emitted: int = 0
     dropped: dict[str, int] = {}
-    time_ms: bytes
+    time_ms: Data
     ids: Texts
     numeric: Float32Block | None = None
     categories: dict[str, Categories] = {}
     prediction: Numbers | Categories | None = None
     scores: Float64Block | None = None
-    latency_ms: bytes | None = None
+    latency_ms: Data | None = None
     error: Categories | None = None
     segments: dict[str, Categories] = {}
-    weight: bytes | None = None
+    weight: Data | None = None
     entity: Texts | None = None
     instance: Instance = ""
-    source_offsets: bytes | None = None
+    source_offsets: Data | None = None
     llm: LlmCalls | None = None
     embedding: Vectors | None = None
 
@@ -84,12 +85,12 @@ class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int
     emitted: int = 0
     dropped: dict[str, int] = {}
-    time_ms: bytes
+    time_ms: Data
     ids: Texts
     label: Numbers | Categories
     prediction: Numbers | Categories | None = None
     scores: Float64Block | None = None
-    source_offsets: bytes | None = None
+    source_offsets: Data | None = None
 
 
 def encode(batch: InferenceBatch | LabelBatch) -> bytes:

@@ -8,8 +8,14 @@ import array
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    Data = bytes
+else:
+    Data = bytearray  # is read as one: numpy's array over it is as kernels take it, without a copy
 
 MISSING_CODE = -1
 
@@ -17,42 +23,42 @@ MISSING_CODE = -1
 class Texts(msgspec.Struct, frozen=True):
     """Strings end to end: UTF-8 `data` and, for each row, the byte at which it ends (uint32)."""
 
-    data: bytes
-    ends: bytes
+    data: Data
+    ends: Data
 
 
 class Numbers(msgspec.Struct, frozen=True, tag="numbers", tag_field="kind"):
     """One float64 a row; NaN is missing."""
 
-    data: bytes
+    data: Data
 
 
 class Categories(msgspec.Struct, frozen=True, tag="categories", tag_field="kind"):
     """A dictionary and, for each row, the int32 position in it; -1 is missing."""
 
     words: list[str]
-    codes: bytes
+    codes: Data
 
 
 class Float32Block(msgspec.Struct, frozen=True):
     """Several float32 columns, one whole column after the other, in the order of `names`."""
 
     names: list[str]
-    data: bytes
+    data: Data
 
 
 class Float64Block(msgspec.Struct, frozen=True):
     """Several float64 columns, one whole column after the other, in the order of `names`."""
 
     names: list[str]
-    data: bytes
+    data: Data
 
 
 class Vectors(msgspec.Struct, frozen=True):
     """A vector of `dim` float32 a row, one whole row after the other; NaN where a row has none."""
 
     dim: int
-    data: bytes
+    data: Data
 
 
 def pack(typecode: str, values: Iterable[float]) -> bytes:

@@ -245,7 +245,7 @@ def _rows(batch: InferenceBatch) -> Decoded:
         time_ms=time_ms,
         ids=ids,
         numeric_names=names,
-        numeric=numeric.astype(np.float32),  # a copy: aligned, so that one kernel fits all
+        numeric=numeric.astype(np.float32, copy=False),
         categories={
             name: arrays.words(column, n, name) for name, column in batch.categories.items()
         },

@@ -15,10 +15,10 @@ LEAST_BYTES, KEPT_BYTES = 64 << 10, 8 << 20
 class WholeAnswers(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):
     """aiokafka's protocol, whose reader gets whole answers: a size in four bytes, and so many.
 
-    asyncio's reader moves what it has with every part that comes, stops the socket and wakes whoever
-    waits: of an answer of megabytes half of what reading it costs. Here parts lie behind each other
-    in one buffer, which grows with what comes, not with what a size promises, and goes back after
-    an answer above 8 MiB. Of an answer that does not end the reader sees nothing but the end.
+    asyncio's reader moves what it has with every part that comes, stops the socket and wakes who
+    waits: half of what reading an answer of megabytes costs. Here parts lie behind each other in
+    one buffer, which grows with what comes, not with what a size promises, and goes back after an
+    answer above 8 MiB. Of an answer that does not end the reader sees nothing but the end.
     """
 
     def __init__(self, *arguments: Any, loop: asyncio.AbstractEventLoop, **others: Any) -> None:

@@ -120,7 +120,9 @@ def test_a_socket_is_read_through_it():
         )
         seen = []
         for _ in bodies:
-            seen.append(await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big")))
+            seen.append(
+                await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
+            )
         transport.close()
         server.close()
         return seen
