@@ -34,14 +34,19 @@ def tuned(definition: Definition, alert: str, tried: Sequence[str]) -> Definitio
     of the limit, or, beside a limit of 0, its distance from it. Without such a check the definition
     is the same.
 
-    :raises UsageError: the check has no limit, or one of those is none for it.
+    :raises UsageError: the check has no limit, one of those is none for it, or a copy would be
+        called as another check is.
     """
+    names = {check.alert for check in definition.checks}
     copies = [
         _copy(check, text, definition.reference.profile)
         for check in definition.checks
         if check.alert == alert
         for text in tried
     ]
+    for copy in copies:
+        if copy.alert in names:
+            raise UsageError(f"--limits: there is an alert '{copy.alert}' already; rename it")
     found = msgspec.structs.replace(definition, checks=[*definition.checks, *copies])
     wrong = soundness.problem(found)
     if wrong:

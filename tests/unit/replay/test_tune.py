@@ -121,6 +121,15 @@ def test_a_limit_that_a_monitor_file_may_not_say_is_refused(tmp_path, limits, sa
     assert str(caught.value).startswith(says)
 
 
+def test_a_copy_called_as_another_check_is_refused(tmp_path):
+    """By the name that is taken."""
+    path = written(tmp_path, "fail: {below: 0.8}")
+    path.write_text(path.read_text().replace("Other", "Wrong 0.7"))
+    definition = monitors.load([path]).definition("team/model")
+    with pytest.raises(UsageError, match=r"--limits: there is an alert 'Wrong 0\.7' already"):
+        tune.tuned(definition, "Wrong", ["0.6", "0.7"])
+
+
 def test_a_clear_beyond_what_can_be_is_refused(tmp_path):
     """Scaled with its limit it would never end the alert."""
     check = "fail: {below: 0.8, clear: 0.96}"
