@@ -115,11 +115,8 @@ def _reachable(
     if ends == ranges.COUNTED and when == "never":
         return SILENCE
     if ends != SHARE or not 2 <= value < 100:
-        return (
-            "write a smaller one"
-            if (direction == "below") == (when == "always")
-            else ("write a larger one")
-        )
+        smaller = (direction == "below") == (when == "always")
+        return "write a smaller one" if smaller else "write a larger one"
     if not share:
         return f"write `{direction}: {value / 100:g}`"
     plain = f"{value:g}pp" if direction in CHANGES else f"{value / 100:g}"

@@ -5,6 +5,7 @@ tests/unit/runtime/test_faust_private.py fails when a release takes one away.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -107,8 +108,6 @@ def slow_assignor(seconds: float) -> None:
 
     def assign(cls: Any, cluster: Any, members: Any) -> Any:
         if len(members) > 1:
-            import time
-
             time.sleep(seconds)
         return original.__func__(cls, cluster, members)
 

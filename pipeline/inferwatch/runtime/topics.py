@@ -1,11 +1,15 @@
 """Topics as code: what should be there, what is, and the difference.
 
-DESIGN: one model, one partition, one order; the state topic has the partitions of the events topic.
+A model's records, its state and its windows lie in partitions of one number: these topics have as
+many.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from inferwatch import reach
 from inferwatch.connection import REFUSALS, Connection
@@ -14,7 +18,14 @@ from inferwatch.errors import ConfigError, TransientError
 DAY_MS = 86_400_000
 PARTITIONS = 24
 TIMEOUT_S = 15.0
-THERE = 36  # Kafka's code for a topic that is to be made and exists
+PASSING = (
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NOT_CONTROLLER,
+)
+"""What a later try need not meet: brokers that are away, or choose a controller."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +77,12 @@ def admin(connection: Connection) -> Any:
 
     Raises what `reach.check` raises.
     """
-    from confluent_kafka.admin import AdminClient
-
     reach.check(connection)
     return AdminClient(connection.librdkafka(log_level=0, error_cb=lambda _: None))
 
 
 def differences(connection: Connection, topics: list[Topic]) -> list[Difference]:
     """What `apply` would have to change, and what it will not. Raises what `apply` raises."""
-    from confluent_kafka.admin import ConfigResource
-
     client = admin(connection)
     there = _seen(connection, client, topics)
     found = []
@@ -106,20 +113,18 @@ def apply(connection: Connection, topics: list[Topic], replication_factor: int) 
     :raises DeniedError: it refuses to.
     :raises TransientError: it does not answer.
     """
-    from confluent_kafka.admin import NewTopic
-
     client = admin(connection)
-    there = _seen(connection, client, topics)
+    seen = _seen(connection, client, topics)
     new = [
         NewTopic(topic.name, topic.partitions, replication_factor, config=dict(topic.config))
         for topic in topics
-        if topic.name not in there
+        if topic.name not in seen
     ]
     if not new:
         return []
     answers = client.create_topics(new).items()
-    # one that exists was made by another just now
-    return [name for name, future in answers if _answer(connection, future, "Create", name, THERE)]
+    there = KafkaError.TOPIC_ALREADY_EXISTS  # made by another just now
+    return [name for name, future in answers if _answer(connection, future, "Create", name, there)]
 
 
 def _seen(connection: Connection, client: Any, topics: list[Topic]) -> dict[str, Any]:
@@ -127,8 +132,6 @@ def _seen(connection: Connection, client: Any, topics: list[Topic]) -> dict[str,
 
     A request for topics by name that could make them, as librdkafka's others may, is not used.
     """
-    from confluent_kafka import KafkaError, TopicCollection
-
     asked = client.describe_topics(TopicCollection([topic.name for topic in topics]))
     found = {}
     for name, future in asked.items():
@@ -142,8 +145,6 @@ def _answer(connection: Connection, future: Any, operation: str, topic: str, fin
     """What the brokers answer to a request, True where that is nothing; False for the code
     `fine`.
     """
-    from confluent_kafka import KafkaException
-
     what = f"{operation} on topic {topic}"
     try:
         return future.result(TIMEOUT_S) or True
@@ -155,6 +156,8 @@ def _answer(connection: Connection, future: Any, operation: str, topic: str, fin
             return False
         if problem.code() in REFUSALS:
             raise connection.denied(operation, f"topic {topic}") from None
+        if problem.code() in PASSING:
+            raise TransientError(f"{what}: {problem.str()}") from None
         raise ConfigError(
             f"{what}: {problem.str()}", fix="check partitions and the replication factor"
         ) from None

@@ -140,6 +140,9 @@ def test_only_what_is_missing_is_made(brokers):
         (refused(KafkaError.INVALID_REPLICATION_FACTOR), ConfigError, "check partitions and the"),
         (refused(KafkaError.TOPIC_AUTHORIZATION_FAILED), DeniedError, "refuse User:ops Create on"),
         (TimeoutError(), TransientError, "no answer in 15 s"),
+        (refused(KafkaError._TIMED_OUT), TransientError, "Create on topic"),
+        (refused(KafkaError._TRANSPORT), TransientError, "Create on topic"),
+        (refused(KafkaError.NOT_CONTROLLER), TransientError, "Create on topic"),
     ],
 )
 def test_what_the_brokers_refuse_is_told_by_who_must_act(brokers, answer, error, says):
