@@ -245,11 +245,7 @@ def _features(path: Path, mapping: Mapping, block: Any) -> tuple[list[str], list
     if not (numeric or categories):
         named = set(mapping.columns())
         rest = [field for field in block.schema if field.name not in named]
-        numeric = [
-            field.name
-            for field in rest
-            if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        ]
+        numeric = [field.name for field in rest if _is_number(field.type)]
         categories = [field.name for field in rest if field.name not in numeric]
     for name in categories:
         kind = block.schema.field(name).type
@@ -259,6 +255,13 @@ def _features(path: Path, mapping: Mapping, block: Any) -> tuple[list[str], list
                 "`embedding` if it holds vectors, else the table's features under `features`"
             )
     return numeric, categories
+
+
+def _is_number(kind: Any) -> bool:
+    """Decimals too, which databases export."""
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
 
 
 def _calls(path: Path, block: Any, named: dict[str, str]) -> Calls:
@@ -305,7 +308,7 @@ def _answer(block: Any, name: str | None) -> Words | NDArray[np.float64] | None:
     if name is None:
         return None
     kind = block.schema.field(name).type
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+    if _is_number(kind) or pa.types.is_boolean(kind):
         return np.asarray(
             pc.cast(block.column(name), pa.float64()).to_numpy(zero_copy_only=False), np.float64
         )

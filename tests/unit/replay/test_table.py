@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -214,6 +215,22 @@ def test_rows_that_no_topic_would_hold_are_rejects(tmp_path):
         ("non_finite", 2, "latency_ms"),
         ("non_finite", 3, "a figure of llm"),
     }
+
+
+def test_decimals_are_numbers(tmp_path):
+    """As databases export them: an answer, a label and a feature that nobody named as numeric."""
+    money = [Decimal("1.50"), Decimal("2.25"), None]
+    ids, at = ["a", "b", "c"], [START_MS] * 3
+    found = pd.DataFrame({"id": ids, "at": at, "answer": money, "truth": money, "x": money})
+    found.to_parquet(tmp_path / "t.parquet", index=False)
+    mapping = Mapping(
+        model="m", prediction_id="id", timestamp="at", prediction="answer", label="truth"
+    )
+    (batch,) = table.read(tmp_path / "t.parquet", mapping)
+    np.testing.assert_equal(batch.rows.prediction, [1.5, 2.25, np.nan])
+    np.testing.assert_equal(batch.labels.label, [1.5, 2.25])
+    assert batch.rows.numeric_names == ("x",) and not batch.rows.categories
+    np.testing.assert_equal(batch.rows.numeric, [[1.5, 2.25, np.nan]])
 
 
 def made_batch(ids: list[str], minutes: list[int], delay: int) -> table.Batch:
