@@ -6,6 +6,7 @@ a bug and is left to crash.
 """
 
 import enum
+from pathlib import Path
 
 
 class Exit(enum.IntEnum):
@@ -79,3 +80,8 @@ class UsageError(Exception):
 
 class TransientError(Exception):
     """The outside did not answer as it should; the same call may succeed later."""
+
+
+def no_file(path: Path) -> str:
+    """What is where a file should be."""
+    return "is a folder, no file" if path.is_dir() else "no such file"

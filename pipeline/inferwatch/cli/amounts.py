@@ -15,6 +15,11 @@ def count(text: str) -> int:
     return found
 
 
+def whole(text: str) -> int:
+    """A whole number from 0 on, of what there may be none."""
+    return 0 if text == "0" else count(text)
+
+
 def offset(text: str) -> int:
     """A place in a partition: a whole number from 0 on."""
     if not (text.isascii() and text.isdigit() and len(text) < 19):
@@ -40,12 +45,17 @@ def duration_ms(text: str) -> int:
     return found
 
 
-def seconds(text: str) -> float:
-    """A positive number of seconds: a timer of none would never rest."""
+def positive(text: str, of: str = "") -> float:
+    """A number above 0, and no infinite one; `of` what in the message."""
     try:
         found = float(text)
     except ValueError:
         found = math.nan
     if not 0 < found < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is no positive number of seconds")
+        raise argparse.ArgumentTypeError(f"'{text}' is no positive number{of}")
     return found
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds: a timer of none would never rest."""
+    return positive(text, " of seconds")

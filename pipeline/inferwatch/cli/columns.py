@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.errors import UsageError
+from inferwatch.errors import UsageError, no_file
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,7 +34,7 @@ def blocks(file: str, columns: Sequence[str], *, rows: bool) -> Iterator[Floats]
         return
     path = Path(file)
     if not path.is_file():
-        raise UsageError(f"{file}: no such file")
+        raise UsageError(f"{file}: {no_file(path)}")
     if path.suffix == ".npy":
         whole = _array(path, rows=rows)
         for at in range(0, len(whole), BLOCK_ROWS):

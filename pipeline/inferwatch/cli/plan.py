@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from inferwatch.cli.amounts import count
+from inferwatch.cli.amounts import count, positive, whole
 from inferwatch.cli.table import table
 from inferwatch.config import estimate, monitors, wording
 from inferwatch.config.defaults import default_definition
 from inferwatch.config.estimate import Estimate, Load
 from inferwatch.core.fold import MODELS_MAX
-from inferwatch.errors import Exit, UsageError
+from inferwatch.errors import Exit
 from inferwatch.records.definition import Definition
 
 PROVED_BYTES = 500_000_000
@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     usual = Load()
     for name, kind, default, of in (
-        ("--rows-per-s", float, usual.rows_per_s, "of one model"),
-        ("--models", int, 1, "that a file matches"),
-        ("--features", int, usual.features, "of one model"),
-        ("--segments", int, usual.segments, "values, all columns"),
-        ("--versions", int, usual.versions, "that serve at a time"),
-        ("--classes", int, usual.classes, "of a multiclass model"),
-        ("--categories", int, usual.categories, "features of more than 1,000 words"),
-        ("--embedding", int, usual.embedding, "numbers of an embedding"),
+        ("--rows-per-s", positive, usual.rows_per_s, "of one model"),
+        ("--models", count, 1, "that a file matches"),
+        ("--features", whole, usual.features, "of one model"),
+        ("--segments", whole, usual.segments, "values, all columns"),
+        ("--versions", count, usual.versions, "that serve at a time"),
+        ("--classes", count, usual.classes, "of a multiclass model"),
+        ("--categories", whole, usual.categories, "features of more than 1,000 words"),
+        ("--embedding", whole, usual.embedding, "numbers of an embedding"),
     ):
         parser.add_argument(
             name, type=kind, default=default, metavar="N", help=f"{of}; {default:g}"
@@ -62,10 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
         llm=arguments.llm,
         embedding=arguments.embedding,
     )
-    counts = (arguments.models, load.versions, load.classes)
-    widths = (load.features, load.segments, load.categories, load.embedding)
-    if not 0 < load.rows_per_s < math.inf or min(counts) < 1 or min(widths) < 0:
-        raise UsageError("rates and counts are positive numbers")
     files = _files(arguments)
     found = [(match, estimate.of(definition, load)) for match, definition in files]
     if arguments.format == "json":

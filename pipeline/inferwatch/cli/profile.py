@@ -11,7 +11,7 @@ from inferwatch.config import embeddings, mapping, monitors, profiles
 from inferwatch.core import soundness
 from inferwatch.core.figure import Figure
 from inferwatch.core.reference import column_key
-from inferwatch.errors import UsageError
+from inferwatch.errors import UsageError, no_file
 from inferwatch.records.definition import (
     CategoryProfile,
     EmbeddingProfile,
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take task, positive class and segments from this monitor file",
     )
     build.add_argument("--task", choices=["binary", "multiclass", "regression", "ranking"])
-    build.add_argument("--positive", default="1", help="the positive class of a binary task")
+    build.add_argument("--positive", help="the positive class of a binary task; 1")
     build.add_argument("--segments", nargs="*", default=[], metavar="COLUMN")
     build.add_argument("--model", metavar="TEAM/MODEL", help="of a topic: whose rows")
     build.add_argument(
@@ -118,7 +118,7 @@ def _mapping(path: Path, given: Path | None) -> mapping.Mapping:
     if described.is_file():
         return mapping.read(described)
     if given is not None:
-        raise UsageError(f"{given}: no such file; say with --mapping what the columns mean")
+        raise UsageError(f"{given}: {no_file(given)}; say with --mapping what the columns mean")
     names = table.names(path)
     found = mapping.of_names(path.name.split(".")[0], names)
     if found is None:
@@ -143,6 +143,9 @@ def _topic(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]
 def _facts(arguments: argparse.Namespace) -> ModelFacts:
     """What the monitor file says; it may name a profile that is only about to be built."""
     if arguments.monitors:
+        for name in ("task", "positive", "segments"):
+            if getattr(arguments, name):
+                raise UsageError(f"--{name} has no place beside --monitors, whose `model:` says it")
         return monitors.facts(arguments.monitors)
     if arguments.task is None:
         raise UsageError(
@@ -152,7 +155,8 @@ def _facts(arguments: argparse.Namespace) -> ModelFacts:
         wrong = soundness.segment_problem(name)
         if wrong:
             raise UsageError(f"--segments: {wrong}")
-    return ModelFacts(task=arguments.task, positive=arguments.positive, segments=arguments.segments)
+    positive = arguments.positive or "1"
+    return ModelFacts(task=arguments.task, positive=positive, segments=arguments.segments)
 
 
 def _diff(old_path: Path, new_path: Path) -> None:

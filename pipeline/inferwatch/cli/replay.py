@@ -14,7 +14,7 @@ from inferwatch.config import mapping, monitors, profiles
 from inferwatch.config.monitors import Monitors
 from inferwatch.core.fold import MODELS_MAX
 from inferwatch.core.reference import Values
-from inferwatch.errors import ConfigError, Exit, UsageError
+from inferwatch.errors import ConfigError, Exit, UsageError, no_file
 from inferwatch.records.outputs import SchemaRecord
 from inferwatch.replay import driver, table, topic
 from inferwatch.replay.recorded import lines
@@ -101,10 +101,10 @@ def _table(arguments: argparse.Namespace, loaded: Monitors) -> Fold:
     """Checks all that can be checked before a report is begun."""
     path = Path(arguments.source)
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; SOURCE is a table or the word `topic`")
+        raise UsageError(f"{path}: {no_file(path)}; SOURCE is a table or the word `topic`")
     described = arguments.mapping or path.parent / "mapping.yaml"
     if not described.is_file():
-        said = f"{described}: no such file; say with --mapping what the columns mean"
+        said = f"{described}: {no_file(described)}; say with --mapping what the columns mean"
         if arguments.mapping is None:
             said += f", or fill in and write there:\n\n{mapping.draft(table.names(path))}"
         raise UsageError(said)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+from inferwatch.cli.amounts import count, whole
 from inferwatch.cli.table import table
 from inferwatch.errors import Exit
 from inferwatch.testing.simulation import POINTS, Result
@@ -16,10 +17,10 @@ AGAIN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the simulator."""
-    parser.add_argument("--seeds", type=int, default=100, metavar="N", help="how many; 100")
-    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first one; 0")
+    parser.add_argument("--seeds", type=count, default=100, metavar="N", help="how many; 100")
+    parser.add_argument("--first", type=whole, default=0, metavar="SEED", help="the first one; 0")
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes at a time"
+        "--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="processes at a time"
     )
 
 

@@ -199,9 +199,8 @@ def read(path: Path) -> Node:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", file=str(path), fix="check the path"
-        ) from None
+        fix = f"name the files in it, as {path}/*.yaml" if path.is_dir() else "check the path"
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path), fix=fix) from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8", file=str(path), fix="save it as UTF-8") from None
     return parse(text, str(path))

@@ -70,6 +70,9 @@ def _csv(path: Path) -> Iterator[tuple[Node, dict[str, Node]]]:
             if name not in found:
                 raise row.error(f"'{name}' is empty", "fill it in")
         yield row, found
+    if not heads:
+        row = Node([], str(path), 1, "")
+        raise row.error("is empty", f"begin with {','.join(KEYS)}")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.config import embeddings
+from inferwatch.config.document import meant
 from inferwatch.core import quality, queries, stability, vocabulary
 from inferwatch.core.columns import (
     Columns,
@@ -134,6 +135,12 @@ def doubts(
             f"no answer and no label is of the positive class '{facts.positive}' but {named}: "
             "precision, recall and the like are left out; name it with --positive or in `model:`"
         )
+    for name in facts.segments:
+        if all(segment_words(Columns(), batch, name) is None for batch in rows):
+            near = meant(
+                name, [one for batch in rows for one in (*batch.segments, *batch.categories)]
+            )
+            yield f"no row has the segment column '{name}'; {near}figures are not cut by it"
     if truths and not profile.quality:
         yield "no label is of any of these rows: there are no figures on labels"
     elif facts.task == "ranking" and "mrr" not in profile.quality.get("", {}):

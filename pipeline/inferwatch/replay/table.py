@@ -22,7 +22,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from inferwatch.config.mapping import Mapping
-from inferwatch.errors import UsageError
+from inferwatch.errors import UsageError, no_file
 from inferwatch.records.batch import CALL_NUMBERS, FINISH_REASON
 from inferwatch.records.decode import finite
 from inferwatch.records.events import Tick
@@ -64,7 +64,7 @@ def names(path: Path) -> list[str]:
 
 def _check_format(path: Path) -> None:
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(f"{path}: {no_file(path)}")
     if not path.name.endswith(SUFFIXES):
         raise UsageError(f"{path}: unknown format; use one of {', '.join(SUFFIXES)}")
 

@@ -52,6 +52,9 @@ def test_what_is_no_time_is_refused(text):
         ["notifier", "--session-timeout", "0"],
         ["topics", "apply", "--partitions", "-3"],
         ["topics", "plan", "--replication-factor", "0"],
+        ["simulate", "--seeds", "0"],
+        ["simulate", "--first", "-1"],
+        ["simulate", "--jobs", "0"],
     ],
 )
 def test_every_option_that_takes_one_refuses_it(arguments, capsys):

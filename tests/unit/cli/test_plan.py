@@ -106,8 +106,20 @@ def test_help_says_what_stands_for_an_option_that_is_left_out(capsys):
         assert line.endswith(f"; {value:g}")
 
 
-@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf"])
-def test_a_rate_that_is_none_is_refused(capsys, rate):
-    """What is no positive number costs nothing that could be told."""
-    assert main(["plan", "--rows-per-s", rate]) == Exit.USAGE
-    assert "positive numbers" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "number"),
+    [
+        *(("--rows-per-s", rate) for rate in ("0", "-1", "nan", "inf", "many")),
+        ("--models", "0"),
+        ("--versions", "0"),
+        ("--features", "-3"),
+        ("--embedding", "1.5"),
+    ],
+)
+def test_a_number_that_is_none_is_refused(capsys, option, number):
+    """What is no number of rows or models costs nothing that could be told; its option is named."""
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", option, number])
+    assert ended.value.code == Exit.USAGE
+    assert f"argument {option}: '{number}' is no " in capsys.readouterr().err
+    assert main(["plan", "--features", "0", "--segments", "0"]) == Exit.DONE

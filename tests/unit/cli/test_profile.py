@@ -122,6 +122,12 @@ def test_columns_of_other_names_are_asked_for_by_a_mapping_to_fill_in(folder, ca
             Exit.CONFIG,
             "p.json: the values of score are too large: their spread is no number",
         ),
+        (["build", ".", "--task", "binary", "--out", "p"], Exit.USAGE, ".: is a folder, no file"),
+        (
+            ["build", "t.csv", "--monitors", "m.yaml", "--task", "regression", "--out", "p"],
+            Exit.USAGE,
+            "--task has no place beside --monitors, whose `model:` says it",
+        ),
         (["show", "none.json"], Exit.CONFIG, "none.json: cannot be read: No such file"),
         (["show", "t.csv"], Exit.CONFIG, "t.csv: is no profile"),
         (
@@ -226,8 +232,12 @@ def told(capsys, task, *options):
 
 
 def test_what_the_rows_do_not_have_is_said(folder, capsys):
-    """A positive class of no row, labels of no row, and a ranking without a query."""
-    assert told(capsys, "binary", "--positive", "yes") == ""
+    """A positive class of no row, labels of no row, a segment column that none has, and a ranking
+    without a query.
+    """
+    assert told(capsys, "binary", "--positive", "yes", "--segments", "country") == ""
+    said = told(capsys, "binary", "--positive", "yes", "--segments", "contry")
+    assert "segment column 'contry'; did you mean 'country'? figures are not cut by it" in said
     said = told(capsys, "binary", "--positive", "Yes")
     assert "positive class 'Yes' but 'no', 'yes'" in said and said.count("\n") == 1
     assert "recall" not in profiles.read(Path("p.json"))[0].quality[""]

@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
     """No such file, a folder, bytes that are no UTF-8."""
     with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read: No such file"):
         document.read(tmp_path / "nothing.yaml")
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory \(name the files"):
         document.read(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("a: ä\n".encode("latin-1"))
     with pytest.raises(ConfigError, match="is not UTF-8"):

@@ -83,6 +83,8 @@ def test_a_quiet_time_has_no_incident(tmp_path, text):
 
 
 MISTAKES = {
+    "": ":1: is empty (begin with model,from,to",
+    "\n \n": ":1: is empty (begin with model,from,to",
     "model,form\n": ":1: unknown column 'form' (did you mean 'from'? allowed: ",
     "model,to\n": ":1: column 'from' is missing (begin with model,from,to",
     "model,from,from\n": ":1: column 'from' is there twice (leave one of the two out)",

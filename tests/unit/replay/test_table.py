@@ -495,6 +495,6 @@ def test_a_wrong_file_is_a_sentence(tmp_path, name, content, says):
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path):
     """And so is a folder."""
-    for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(UsageError, match="no such file"):
+    for path, why in ((tmp_path / "none.csv", "no such file"), (tmp_path, "is a folder, no file")):
+        with pytest.raises(UsageError, match=why):
             list(table.read(path, FULL))
