@@ -35,8 +35,8 @@ TOGETHER = 64
 """Values that are put into the window in one go, at most."""
 COUNTS = 10
 TOTALS = COUNTS + ROWS
-_SPREADS = TOTALS + ROWS * ROW_MAX
-_PARTS = _SPREADS + ROWS * ROW_MAX
+SPREADS = TOTALS + ROWS * ROW_MAX
+_PARTS = SPREADS + ROWS * ROW_MAX
 SIZE = _PARTS + PARTS
 
 LOW, RANGE, DELTA, CLOCK, LENGTH_MIN, GRACE, BLOCK = range(7)
@@ -70,7 +70,7 @@ def dump(state: Floats) -> bytes:
     filled = np.arange(ROW_MAX) >= ROW_MAX - counts[:, np.newaxis]
     totals, spreads = (
         state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled]
-        for first in (TOTALS, _SPREADS)
+        for first in (TOTALS, SPREADS)
     )
     parts = state[_PARTS:] if state[_PARTS:].any() else state[:0]
     found = [state[:COUNTS], counts, totals, spreads, parts]
@@ -86,7 +86,7 @@ def load(data: bytes) -> Floats:
     filled = np.arange(ROW_MAX) >= ROW_MAX - counts[:, np.newaxis]
     n = int(counts.sum())
     totals, spreads, parts = np.split(values[COUNTS + used :], [n, 2 * n])
-    for first, mine in ((TOTALS, totals), (_SPREADS, spreads)):
+    for first, mine in ((TOTALS, totals), (SPREADS, spreads)):
         state[first : first + used * ROW_MAX].reshape(used, ROW_MAX)[filled] = mine
     for first, mine in zip((_PARTS, _PARTS + SQUARES), np.split(parts, 2), strict=True):
         state[first : first + len(mine)] = mine
@@ -178,18 +178,29 @@ def fill_block(
 @jit
 def insert_block(params: Floats, state: Floats, fresh: Floats) -> None:
     """Put the block that is full into the window."""
-    block, width = params[BLOCK], state[WIDTH]
+    part, own, around = close_block(params, state, state[WIDTH], state[TOTAL])
+    state[WIDTH] += params[BLOCK]
+    state[TOTAL] += part
+    state[SPREAD] += around
+    fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part, own
+    insert(state, params[BLOCK], fresh, 1)
+
+
+@jit
+def close_block(
+    params: Floats, state: Floats, width: float, window: float
+) -> tuple[float, float, float]:
+    """Begin a new block: sum and spread of the one that is full, and what it adds to the spread of
+    a window of `width` values whose sum is `window`.
+    """
+    block = params[BLOCK]
+    state[TICK] = 0.0
     part = total(state, _PARTS)
     own = max(total(state, _PARTS + SQUARES) - part * part / block, 0.0)
-    if width > 0.0:
-        apart = part / block - state[TOTAL] / width
-        state[SPREAD] += own + block * width * apart * apart / (block + width)
-    else:
-        state[SPREAD] = own
-    state[WIDTH], state[TICK] = width + block, 0.0
-    state[TOTAL] += part
-    fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part, own
-    insert(state, block, fresh, 1)
+    if width <= 0.0:
+        return part, own, own
+    apart = part / block - window / width
+    return part, own, own + block * width * apart * apart / (block + width)
 
 
 @jit
@@ -214,7 +225,7 @@ def insert(state: Floats, size: float, fresh: Floats, n: int) -> None:
     here, here_spread, there, there_spread = fresh[0, 0], fresh[0, 1], fresh[1, 0], fresh[1, 1]
     row = 0
     while n > 0:
-        totals, spreads = TOTALS + row * ROW_MAX, _SPREADS + row * ROW_MAX
+        totals, spreads = TOTALS + row * ROW_MAX, SPREADS + row * ROW_MAX
         held = int(state[COUNTS + row])
         first, pairs = ROW_MAX - held, max(held + n - ROW_MAX + 1, 0) // 2
         for slot in range(ROW_MAX):
@@ -269,14 +280,15 @@ def logarithm(width: float, delta: float) -> float:
 
 
 @jit
-def limits(params: Floats, state: Floats, ln: float) -> tuple[float, float, float, float]:
+def limits(
+    params: Floats, width: float, total: float, spread: float, ln: float
+) -> tuple[float, float, float, float]:
     """What `_cut` compares with, by the window's `logarithm`: bound, root and slack of its test
     without divisions, and the variance.
     """
-    width = state[WIDTH]
-    variance = state[SPREAD] / width
+    variance = spread / width
     reach = width - 2.0 * params[LENGTH_MIN] + 2.0
-    slack = 1e-11 * abs(state[TOTAL]) * width
+    slack = 1e-11 * abs(total) * width
     return 2.0 / 3.0 * ln * reach, 2.0 * variance * ln * reach, slack, variance
 
 
@@ -288,7 +300,7 @@ def _cut(params: Floats, state: Floats) -> bool:
     if width < 2.0:
         return False
     ln = logarithm(width, params[DELTA])
-    bound, root, slack, variance = limits(params, state, ln)
+    bound, root, slack, variance = limits(params, width, total, state[SPREAD], ln)
     n0, u0 = 0.0, 0.0
     u1 = total
     row = int(state[USED]) - 1
@@ -323,13 +335,13 @@ def _drop_oldest(params: Floats, state: Floats) -> None:
     held = int(state[COUNTS + row])
     oldest = row * ROW_MAX + ROW_MAX - held
     size = params[BLOCK] * 2.0**row
-    total, spread = state[TOTALS + oldest], state[_SPREADS + oldest]
+    total, spread = state[TOTALS + oldest], state[SPREADS + oldest]
     width = state[WIDTH] - size
     rest = state[TOTAL] - total
     apart = total / size - rest / width
     state[WIDTH], state[TOTAL] = width, rest
     state[SPREAD] -= spread + size * width * apart * apart / (size + width)
-    state[TOTALS + oldest], state[_SPREADS + oldest] = 0.0, 0.0
+    state[TOTALS + oldest], state[SPREADS + oldest] = 0.0, 0.0
     state[COUNTS + row] = held - 1.0
     if held == 1:
         state[USED] = float(row)

@@ -1,9 +1,9 @@
-"""ADWIN over many columns of a block, side by side, with the decisions of each alone.
+"""ADWIN over many columns of a block, with the decisions of each alone.
 
 Columns go from one look at their windows to the next together, each at its own pace: one that lacks
-values comes later to its look, in rows. What goes on value by value, and the test of all splits,
-are done for eight columns at a time: lanes are strangers to each other, what is known of them lies
-in one array, at distances that the compiler knows, and nothing branches.
+values comes later to its look, in rows. What they do in step is done side by side
+(`adwin_windows`), the rest by each alone: up to its first look, behind its last, and where a window
+is young.
 """
 
 import math
@@ -11,49 +11,34 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.kernels import adwin_windows as windows
 from inferwatch.kernels.adwin import (
     BLOCK,
     CLOCK,
-    COUNTS,
     DELTA,
     GRACE,
     LENGTH_MIN,
     LOW,
     OVER,
     RANGE,
-    ROW_MAX,
-    SPREAD,
     TICK,
-    TOGETHER,
-    TOTAL,
-    TOTALS,
     USED,
-    WIDTH,
     Floats,
     clear,
+    close_block,
     fill_block,
-    insert,
-    insert_block,
-    limits,
     logarithm,
-    scratch,
     shrink,
     update,
 )
+from inferwatch.kernels.adwin_windows import LANES, SIDE_BY_SIDE
 from inferwatch.kernels.blocks import ROWS as BLOCK_ROWS
 from inferwatch.kernels.jit import jit
 
 Ints = NDArray[np.int64]
 
-_LANES, _LANES_MIN, _SIDE_BY_SIDE = 32, 4, 8
-"""Columns that are worked on together: at most, how many make it worth while, and in steps of."""
-_WIDTH, _TOTAL, _SPREAD, _N, _LEAST, _BOUND, _ROOT, _SLACK, _OLDER, _SUM, _HELD, _BUCKET, _HIT = (
-    np.arange(13) * _LANES
-)
-"""Where in an array of lanes a figure of the first lies."""
-_LN, _LN_WIDTH, _LN_DELTA = 13 * _LANES + np.arange(3)
-"""Behind the lanes: the last logarithm, and what it is of."""
-_KNOWN = 13 * _LANES + 3
+_LANES_MIN = 4
+"""Columns that make it worth while."""
 
 
 @jit
@@ -65,16 +50,20 @@ def update_columns(
     `params` float64[G, 7] and `states` float64[G, SIZE] have a row each; `found[g]` becomes the
     index of the first change, -1 where there is none.
     """
-    for first in range(0, len(columns), _LANES):
-        end = min(first + _LANES, len(columns))
+    room = windows.room()
+    for first in range(0, len(columns), LANES):
+        end = min(first + LANES, len(columns))
         mine = params[first:end], states[first:end], found[first:end]
-        if end - first < _LANES_MIN:
+        together = end - first >= _LANES_MIN
+        for place in range(first, end):
+            together &= windows.fits(states[place], block.shape[1], params[place, BLOCK])
+        if not together:
             for place in range(first, end):
                 found[place] = update(block[columns[place]], 0, params[place], states[place])
         elif params[first, BLOCK] > 1.0:
-            _update_weighted(block, columns[first:end], *mine)
+            _update_weighted(block, columns[first:end], *mine, room)
         else:
-            _update(block, columns[first:end], *mine)
+            _update(block, columns[first:end], *mine, room)
     changed = 0
     for place in range(len(columns)):
         changed += found[place] >= 0
@@ -83,110 +72,171 @@ def update_columns(
 
 @jit
 def _update(
-    block: NDArray[np.floating], columns: Ints, params: Floats, states: Floats, found: Ints
+    block: NDArray[np.floating],
+    columns: Ints,
+    params: Floats,
+    states: Floats,
+    found: Ints,
+    room: Floats,
 ) -> None:
-    lanes = len(columns)
-    side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
-    scaled, staged = np.empty((lanes, block.shape[1])), np.empty(TOGETHER * side)
-    known, fresh = np.zeros(_KNOWN), scratch()
+    lanes, n = len(columns), block.shape[1]
+    scaled, plain = np.empty((lanes, n)), params.copy()
     given, fed = np.empty(lanes, np.int64), np.zeros(lanes, np.int64)
-    left = 0
     for lane in range(lanes):
         if states[lane, OVER] > 0.0:
             clear(states[lane])
-        given[lane], found[lane] = _scale(block[columns[lane]], params[lane], scaled[lane]), -1
-        left += given[lane] > 0
-    while left > 0:
-        rows = 0
-        for lane in range(lanes):
-            room = params[lane, CLOCK] - states[lane, TICK]
-            n = int(min(max(room, 1.0), TOGETHER, given[lane] - fed[lane]))
-            for at in range(n):
-                staged[at * side + lane] = scaled[lane, fed[lane] + at]
-            known[_N + lane] = float(n)
-            rows = max(rows, n)
-            known[_WIDTH + lane] = states[lane, WIDTH]
-            known[_TOTAL + lane], known[_SPREAD + lane] = states[lane, TOTAL], states[lane, SPREAD]
-        _grow(staged, rows, side, known)
-        looks = False
-        for lane in range(lanes):
-            n, state = int(known[_N + lane]), states[lane]
-            known[_ROOT + lane] = math.inf  # what no split passes
-            if n == 0:
+        plain[lane, RANGE], found[lane] = 0.0, -1
+        given[lane] = _scale(block[columns[lane]], params[lane], scaled[lane])
+        if states[lane, TICK] > 0.0:
+            end = min(int(params[lane, CLOCK] - states[lane, TICK]), given[lane])
+            found[lane] = update(scaled[lane, :end], 0, plain[lane], states[lane])
+            fed[lane] = end
+    _update_together(scaled, given, fed, params, states, found, room)
+    for lane in range(lanes):
+        if found[lane] < 0 and fed[lane] < given[lane]:
+            values = scaled[lane, : given[lane]]
+            found[lane] = update(values, fed[lane], plain[lane], states[lane])
+        if found[lane] >= 0:
+            found[lane] = _row_of(block[columns[lane]], found[lane] + 1)
+
+
+@jit
+def _update_together(
+    scaled: Floats,
+    given: Ints,
+    fed: Ints,
+    params: Floats,
+    states: Floats,
+    found: Ints,
+    room: Floats,
+) -> None:
+    """Feed windows that are before their next look as long as there are some: `fed` moves on from
+    look to look, `found` becomes the number of the value of the first change.
+    """
+    mine, left, rows = np.empty(LANES, np.int64), 0, 0
+    for lane in range(len(states)):
+        state, due = states[lane], params[lane, CLOCK] == windows.TOGETHER
+        due &= found[lane] < 0 and given[lane] - fed[lane] >= windows.TOGETHER
+        if due and windows.settled(state):
+            mine[left], rows, left = lane, max(rows, int(state[USED])), left + 1
+    if left < _LANES_MIN:
+        return
+    last, side, busy = np.zeros((2, LANES)), _side(left), np.ones(left, np.bool_)
+    least = params[:, LENGTH_MIN].min()
+    for place in range(left):
+        windows.put(states[mine[place]], place, room)
+    for place in range(left, side):
+        windows.blank(place, room)
+    while left >= _LANES_MIN:
+        for place in range(len(busy)):
+            if busy[place]:
+                _stage(scaled[mine[place]], fed[mine[place]], place, room)
+        windows.grow(room, side)
+        rows = windows.take(room, side, rows)
+        for place in range(len(busy)):
+            if busy[place]:
+                _set_logarithm(params[mine[place]], room, place, last)
+        windows.look(room, side, rows, 1.0, least)
+        for place in range(len(busy)):
+            if not busy[place]:
                 continue
-            state[WIDTH] = known[_WIDTH + lane]
-            state[TOTAL], state[SPREAD] = known[_TOTAL + lane], known[_SPREAD + lane]
-            for at in range(n):
-                fresh[0, 0, ROW_MAX + at] = scaled[lane, fed[lane] + at]
-                fresh[0, 1, ROW_MAX + at] = 0.0
-            insert(state, 1.0, fresh, n)
-            state[TICK] += n
-            fed[lane] += n
-            left -= fed[lane] == given[lane]
-            if state[TICK] >= params[lane, CLOCK]:
-                state[TICK] = 0.0
-                looks |= _limit(params[lane], state, lane, known)
-        if not looks:
-            continue
-        _look(states, side, 1.0, known)
-        for lane in range(lanes):
-            if known[_HIT + lane] > 0.0 and shrink(params[lane], states[lane]):
-                found[lane] = _row_of(block[columns[lane]], fed[lane])
-                left -= fed[lane] < given[lane]
-                given[lane] = fed[lane]
+            lane = mine[place]
+            fed[lane] += windows.TOGETHER
+            if room[windows.HIT + place] > 0.0:
+                windows.get(room, place, states[lane])
+                found[lane] = fed[lane] - 1 if shrink(params[lane], states[lane]) else -1
+            elif given[lane] - fed[lane] < windows.TOGETHER:
+                windows.get(room, place, states[lane])
+            if found[lane] >= 0 or given[lane] - fed[lane] < windows.TOGETHER:
+                busy[place], left = False, left - 1
+                room[windows.LN + place] = math.inf
+    for place in range(len(busy)):
+        if busy[place]:
+            windows.get(room, place, states[mine[place]])
+
+
+@jit
+def _stage(values: Floats, first: int, place: int, room: Floats) -> None:
+    """Lay the values that a window takes next where it takes them from."""
+    for at in range(windows.TOGETHER):
+        room[windows.NEWEST + at * LANES + place] = values[first + at]
 
 
 @jit
 def _update_weighted(
-    block: NDArray[np.floating], columns: Ints, params: Floats, states: Floats, found: Ints
+    block: NDArray[np.floating],
+    columns: Ints,
+    params: Floats,
+    states: Floats,
+    found: Ints,
+    room: Floats,
 ) -> None:
     """As `_update`, in blocks of as many rows for each detector."""
-    lanes = len(columns)
-    side = -(-lanes // _SIDE_BY_SIDE) * _SIDE_BY_SIDE
-    known, fresh, room = np.zeros(_KNOWN), scratch(), np.empty(BLOCK_ROWS)
-    at, left = np.zeros(lanes, np.int64), lanes
+    lanes, rows, last, space = len(columns), 0, np.zeros((2, LANES)), np.empty(BLOCK_ROWS)
+    at, side = np.zeros(lanes, np.int64), _side(lanes)
     for lane in range(lanes):
         found[lane] = -1
         if states[lane, OVER] > 0.0:
             clear(states[lane])
+        windows.put(states[lane], lane, room)
+        rows = max(rows, int(states[lane, USED]))
+    for lane in range(lanes, side):
+        windows.blank(lane, room)
+    left, least = lanes, params[:, LENGTH_MIN].min()
     while left > 0:
-        looks = False
         for lane in range(lanes):
-            state = states[lane]
-            known[_ROOT + lane] = math.inf  # what no split passes
+            room[windows.LN + lane] = math.inf
             if at[lane] < 0:
                 continue
-            at[lane] = fill_block(block[columns[lane]], at[lane], params[lane], state, room)
+            state = states[lane]
+            at[lane] = fill_block(block[columns[lane]], at[lane], params[lane], state, space)
             if state[TICK] < params[lane, BLOCK]:
+                windows.get(room, lane, state)
                 at[lane], left = -1, left - 1
                 continue
-            insert_block(params[lane], state, fresh)
-            known[_WIDTH + lane], known[_TOTAL + lane] = state[WIDTH], state[TOTAL]
-            looks |= _limit(params[lane], state, lane, known)
-        if not looks:
-            continue
-        _look(states, side, params[0, BLOCK], known)
+            _add_block(params[lane], state, lane, room)
+            rows = max(rows, windows.insert(room, lane, 0, params[lane, BLOCK]))
+            _set_logarithm(params[lane], room, lane, last)
+        if not left:
+            return
+        windows.look(room, side, rows, params[0, BLOCK], least)
         for lane in range(lanes):
-            if known[_HIT + lane] > 0.0 and shrink(params[lane], states[lane]):
-                found[lane] = at[lane] - 1
-                at[lane], left = -1, left - 1
+            if at[lane] >= 0 and room[windows.HIT + lane] > 0.0:
+                windows.get(room, lane, states[lane])
+                if shrink(params[lane], states[lane]):
+                    found[lane] = at[lane] - 1
+                    at[lane], left = -1, left - 1
 
 
 @jit
-def _limit(params: Floats, state: Floats, lane: int, known: Floats) -> bool:
-    """Put down what a window's splits are compared with; whether it is wide enough for a look.
+def _add_block(params: Floats, state: Floats, lane: int, room: Floats) -> None:
+    """Add the block that is full to the figures of its window, as the bucket to be put into it."""
+    width, total = room[windows.WIDTHS + lane], room[windows.SUMS + lane]
+    part, own, around = close_block(params, state, width, total)
+    room[windows.WIDTHS + lane], room[windows.SUMS + lane] = width + params[BLOCK], total + part
+    room[windows.AROUND + lane] += around
+    room[windows.NEW + lane], room[windows.NEW_SPREAD + lane] = part, own
 
-    Most windows are as wide as the one before, and take its logarithm.
+
+@jit
+def _set_logarithm(params: Floats, room: Floats, place: int, last: Floats) -> None:
+    """Put down the logarithm of a window that is wide enough for a look.
+
+    It grows so slowly that one of up to a tenth fewer values will do, which lets a little more
+    through. `last` float64[2, LANES] has the logarithms and the widths that they are of.
     """
-    if state[WIDTH] <= params[GRACE] or state[WIDTH] < 2.0:
-        return False
-    if state[WIDTH] != known[_LN_WIDTH] or params[DELTA] != known[_LN_DELTA]:
-        known[_LN_WIDTH], known[_LN_DELTA] = state[WIDTH], params[DELTA]
-        known[_LN] = logarithm(state[WIDTH], params[DELTA])
-    bound, root, slack, _ = limits(params, state, known[_LN])
-    known[_BOUND + lane], known[_ROOT + lane] = bound, root
-    known[_SLACK + lane], known[_LEAST + lane] = slack, params[LENGTH_MIN]
-    return True
+    width = room[windows.WIDTHS + place]
+    if width <= params[GRACE] or width < 2.0:
+        return
+    if not last[1, place] <= width < 1.1 * last[1, place]:
+        last[0, place], last[1, place] = logarithm(width, params[DELTA]), width
+    room[windows.LN + place] = last[0, place]
+
+
+@jit
+def _side(lanes: int) -> int:
+    """So many lanes, in steps of those that are worked on side by side."""
+    return -(-lanes // SIDE_BY_SIDE) * SIDE_BY_SIDE
 
 
 @jit
@@ -216,57 +266,3 @@ def _row_of(values: NDArray[np.floating], n: int) -> int:
         row += 1
         n -= math.isfinite(values[row])
     return row
-
-
-@jit
-def _grow(staged: Floats, rows: int, side: int, known: Floats) -> None:
-    """Add the values of each lane, of which it has up to `rows`, to its width, total and spread."""
-    for row in range(rows):
-        for lane in range(side):
-            value, fed = staged[row * side + lane], row < known[_N + lane]
-            width, total = known[_WIDTH + lane], known[_TOTAL + lane]
-            away = value - total / max(width, 1.0)
-            more = width * away * away / (width + 1.0)
-            spread = known[_SPREAD + lane]
-            known[_SPREAD + lane] = spread + more if fed & (width > 0.0) else spread
-            known[_TOTAL + lane] = total + value if fed else total
-            known[_WIDTH + lane] = width + 1.0 if fed else width
-
-
-@jit
-def _look(states: Floats, side: int, least: float, known: Floats) -> None:
-    """Mark the lanes of which some split, from the oldest bucket on, passes the test without
-    divisions that `shrink` begins with. The smallest buckets hold `least` values.
-    """
-    lanes, rows = len(states), 0
-    for lane in range(side):
-        known[_OLDER + lane], known[_SUM + lane], known[_HIT + lane] = 0.0, 0.0, 0.0
-        rows = max(rows, int(states[lane, USED]) if lane < lanes else 0)
-    size = least * 2.0 ** (rows - 1)
-    for row in range(rows - 1, -1, -1):
-        most = 0.0
-        for lane in range(lanes):
-            known[_HELD + lane] = states[lane, COUNTS + row]
-            most = max(most, known[_HELD + lane])
-        for slot in range(ROW_MAX - int(most), ROW_MAX):
-            for lane in range(lanes):
-                known[_BUCKET + lane] = states[lane, TOTALS + row * ROW_MAX + slot]
-            _split(side, size, slot, known)
-        size *= 0.5
-
-
-@jit
-def _split(side: int, size: float, slot: int, known: Floats) -> None:
-    """One more bucket of `size` values is older: `_cut`'s first test of the split behind it."""
-    for lane in range(side):
-        width, least = known[_WIDTH + lane], known[_LEAST + lane]
-        n0 = known[_OLDER + lane] + (size if slot >= ROW_MAX - known[_HELD + lane] else 0.0)
-        u0 = known[_SUM + lane] + known[_BUCKET + lane]
-        n1 = width - n0
-        product, both = (n0 - least + 1.0) * (n1 - least + 1.0), n0 * n1
-        away = abs(u0 * width - known[_TOTAL + lane] * n0) + known[_SLACK + lane]
-        excess = away * product - known[_BOUND + lane] * both
-        beyond = excess * excess * (1.0 + 1e-9) >= known[_ROOT + lane] * product * both * both
-        hit = beyond & (excess > 0.0) & (n0 >= least) & (n1 >= least)
-        known[_OLDER + lane], known[_SUM + lane] = n0, u0
-        known[_HIT + lane] = 1.0 if hit else known[_HIT + lane]

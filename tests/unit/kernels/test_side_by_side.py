@@ -83,3 +83,27 @@ def test_detectors(kernel, update_columns, block, columns):
         assert together.tobytes() == alone.tobytes()
         changes += int((found >= 0).sum())
     assert changes or columns < 4
+
+
+@pytest.mark.parametrize("block", [1, 20])
+def test_adwin_windows_of_any_width(block):
+    """Empty ones beside some of a hundred and of a billion values: each as alone."""
+    params = np.stack([adwin.params(0.01, block=block)] * 8)
+    together = np.stack([adwin.empty()] * 8)
+    for place, rows in enumerate([0, 1, 4, 6, 9, 20, 27, 33]):
+        state, held = together[place], 4 + place % 2
+        state[adwin.USED] = rows
+        for row in range(rows):
+            state[adwin.COUNTS + row] = held
+            end = adwin.TOTALS + (row + 1) * adwin.ROW_MAX
+            state[end - held : end] = 0.5 * block * 2.0**row
+            state[adwin.WIDTH] += held * block * 2.0**row
+        state[adwin.TOTAL], state[adwin.SPREAD] = 0.5 * state[adwin.WIDTH], state[adwin.WIDTH] / 12
+    alone, found = together.copy(), np.full(8, -1)
+    values = np.random.default_rng(block).random((8, 900)).astype(np.float32)
+    values[3, 100:200], values[5, 400:] = np.nan, 1.0
+    for _ in range(2):
+        adwin_lanes.update_columns(values, np.arange(8), params, together, found)
+        for place in range(8):
+            assert found[place] == adwin.update(values[place], 0, params[place], alone[place])
+        assert together.tobytes() == alone.tobytes()
