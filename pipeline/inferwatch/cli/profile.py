@@ -22,6 +22,9 @@ from inferwatch.records.definition import (
 from inferwatch.records.rows import Rows, Truths
 from inferwatch.replay import batches, table
 
+Read = tuple[str, list[Rows], list[Truths], str | None]
+"""Of a source the model's name, its rows and labels, and the column that should hold vectors."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the three."""
@@ -89,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
         _show(profile)
         return 0
     facts = _facts(arguments)
-    name, rows, truths = (_topic if arguments.source == "topic" else _table)(arguments)
+    read = _topic if arguments.source == "topic" else _table
+    name, rows, truths, embedding = read(arguments)
     profile, values = profiles.build(name, facts, rows, truths)
     profile, sample = profiles.with_sample(profile, rows)
     try:
@@ -97,19 +101,19 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{arguments.out} cannot be written: {error.strerror}") from None
     _show(profile)
-    for doubt in profiles.doubts(profile, facts, rows, truths):
+    for doubt in profiles.doubts(profile, facts, rows, truths, embedding):
         print(f"inferwatch: {doubt}", file=sys.stderr)
     return 0
 
 
-def _table(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]]:
+def _table(arguments: argparse.Namespace) -> Read:
     path = Path(arguments.source)
     columns = _mapping(path, arguments.mapping)
     found = list(table.read(path, columns))
     if not found:
         raise UsageError(f"{path} has no rows")
     truths = [batch.labels for batch in found if batch.labels is not None]
-    return columns.model, [batch.rows for batch in found], truths
+    return columns.model, [batch.rows for batch in found], truths, columns.embedding
 
 
 def _mapping(path: Path, given: Path | None) -> mapping.Mapping:
@@ -129,7 +133,7 @@ def _mapping(path: Path, given: Path | None) -> mapping.Mapping:
     return found
 
 
-def _topic(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]]:
+def _topic(arguments: argparse.Namespace) -> Read:
     if arguments.model is None:
         raise UsageError("say whose rows of the topic: --model TEAM/MODEL")
     there = connection(arguments)
@@ -137,7 +141,7 @@ def _topic(arguments: argparse.Namespace) -> tuple[str, list[Rows], list[Truths]
         arguments.since, arguments.until, arguments.since_offset, arguments.until_offset
     )
     rows, truths = batches.read(there, arguments.model, arguments.version, span)
-    return arguments.model, rows, truths
+    return arguments.model, rows, truths, None
 
 
 def _facts(arguments: argparse.Namespace) -> ModelFacts:

@@ -119,11 +119,19 @@ def _unnamed(facts: ModelFacts, rows: list[Rows]) -> Columns:
 
 
 def doubts(
-    profile: Profile, facts: ModelFacts, rows: list[Rows], truths: list[Truths]
+    profile: Profile,
+    facts: ModelFacts,
+    rows: list[Rows],
+    truths: list[Truths],
+    embedding: str | None = None,
 ) -> Iterator[str]:
     """What `facts` speak of and the rows do not have, a sentence each: figures that are not there
     for it, though nothing is wrong with the rows that are.
+
+    :param embedding: the column that should hold vectors.
     """
+    if embedding and profile.embedding is None:
+        yield f"no row has a vector in '{embedding}': the profile has no embedding to compare with"
     columns = _unnamed(facts, rows)
     for batch in rows:
         answers(columns, batch.prediction, batch.n)

@@ -217,6 +217,22 @@ def test_vectors_of_a_table_are_described_and_compared(folder, capsys):
     assert lines[-1].startswith("not compared") and lines[-1].endswith(": embedding")
 
 
+def test_a_column_of_vectors_without_any_is_told(folder, capsys):
+    """A profile without an embedding is written, and says which column should have had it."""
+    embedded("old", 0.0)
+    assert capsys.readouterr().err == ""
+    table = parquet.read_table("old.parquet")
+    table = table.set_column(table.column_names.index("vector"), "vector", pa.nulls(100))
+    parquet.write_table(table, "none.parquet")
+    options = ["--task", "binary", "--positive", "yes", "--out", "none.json"]
+    assert main(["profile", "build", "none.parquet", *options]) == 0
+    assert capsys.readouterr().err == (
+        "inferwatch: no row has a vector in 'vector': "
+        "the profile has no embedding to compare with\n"
+    )
+    assert profiles.read(Path("none.json"))[0].embedding is None
+
+
 def test_a_profile_does_not_differ_from_itself(folder, capsys):
     """Every figure is zero."""
     built("old", 0)
