@@ -244,6 +244,12 @@ def vectors(at):
     return batch(at, embedding=found if dim else None)
 
 
+def moving(definition):
+    """The same with a reference that moves along each minute."""
+    asked = msgspec.structs.replace(definition.reference, last_ms=7 * 60_000)
+    return msgspec.structs.replace(definition, reference=asked)
+
+
 SCENES = {
     "plain": (plain(), watched()),
     "a full join": (plain(), watched(pending_max_bytes=2_000)),
@@ -289,6 +295,10 @@ SCENES = {
     ),
     "vectors of other sizes": ([vectors(at) for at in range(60)], watched()),
     "vectors by minutes": ([vectors(at) for at in range(90)], watched(MINUTE, MINUTES)),
+    "vectors that a moving reference lacks": (
+        [vectors(at) if at > 25 else batch(at) for at in range(90)],
+        moving(watched(MINUTE)),
+    ),
     "a class more": ([classes(at) for at in range(60)], watched(task="multiclass")),
 }
 

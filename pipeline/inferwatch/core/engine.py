@@ -23,6 +23,7 @@ from inferwatch.core import (
     online,
     operators,
     quality,
+    recent,
     resources,
     retirement,
     runs,
@@ -288,9 +289,13 @@ def _follow(model: Model, block: Block, late: NDArray[np.uint16]) -> None:
 
 
 def _learn(model: Model, block: Block, sample: NDArray[np.bool_] | None) -> None:
-    """Rows of the learning span: kept for the reference, and folded as its baseline window."""
+    """Rows of the learning span: kept for the reference, and folded as its baseline window. Later
+    ones only for embeddings that it lacks.
+    """
     learning = model.learning(block.version)
     if learning is None:
+        if model.lacks_embeddings(block.version):
+            recent.keep_vectors(model, block)
         return
     track = model.state.first.setdefault(block.version, Track())
     panes.fold(

@@ -102,12 +102,16 @@ def drifts(cell: Cell, columns: Columns, reference: VersionReference) -> dict[st
 
 
 def predates(cell: Cell, reference: VersionReference) -> bool:
-    """Whether rows were counted before the reference was known: part of a window is no window."""
-    features = reference.grid is not None and cell.numeric is not None and cell.bins is None
+    """Whether rows were counted before the reference was known: part of a window is no window.
+
+    Embeddings tell it only where there is nothing else: they may come to a reference that is known.
+    """
+    if reference.grid is not None or reference.score_grid is not None:
+        features = reference.grid is not None and cell.numeric is not None and cell.bins is None
+        return features or (reference.score_grid is not None and cell.score_bins is None)
     lacks = cell.embedding is None or cell.embedding.bins is None
-    embeddings = reference.embedding is not None and cell.numeric is not None and lacks
-    scores = reference.score_grid is not None and cell.score_bins is None
-    return features or scores or embeddings
+    alone = reference.profile is not None and not reference.profile.categories
+    return alone and reference.embedding is not None and cell.numeric is not None and lacks
 
 
 def _kept(

@@ -23,7 +23,7 @@ from inferwatch.core.metrics import on_labels
 from inferwatch.core.pending import Pending
 from inferwatch.core.plan import WindowPlan
 from inferwatch.core.queries import QueryJoin
-from inferwatch.core.reference import Learning, Learnt, Values, VersionReference
+from inferwatch.core.reference import Learning, Learnt, Values, Vectors, VersionReference, accepted
 from inferwatch.core.schema_told import Told
 from inferwatch.core.sketches.log_histogram import LogHistogram
 from inferwatch.core.stability import Entities
@@ -144,7 +144,7 @@ class Model:
             self.state.recent = {}
             self._tell_anew(*self.state.schemas)
             for learnt in self.state.learnt.values():
-                learnt.held = None
+                learnt.held = learnt.vectors = None
         self.state.definition, self.due_ms = definition, None
         self._check_reference()
         soonest, self.plan = self.plan.soonest, plans.make(definition)
@@ -342,8 +342,19 @@ class Model:
         learning = self.learning(version)
         if learning is not None:
             return references.directions_of(learning, dim)
+        if self.lacks_embeddings(version):
+            vectors = self.state.learnt[version].vectors
+            return references.directions_of(vectors or Vectors(0, b""), dim)
         bound = self.reference(version).embedding
         return None if bound is None else bound.directions
+
+    def lacks_embeddings(self, version: str) -> bool:
+        """Whether the version's reference has none and moves along, and so may get them."""
+        asked, learnt = self.definition.reference, self.state.learnt.get(version)
+        if not asked.last_ms or asked.profile is not None or learnt is None:
+            return False
+        profile = learnt.profile
+        return profile is not None and profile.embedding is None and not accepted(learnt)
 
     def compared_with(self, version: str) -> ComparedWith:
         """The same, as a window's record says it."""

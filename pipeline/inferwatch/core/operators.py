@@ -72,7 +72,7 @@ def _refer(model: Model, change: ReferenceChange) -> None:
             model.forget(version, change)
             _drop_scaled(model, version)
         elif learnt.learning is None:
-            learnt.change = change
+            learnt.change, learnt.vectors = change, None
             model.state.recent.pop(version, None)
         elif learnt.learning.rows >= ACCEPTED_ROWS_MIN:
             model.freeze(version, change)

@@ -3,8 +3,9 @@
 The panes of the shortest windows are merged into a seventh of the reference's span each, so `7d`
 keeps days. With the first window of a new day the reference becomes the days before it, on the bins
 of the one that was learnt first: what has moved beyond those bins' range is told no finer than
-that. Where those days have fewer than `min_rows` rows it stays, and says since when. State: eight
-panes of all rows a version. Cost: a merge a closed pane, some milliseconds a day.
+that. Where those days have fewer than `min_rows` rows it stays, and says since when. Embeddings
+that began later are in it from the first move behind `min_rows` of them on, on their own bins.
+State: eight panes of all rows a version. Cost: a merge a closed pane, some milliseconds a day.
 """
 
 from collections.abc import Iterable
@@ -14,18 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.core import cell as cells
-from inferwatch.core import figures
+from inferwatch.core import directions, figures
 from inferwatch.core.cell import SCORE, VALUE, Cell
-from inferwatch.core.columns import Columns
+from inferwatch.core.columns import Block, Columns
+from inferwatch.core.directions import DIRECTIONS
 from inferwatch.core.embeddings import EmbeddingCell
 from inferwatch.core.model import Model
 from inferwatch.core.reference import (
     PSI_BINS,
     SCALE_QUANTILES,
     Held,
+    Vectors,
     VersionReference,
     accepted,
     category_profile,
+    embedding_profile,
 )
 from inferwatch.core.sketches import binned, moments
 from inferwatch.core.sketches.binned import Grid
@@ -56,10 +60,43 @@ def follow(model: Model, version: str, panes: Iterable[Pane]) -> None:
         rows = sum(piece.cells[ALL].rows for piece in before)
         if rows >= asked.min_rows:
             found = _joined(before, model.state.columns, reference, learnt.profile)
+            if learnt.vectors is not None and learnt.vectors.given >= asked.min_rows:
+                found = msgspec.structs.replace(found, embedding=_described(learnt.vectors))
+                learnt.vectors = None
             model.turn(version, found)
         else:
             since_ms = learnt.held.since_ms if learnt.held else max(pieces)
             learnt.held = Held(since_ms, rows)
+
+
+def keep_vectors(model: Model, block: Block) -> None:
+    """Keep rows of `block` for the reference's embeddings, where it lacks them; 2·`min_rows` at
+    most. Which ones does not follow how rows were batched.
+    """
+    rows, learnt = block.along, model.state.learnt[block.version]
+    found = learnt.vectors
+    if found is None:
+        if rows is None or not rows.given.any():
+            return
+        block = block.take(slice(int(rows.given.argmax()), None))
+        found = learnt.vectors = Vectors(rows.dim, directions.make(rows.dim))
+        rows = block.along
+    n = len(block.time_ms)
+    lie = np.full((DIRECTIONS, n), np.nan, np.float32)
+    if rows is not None and rows.lie is not None and rows.dim == found.dim:
+        lie = rows.lie
+    found.along.append(
+        np.ascontiguousarray(lie[:, -found.rows % (1 << found.shift) :: 1 << found.shift])
+    )
+    found.rows += n
+    found.given += int(np.isfinite(lie[0]).sum())
+    while -(-found.rows >> found.shift) > 2 * model.definition.reference.min_rows:
+        found.shift += 1
+        found.along = [np.ascontiguousarray(np.concatenate(found.along, axis=1)[:, ::2])]
+
+
+def _described(found: Vectors) -> EmbeddingProfile | None:
+    return embedding_profile(found.dim, found.directions, np.concatenate(found.along, axis=1))
 
 
 def add(pieces: Pieces, pane: Pane, last_ms: int, reference: VersionReference) -> bool:

@@ -70,12 +70,28 @@ class Held(msgspec.Struct, frozen=True):
     rows: int
 
 
+class Vectors(msgspec.Struct):
+    """Embeddings that began when a reference that moves along (`recent`) had been learnt.
+
+    Of the rows since the first of them one in 2^`shift` is kept, by how its embedding of `dim`
+    numbers lies along `directions`, an array a batch; `given` are those of them all that have one.
+    """
+
+    dim: int
+    directions: bytes
+    rows: int = 0
+    given: int = 0
+    shift: int = 0
+    along: list[NDArray[np.float32]] = []
+
+
 class Learnt(msgspec.Struct):
     """One version's own reference.
 
     `values` are its sorted columns by `column_key` where a window is exact, `sample` some of its
     rows, column by column, where inspectors read a window; `change` is what an operator said of it
-    last; `held` is there while one that moves along (`recent`) cannot.
+    last; `held` is there while one that moves along (`recent`) cannot, `vectors` until it has the
+    embeddings that it lacks.
     """
 
     learning: Learning | None = None
@@ -84,6 +100,7 @@ class Learnt(msgspec.Struct):
     values: dict[str, NDArray[np.float64]] = {}
     sample: dict[str, NDArray[np.float32]] = {}
     held: Held | None = None
+    vectors: Vectors | None = None
 
 
 class VersionReference(msgspec.Struct):
@@ -152,7 +169,7 @@ def bind(profile: Profile | None, values: Values, columns: Columns) -> VersionRe
     )
 
 
-def directions_of(state: Learning, dim: int) -> Directions | None:
+def directions_of(state: Learning | Vectors, dim: int) -> Directions | None:
     """Along which embeddings of `dim` numbers are learnt; None once others are. Cost: 1 µs a
     number.
     """

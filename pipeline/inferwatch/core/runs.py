@@ -126,9 +126,15 @@ def _simple(model: Model, like: Shape) -> bool:
         and "features" not in state.columns.capped
         and _scores_placed(state.columns, like.scores)
         and model.learning(version) is None
+        and not (model.lacks_embeddings(version) and _vectors_come(model, like))
         and not any(plan.window.exact or plan.sampled for plan in model.plan.windows)
         and all(version in state.tracks.get(plan.window.name, {}) for plan in model.plan.windows)
     )
+
+
+def _vectors_come(model: Model, like: Shape) -> bool:
+    """Whether rows are kept, batch by batch, for embeddings that the reference lacks."""
+    return like.dim > 0 or model.state.learnt[like.version].vectors is not None
 
 
 def _scores_placed(columns: Columns, names: Sequence[str]) -> bool:

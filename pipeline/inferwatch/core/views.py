@@ -55,8 +55,9 @@ def opened_view(
     if drifts:
         metrics["drift_share"] = figures.drift_share(drifts)
     if cell.embedding is not None:
-        why_none = "not in the reference" if reference.profile else figures.LEARNING
-        why_none = figures.LEARNING if figures.predates(cell, reference) else why_none
+        lacks = reference.profile is not None and reference.embedding is None
+        lacks = lacks and not figures.predates(cell, reference)
+        why_none = "not in the reference" if lacks else figures.LEARNING
         metrics |= embeddings.figures(cell.embedding, cell.rows, reference.embedding, why_none)
     if cell.stability is not None:
         metrics |= stability.figures(cell.stability)
