@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from inferwatch.core import engine, inspections, past
+from inferwatch.core import engine, error_rows, inspections, past
 from inferwatch.errors import Exit
 from inferwatch.runtime.attempts import Attempts
 from inferwatch.testing.simulation import POINTS, run
@@ -101,16 +101,19 @@ def test_every_crash_point_is_visited():
 
 @pytest.mark.parametrize("seed", range(6, 9))
 def test_inspections_of_figures_leave_no_trace(seed, monkeypatch):
-    """The same of a window's own figures, once three past windows are enough to ask about them."""
+    """The same of a window's own figures, once three past windows are enough to ask about them, and
+    of errors, once twenty rows are.
+    """
     monkeypatch.setattr(past, "WINDOWS_MIN", 3)
     monkeypatch.setattr(past, "APART", 1)
+    monkeypatch.setattr(error_rows, "ROWS_NEEDED", 20)
     asked = []
     told = inspections.request_output
     monkeypatch.setattr(
         inspections, "request_output", lambda one: asked.append(one.metric) or told(one)
     )
     assert run(seed, (INSPECTED,)).failures == []
-    assert "figures" in asked
+    assert {"figures", "errors"} <= {*asked}
 
 
 @pytest.mark.parametrize("seed", range(6))

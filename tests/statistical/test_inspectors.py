@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from inferwatch import inspect
 
@@ -89,3 +90,41 @@ def test_a_tie_that_breaks_is_found_and_named(before, now, n):
         changes = inspect.rows("correlation", *sides).changes
         found += [one.columns for one in changes] == [(2, 5)]
     assert found >= 95
+
+
+def weak(rows, rate):
+    """How often a model errs that is weak where the first column is large."""
+    return np.where(rows[:, 0] > 1, rate + 0.25, rate)
+
+
+@pytest.mark.parametrize(("rate", "more"), [(0.02, 0.0), (0.1, 0.0), (0.4, 0.0), (0.05, 0.15)])
+def test_without_a_place_no_errors_are_placed(rate, more):
+    """Where a model is as weak as it was, or errs more often everywhere alike: of 200 windows one
+    at most has a rule.
+    """
+    rules = 0
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        sides = []
+        for extra in (0.0, more):
+            rows = draw.normal(size=(1_000, WIDTH))
+            sides.append((rows, draw.random(1_000) < weak(rows, rate) + extra))
+        rules += inspect.error_slice(NAMES, *sides, seed).errors is not None
+    assert rules <= 1
+
+
+@pytest.mark.parametrize(("share", "rate", "least"), [(0.1, 0.6, 80), (0.2, 0.4, 70)])
+def test_a_place_of_errors_is_named(share, rate, least):
+    """Rows with large values of one column of 20, where one in ten was wrong: how often of 100
+    windows the rule names the column.
+    """
+    named = 0
+    edge = norm.isf(share)
+    for seed in range(100):
+        draw = np.random.default_rng(seed)
+        before, found = draw.normal(size=(2, 1_000, WIDTH))
+        there = np.where(found[:, 3] > edge, rate, 0.1)
+        sides = (before, draw.random(1_000) < 0.1), (found, draw.random(1_000) < there)
+        errors = inspect.error_slice(NAMES, *sides, seed).errors
+        named += errors is not None and "f3 > " in errors.rule
+    assert named >= least

@@ -23,13 +23,14 @@ from inferwatch.core.inspectors import (
     FEATURES,
     FIGURES,
     INSPECTORS,
-    OF_FIGURES,
     PANES_MAX,
     ROWS_NEEDED,
+    metrics_of,
     panes_of,
 )
 from inferwatch.core.metrics import (
     CORRECTED,
+    ERRORS,
     LABEL_METRICS,
     LATENESS,
     class_of,
@@ -74,8 +75,7 @@ METRICS = {
     **dict.fromkeys(SERIES_METHODS, SERIES),
     **dict.fromkeys(WINDOW_METHODS, ("score", "prediction", "drift_share")),
     **dict.fromkeys(EMBEDDING_METHODS, ("embedding",)),
-    **dict.fromkeys(INSPECTORS, (FEATURES,)),
-    **dict.fromkeys(OF_FIGURES, (FEATURES, FIGURES)),
+    **{name: metrics_of(name) for name in INSPECTORS},
     **{
         name: (
             *(stream for stream in streams if stream != "feature"),
@@ -102,6 +102,7 @@ TASKS = {name: metric.tasks for name, metric in LABEL_METRICS.items()} | {
     "prediction.mean": ("regression",),
     "prediction.sd": ("regression",),
     "error": ("binary", "multiclass"),
+    ERRORS: ("binary", "multiclass", "regression"),
 }
 ROW_PARAMS = {name: method.PARAMS for name, method in ROW_METHODS.items()}
 SERIES_PARAMS = {name: method.PARAMS for name, method in SERIES_METHODS.items()}
@@ -251,7 +252,7 @@ def _readable(node: Node, metric: str, method: str) -> None:
 def _by_methods(node: Node, metric: str, method: str) -> None:
     """What has no value of its own, as all features together: methods look at it."""
     methods = [name for name, metrics in METRICS.items() if metric in metrics]
-    together = metric in (FEATURES, FIGURES)
+    together = metric in (FEATURES, FIGURES, ERRORS)
     if method not in methods and (together or (methods and method == "value")):
         what = "has no value of its own" if method == "value" else f"is not read by {method}"
         raise node.error(f"'{metric}' {what}", f"name a method: {', '.join(methods)}")
@@ -329,7 +330,7 @@ def _inspected(
         raise fields["segment_by"].error("inspectors look at a window as a whole", "leave it out")
     if metric == FIGURES:
         return
-    if profile is not None and profile.sample_digest is None:
+    if metric == FEATURES and profile is not None and profile.sample_digest is None:
         raise fields["method"].error(
             f"the profile '{profile.name}' kept no rows for inspectors", "build it again"
         )

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferwatch.core import embeddings, llm, places, stability
+from inferwatch.core import embeddings, error_rows, llm, places, stability
 from inferwatch.core import plan as plans
 from inferwatch.core.anomaly import SERIES_METHODS, by_hour, kept
 from inferwatch.core.columns import SCORES_MAX
 from inferwatch.core.directions import DIRECTIONS
 from inferwatch.core.drift import WINDOW_METHODS, state_bytes
 from inferwatch.core.inspections import WAIT_MS, WAITING_MAX
-from inferwatch.core.inspectors import FEATURES, FIGURES
-from inferwatch.core.metrics import CLASS_FIGURES, CLASSES_SHOWN, LABEL_METRICS, on_labels
+from inferwatch.core.inspectors import FEATURES, FIGURES, panes_of
+from inferwatch.core.metrics import CLASS_FIGURES, CLASSES_SHOWN, ERRORS, LABEL_METRICS, on_labels
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.online import CLASS_STREAMS_MAX
 from inferwatch.core.past import APART, KEPT_MAX
@@ -106,9 +106,10 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
     `panes_bytes` has the samples of windows that wait for inspectors, the counters of segment
     values and the last answers about entities too, `detectors_bytes` the past figures of anomaly
-    checks, `reference_bytes` the span that it was learnt from. `memory_bytes` is what all of it
-    takes in a worker, at most: beside the state indexes of the join, references ready for counting,
-    and, while a reference is learnt, its rows, three times when it is complete.
+    checks and rows that wait for their labels, `reference_bytes` the span that it was learnt from.
+    `memory_bytes` is what all of it takes in a worker, at most: beside the state indexes of the
+    join, references ready for counting, and, while a reference is learnt, its rows, three times
+    when it is complete.
     """
 
     panes: int
@@ -303,16 +304,18 @@ def _sample_bytes(load: Load) -> int:
 
 def _waiting_bytes(windows: Sequence[WindowPlan], definition: Definition, load: Load) -> int:
     """Windows that wait for inspectors, if none ever answers."""
-    waiting = {FEATURES: 0, FIGURES: 0}
+    waiting = {FEATURES: 0, FIGURES: 0, ERRORS: 0}
     for one in windows:
         closings = 1 + int(_closings_a_second(one, load) * WAIT_MS / 1_000)
         for metric, _ in one.inspectors:
             waiting[metric] += load.versions * closings
-    rows, figures = (min(WAITING_MAX, waiting[metric]) for metric in (FEATURES, FIGURES))
+    rows, figures, errors = (
+        min(WAITING_MAX, waiting[metric]) for metric in (FEATURES, FIGURES, ERRORS)
+    )
     return (
-        rows * _sample_bytes(load)
+        (rows + 2 * errors) * _sample_bytes(load)  # those of windows before beside its own
         + figures * _kept_bytes(definition, load)
-        + min(WAITING_MAX, rows + figures) * CLOSED_SEGMENT_BYTES
+        + min(WAITING_MAX, rows + figures + errors) * CLOSED_SEGMENT_BYTES
     )
 
 
@@ -403,9 +406,17 @@ def _detector_bytes(check: Check, definition: Definition, load: Load) -> int:
 
 
 def _past_bytes(one: WindowPlan, definition: Definition, load: Load, segments: int) -> int:
-    """The past figures of one version that anomaly checks, inspectors and alerts read."""
+    """What is kept of one version's past windows: figures that anomaly checks, inspectors and
+    alerts read, and rows that wait for their labels.
+    """
     found = (1 + segments) * (P99_KEPT * FIGURE_BYTES + KEY_BYTES) + JUDGED_BYTES * one.corrects
     found += _kept_bytes(definition, load) * one.keeps_figures
+    if one.reads_errors:
+        wait_s = definition.model.label_wait_ms / 1_000
+        windows = min(error_rows.KEPT_MAX, 1 + int(wait_s * _closings_a_second(one, load)))
+        seen = _pane_rows(one, load) * panes_of(one.window)
+        found += windows * min(_sample_bytes(load), seen * (SAMPLED_ROW_BYTES + 4 * load.features))
+        found += _sample_bytes(load) + windows * KEY_BYTES
     for check in one.checks:
         if check.method in SERIES_METHODS:
             figure_bytes = HOUR_BYTES if by_hour(check.method) else FIGURE_BYTES

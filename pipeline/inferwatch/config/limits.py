@@ -7,6 +7,7 @@ from inferwatch.core.calibration import EFFECTS
 from inferwatch.core.inspectors import FEATURES, FIGURES, FIGURES_LIMIT, INSPECTORS
 from inferwatch.core.metrics import (
     CLASS_FIGURES,
+    ERRORS,
     LABEL_METRICS,
     SHARE,
     class_of,
@@ -103,7 +104,7 @@ def read(
 
 def is_share(metric: str) -> bool:
     """Whether a limit of the metric may be in percent and, for a change, in points."""
-    return metric in (FEATURES, FIGURES, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
+    return metric in (FEATURES, FIGURES, ERRORS, *RATIOS) or metric.rsplit(".", 1)[-1] in SHARES
 
 
 def _reachable(

@@ -94,6 +94,7 @@ SAMPLES = {
     "one_class_svm": Facts("rows outside the reference's border", "Schölkopf et al. 2001", 0.03e9),
     "random_forest": Facts("rows whose columns do not go together", "Shi, Horvath 2006", 0.9e9),
     "domain_classifier": Facts("any change, by which columns", "Lopez-Paz, Oquab 2017", 7e9),
+    "error_slice": Facts("rows where errors rose, once labels come", "Klösgen 1996", 0.15e9),
     "correlation": Facts("two columns tied otherwise", "Larntz, Perlman 1985", 0.01e9),
 }
 

@@ -7,7 +7,7 @@ from inferwatch.config.limits import DURATIONS, is_share
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import COLUMNS_MAX, FEATURES, INSPECTORS
-from inferwatch.core.metrics import LATENESS, on_labels
+from inferwatch.core.metrics import ERRORS, LATENESS, on_labels
 from inferwatch.records.definition import PREVIOUS, Check, Definition, Limit
 
 EMBEDDING_CHECK = """\
@@ -47,7 +47,8 @@ def notes(check: Check, features: int) -> Iterator[str]:
             f"{check.alert} is judged at {check.need.labels:,} labels, though more of its "
             "window's may come: add `coverage: 80%` to wait for them"
         )
-    if check.method in INSPECTORS and check.metric == FEATURES and features > COLUMNS_MAX:
+    of_rows = check.method in INSPECTORS and check.metric in (FEATURES, ERRORS)
+    if of_rows and features > COLUMNS_MAX:
         yield (
             f"{check.alert} will always be unknown: inspectors read at most {COLUMNS_MAX:,} "
             f"numeric features, and {features:,} are expected"

@@ -75,6 +75,20 @@ def where_new(worst: Slice | None) -> list[str]:
     return [f"new where {worst.rule}: {here} of rows, {there} of the reference's"]
 
 
+def where_wrong(found: Inspection | None) -> list[str]:
+    """ "errors where age ≤ 30: 41 % of 120 rows, 12 % before; elsewhere 9 %, 8 % before", of
+    numbers "errors above 2.5 where …".
+    """
+    if found is None or found.errors is None:
+        return []
+    there = found.errors
+    above = "" if there.above is None else f" above {_number(there.above)}"
+    now, before = percent(there.error_rate), percent(there.before)
+    elsewhere = f"{percent(there.elsewhere)}, {percent(there.elsewhere_before)} before"
+    inside = f"{now} of {there.rows:,} rows, {before} before"
+    return [f"errors{above} where {there.rule}: {inside}; elsewhere {elsewhere}"]
+
+
 def as_given(metric: str, *, calibrated: bool | None) -> list[str]:
     """What an estimate stands on, where no label has shown that scores are probabilities."""
     unproven = metric in ESTIMATES and not calibrated

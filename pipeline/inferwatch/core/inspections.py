@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from inferwatch.core import past
 from inferwatch.core.figures import LEARNING
 from inferwatch.core.inspectors import COLUMNS_MAX, FEATURES, FIGURES, Request, request_id
-from inferwatch.core.metrics import LATENESS, class_of
+from inferwatch.core.metrics import ERRORS, LATENESS, class_of
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, request_output
 from inferwatch.core.rules import View
 from inferwatch.core.sketches import row_sample
-from inferwatch.core.windows import ALL, Closed, Pane, Waiting
+from inferwatch.core.windows import ALL, Closed, Pane, Track, Waiting
 from inferwatch.records.events import Inspection
 
 WAIT_MS = 300_000
@@ -41,9 +41,10 @@ class _Subject(msgspec.Struct):
 def ask(model: Model, view: View, pane: Pane, closed: Closed, at: Position) -> list[Output]:
     """Requests about a window that has just closed, one a metric and method; cost 0.1 ms each."""
     outputs = []
-    metrics = dict.fromkeys(metric for metric, _ in view.plan.inspectors)
+    asked = [(metric, method) for metric, method in view.plan.inspectors if metric != ERRORS]
+    metrics = dict.fromkeys(metric for metric, _ in asked)
     subjects = {metric: _SUBJECTS[metric](model, view, pane) for metric in metrics}
-    for metric, method in view.plan.inspectors:
+    for metric, method in asked:
         subject = subjects[metric]
         waiting = Waiting(
             window=view.plan.window.name,
@@ -55,16 +56,21 @@ def ask(model: Model, view: View, pane: Pane, closed: Closed, at: Position) -> l
             metric=metric,
             names=subject.names,
         )
-        model.state.waiting.append(waiting)
         why = subject.unknown or _too_few(view, metric, method)
-        if why:
-            _give_up(model, waiting, why)
-        else:
-            outputs.append(_request(model, waiting))
-    unanswered = [waiting for waiting in model.state.waiting if waiting.found is None]
-    for waiting in unanswered[:-WAITING_MAX]:
-        _give_up(model, waiting, CROWDED_OUT)
+        outputs += put(model, waiting, why)
     return outputs
+
+
+def put(model: Model, waiting: Waiting, why: str = "") -> list[Output]:
+    """Let a window wait, and ask about it; or, where there is a `why`, answer it with that."""
+    model.state.waiting.append(waiting)
+    request = [] if why else [_request(model, waiting)]
+    if why:
+        _give_up(model, waiting, why)
+    unanswered = [waiting for waiting in model.state.waiting if waiting.found is None]
+    for crowded_out in unanswered[:-WAITING_MAX]:
+        _give_up(model, crowded_out, CROWDED_OUT)
+    return request
 
 
 def _of_rows(model: Model, view: View, pane: Pane) -> _Subject:
@@ -75,8 +81,13 @@ def _of_rows(model: Model, view: View, pane: Pane) -> _Subject:
     reference = model.reference_sample(view.version)
     if reference is None:
         return _Subject(sample, unknown=NO_SAMPLE)
-    wide = f"{len(reference):,} numeric features; inspectors read at most {COLUMNS_MAX:,}"
-    return _Subject(sample, unknown=wide if len(reference) > COLUMNS_MAX else "")
+    return _Subject(sample, unknown=too_wide(len(reference)))
+
+
+def too_wide(columns: int) -> str:
+    """Why rows of so many numeric features are not read, "" where they are."""
+    wide = f"{columns:,} numeric features; inspectors read at most {COLUMNS_MAX:,}"
+    return wide if columns > COLUMNS_MAX else ""
 
 
 def _of_figures(model: Model, view: View, _: Pane) -> _Subject:
@@ -165,8 +176,8 @@ _Columns = Iterable[NDArray[np.floating]]
 
 def _columns(model: Model, waiting: Waiting) -> tuple[list[str], _Columns, _Columns]:
     """Names, and by them the columns of the window and of what it is held against."""
-    if waiting.metric == FIGURES:
-        return waiting.names, waiting.sample[:, :1], waiting.sample[:, 1:]
+    if waiting.metric != FEATURES:
+        return waiting.names, waiting.sample[:, : waiting.own], waiting.sample[:, waiting.own :]
     reference = model.reference_sample(waiting.version) or {}
     names = sorted(reference)
     known = {name: at for at, name in enumerate(model.state.columns.numeric)}
@@ -204,21 +215,31 @@ def take(model: Model, found: Inspection) -> bool:
     return False
 
 
-def due(model: Model, at: Position) -> list[Waiting]:
-    """Windows whose answer has come or will not, in order: none before one of its kind that still
-    waits. They wait no more.
+def due(model: Model, at: Position, *, errors: bool = False) -> list[Waiting]:
+    """Windows whose answer about `errors`, or about anything else, has come or will not, in order:
+    none before one of its kind that still waits. They wait no more.
     """
     if not model.state.waiting:
         return []
     found: list[Waiting] = []
     left: list[Waiting] = []
     for waiting in model.state.waiting:
+        if (waiting.metric == ERRORS) != errors:
+            left.append(waiting)
+            continue
         if waiting.found is None and at.time_ms >= waiting.asked_ms + WAIT_MS:
             _give_up(model, waiting, NO_ANSWER)
         behind = any(_kind(earlier) == _kind(waiting) for earlier in left)
         (left if behind or waiting.found is None else found).append(waiting)
     model.state.waiting = left
     return found
+
+
+def keep_slice(track: Track, waiting: Waiting) -> None:
+    """Let alerts on the window's labels, which come later, tell where its rows were new."""
+    closed = track.closed.get(waiting.closed.start)
+    if closed is not None and waiting.found is not None and waiting.found.slice is not None:
+        closed.slice = waiting.found.slice
 
 
 def _kind(waiting: Waiting) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferwatch.core.metrics import ERRORS
 from inferwatch.core.sketches import row_sample
 from inferwatch.records.definition import Window
 
@@ -23,10 +24,16 @@ INSPECTORS = {
     "random_forest": 0.05,
     "domain_classifier": 0.7,
     "correlation": 0.2,
+    "error_slice": 0.1,
 }
 """Methods by the limit of a check that names none: a share of outliers, which is 0.01 without a
-change, an AUC, which is 0.5, or the change of a correlation, which is 0."""
+change, an AUC, which is 0.5, the change of a correlation, which is 0, or by how much an error rate
+rose more in a slice than elsewhere, which is 0."""
 OF_FIGURES = ("isolation_forest", "lof", "one_class_svm", "random_forest")
+ERROR_SLICE = "error_slice"
+WRONG, MISSED = "wrong", "missed_by"
+"""What the first column of a request about errors says of a row: 0 or 1, or of a number by how much
+it was missed."""
 FIGURES_LIMIT = 0.99
 """That of a check on figures: a share of past windows, above which is one in a hundred."""
 ROWS_NEEDED = 200
@@ -36,6 +43,13 @@ COLUMNS_MAX = row_sample.VALUES_MAX // REFERENCE_MIN
 many.
 """
 PANES_MAX = 60
+
+
+def metrics_of(method: str) -> tuple[str, ...]:
+    """What a check by an inspector may read."""
+    if method == ERROR_SLICE:
+        return (ERRORS,)
+    return (FEATURES, FIGURES) if method in OF_FIGURES else (FEATURES,)
 
 
 def panes_of(window: Window) -> int:
@@ -53,7 +67,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A window's sample and the reference's, each little-endian float32[F, n] of `features`.
 
     Where `metric` is `figures`, `features` names these, `rows` has those of the window and
-    `reference` those of past windows.
+    `reference` those of past windows. Where it is `errors` the first column is the error of each
+    row, `WRONG` or `MISSED`, and `reference` has rows of windows before.
     """
 
     model: str

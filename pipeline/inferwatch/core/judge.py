@@ -13,6 +13,7 @@ from inferwatch.core import (
     diagnose,
     displacement,
     duel,
+    error_rows,
     floor,
     inspections,
     operators,
@@ -29,7 +30,7 @@ from inferwatch.core.calibration import Calibration
 from inferwatch.core.drift import WINDOW_METHODS
 from inferwatch.core.duel import Round, Side
 from inferwatch.core.inspectors import FIGURES, INSPECTORS
-from inferwatch.core.metrics import corrected, of_every_class, on_labels
+from inferwatch.core.metrics import ERRORS, corrected, of_every_class, on_labels
 from inferwatch.core.metrics.corrected import Judged
 from inferwatch.core.model import Model, Position
 from inferwatch.core.output import Output, alert_output, window_output
@@ -40,7 +41,7 @@ from inferwatch.core.sequential import Sample
 from inferwatch.core.sketches import log_histogram
 from inferwatch.core.views import closed_view, key_of, opened_view, segments, trust
 from inferwatch.core.watermark import UNSET
-from inferwatch.core.windows import ALL, Closed, Track, Waiting
+from inferwatch.core.windows import ALL, Closed, Track
 from inferwatch.records import keys
 from inferwatch.records.definition import (
     Check,
@@ -61,6 +62,7 @@ def close(model: Model, at: Position) -> list[Output]:
     """
     now_ms, outputs = model.state.watermark.now_ms(), []
     _ripen(model, now_ms)
+    error_rows.take(model, at)
     for plan in model.plan.windows:
         for version, track in model.state.tracks.get(plan.window.name, {}).items():
             ended, boundary_ms = windows.over(plan, track, now_ms), track.boundary_ms
@@ -125,6 +127,7 @@ def _publish(
     outputs += schema_events.close(model, plan, views[ALL], pane, at)
     outputs += _judge_now(model, plan, track, views, closed, at)
     outputs += inspections.ask(model, views[ALL], pane, closed, at)
+    error_rows.keep(model, plan, track, closed, pane)
     if plan.reads_labels:
         track.closed[start] = closed
         track.ripening.append(start)
@@ -330,6 +333,7 @@ def _alert(
     p99 = view.metrics.get(P99)
     context += diagnose.telling(view.inspection)
     context += diagnose.where_new(view.inspection.slice if view.inspection else closed.slice)
+    context += diagnose.where_wrong(closed.errors)
     context += diagnose.as_given(check.metric, calibrated=view.calibrated)
     context += diagnose.lost(view.lost)
     context += diagnose.latency(view.series.get(P99, []), p99.value if p99 else None)
@@ -412,20 +416,25 @@ def _settle(
     """Judge label checks: each window once, in order, when its labels or its deadline have come."""
     outputs = []
     checks = {check.alert: check for check in plan.checks}
-    for key, waiting in track.queue.items():
+    for key, waiting in error_rows.first(plan, track.queue):
         alert, segment = keys.split(key)
         check = checks[alert]
         by_ms: int | None = None
         while waiting:
             closed = track.closed[waiting[0]]
             counts = windows.label_counts(plan, track, closed.start, key_of(model, segment))
-            if not _ready(check, counts):
+            ready = _ready(check, counts)
+            if not ready:
                 by_ms = deadline_ms(model, plan, closed)
                 if model.state.watermark.now_ms() < by_ms:
                     break
+            outputs += error_rows.ask(model, plan, check, version, closed, at, covered=ready)
+            if error_rows.waits(model, plan, version, closed):
+                break
             waiting.pop(0)
             classes = _judged_classes(model, check, version)
             view = closed_view(model, plan, version, track, closed, segment, classes, by_ms)
+            view.inspection = closed.errors if check.metric == ERRORS else None
             others = partial(_label_views, model, plan, version, track, closed, check)
             outputs += judge(model, check, {segment: view}, closed, at, others)
     return outputs
@@ -457,18 +466,11 @@ def _inspected(model: Model, at: Position) -> list[Output]:
         track = model.track(plan, waiting.version)
         view = closed_view(model, plan, waiting.version, track, waiting.closed, ALL)
         view.inspection = waiting.found
-        _keep_slice(track, waiting)
+        inspections.keep_slice(track, waiting)
         for check in plan.checks:
             if (check.metric, check.method) == (waiting.metric, waiting.method):
                 outputs += judge(model, check, {ALL: view}, waiting.closed, at)
     return outputs
-
-
-def _keep_slice(track: Track, waiting: Waiting) -> None:
-    """Let alerts on the window's labels, which come later, tell where its rows were new."""
-    closed = track.closed.get(waiting.closed.start)
-    if closed is not None and waiting.found is not None and waiting.found.slice is not None:
-        closed.slice = waiting.found.slice
 
 
 def deadline_ms(model: Model, plan: WindowPlan, closed: Closed) -> int:

@@ -200,6 +200,8 @@ class Model:
                     if alert not in checks or not plans.applies(checks[alert], segment):
                         del track.queue[key]
                 track.past = track.past if plan.keeps_figures else None
+                if not plan.reads_errors:
+                    track.kept, track.before = {}, None
                 _forget_figures(plan, track)
 
     def _give_bits(self) -> None:

@@ -8,7 +8,7 @@ from inferwatch.core import anomaly
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS
-from inferwatch.core.metrics import CORRECTED, class_of, of_every_class, on_labels
+from inferwatch.core.metrics import CORRECTED, ERRORS, class_of, of_every_class, on_labels
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.core.sketches.score_labels import BINS
 from inferwatch.records.definition import Check, Definition, Window, digest
@@ -41,7 +41,12 @@ class WindowPlan(msgspec.Struct, frozen=True):
     @property
     def sampled(self) -> bool:
         """Whether its panes keep a sample of rows."""
-        return any(metric == FEATURES for metric, _ in self.inspectors)
+        return any(metric in (FEATURES, ERRORS) for metric, _ in self.inspectors)
+
+    @property
+    def reads_errors(self) -> bool:
+        """Whether its rows wait for labels, to say where the errors are."""
+        return any(metric == ERRORS for metric, _ in self.inspectors)
 
     @property
     def keeps_figures(self) -> bool:
@@ -115,13 +120,15 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
     step_ms = window.step_ms or window.size_ms
     labelled = [check for check in checks if on_labels(check.metric)]
     corrects = any(check.metric == CORRECTED for check in labelled)
-    covered = [coverage_needed(check) for check in labelled if check.metric != CORRECTED]
+    covered = [
+        coverage_needed(check) for check in labelled if check.metric not in (CORRECTED, ERRORS)
+    ]
     coverage = max(covered, default=COVERAGE_DEFAULT)
     facts, reads_labels = definition.model, bool(labelled) or longest
     inspectors = dict.fromkeys(
         (check.metric, check.method) for check in checks if check.method in INSPECTORS
     )
-    sampled = any(metric == FEATURES for metric, _ in inspectors)
+    sampled = any(metric in (FEATURES, ERRORS) for metric, _ in inspectors)
     estimates = corrects or any(check.metric in ESTIMATES for check in checks)
     return WindowPlan(
         window=window,

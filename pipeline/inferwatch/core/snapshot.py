@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_origin
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from inferwatch.core.alerts import Instance
 from inferwatch.core.drift import DetectorState
@@ -24,7 +25,7 @@ from inferwatch.core.quality import LabelCell
 from inferwatch.core.reference import Learnt, Values
 from inferwatch.core.schema_told import Told
 from inferwatch.core.stability import Entities
-from inferwatch.core.windows import Closed, Pane, Track, Waiting
+from inferwatch.core.windows import Closed, Pane, RowsKept, Track, Waiting
 from inferwatch.errors import ConfigError
 from inferwatch.records.definition import Definition
 
@@ -58,6 +59,14 @@ class _Closed(_Of, array_like=True):
 
 class _Past(_Of, array_like=True):
     past: Past
+
+
+class _Kept(_Of, array_like=True):
+    kept: dict[int, RowsKept]
+
+
+class _Before(_Of, array_like=True):
+    before: NDArray[np.float32]
 
 
 def _encode(value: Any) -> Any:
@@ -101,6 +110,8 @@ _DECODERS: dict[str, Any] = {
     "labels": _decoder(_Labels),
     "closed": _decoder(_Closed),
     "past": _decoder(_Past),
+    "kept": _decoder(_Kept),
+    "before": _decoder(_Before),
     "open": _decoder(Slab),
     "slab": _decoder(Slab),
     "answers": _decoder(Answers),
@@ -173,11 +184,15 @@ def cut(model: Model, known: Container[str] = ()) -> dict[str, bytes | None]:
 
 
 def _bare(track: Track) -> Track:
-    return msgspec.structs.replace(track, panes={}, labels={}, closed={}, past=None, restating={})
+    return msgspec.structs.replace(
+        track, panes={}, labels={}, closed={}, past=None, restating={}, kept={}, before=None
+    )
 
 
 def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:
-    """Panes one by one, label cells and closed windows by stretches, past figures whole."""
+    """Panes and rows kept one by one, label cells and closed windows by stretches, what is of the
+    past whole.
+    """
     widths = {plan.window.name: plan.pane_ms or plan.window.rows for plan in model.plan.windows}
     for window, tracks in model.state.tracks.items():
         stretch = widths[window] * STRETCH_PANES
@@ -191,6 +206,10 @@ def _track_parts(model: Model) -> Iterator[tuple[str, _Of]]:
                 yield f"closed/{place}/{first}", _Closed(window, version, closed)
             if track.past is not None:
                 yield f"past/{place}", _Past(window, version, track.past)
+            for start, kept in track.kept.items():
+                yield f"kept/{place}/{start}", _Kept(window, version, {start: kept})
+            if track.before is not None:
+                yield f"before/{place}", _Before(window, version, track.before)
 
 
 def _escaped(window: str) -> str:
@@ -301,4 +320,6 @@ _PUT: dict[str, Callable[[ModelState, Any], None]] = {
     "labels": lambda state, item: _track(state, item).labels.update(item.labels),
     "closed": lambda state, item: _track(state, item).closed.update(item.closed),
     "past": lambda state, item: setattr(_track(state, item), "past", item.past),
+    "kept": lambda state, item: _track(state, item).kept.update(item.kept),
+    "before": lambda state, item: setattr(_track(state, item), "before", item.before),
 }

@@ -20,8 +20,9 @@ from inferwatch.core.drift import (
     params_problem,
     reads_rows,
 )
-from inferwatch.core.inspectors import FEATURES, FIGURES, INSPECTORS, OF_FIGURES, panes_of
+from inferwatch.core.inspectors import FEATURES, INSPECTORS, metrics_of, panes_of
 from inferwatch.core.inspectors import PANES_MAX as SAMPLED_PANES_MAX
+from inferwatch.core.metrics import ERRORS
 from inferwatch.core.sketches import score_labels
 from inferwatch.records.definition import (
     CategoryProfile,
@@ -77,7 +78,7 @@ def _problems(definition: Definition) -> Iterator[str]:
         yield f"{len(alerts)} checks: at most {CHECKS_MAX}, each with its own name"
     windows = {window.name: window for window in definition.windows}
     for check in definition.checks:
-        found = _of_check(check, windows, definition.model.segments)
+        found = _of_check(check, windows, definition.model)
         yield from (f"check '{check.alert[:80]}' {wrong}" for wrong in found)
 
 
@@ -214,13 +215,13 @@ def _window(window: Window) -> Iterator[str]:
         yield "keeps its rows, which only windows of rows can"
 
 
-def _of_check(check: Check, windows: Mapping[str, Window], segments: list[str]) -> Iterator[str]:
+def _of_check(check: Check, windows: Mapping[str, Window], facts: ModelFacts) -> Iterator[str]:
     window = windows.get(check.window)
     if check.method in INSPECTORS:
-        yield from _inspected(check, panes_of(window) if window else 0)
+        yield from _inspected(check, panes_of(window) if window else 0, facts.task)
     if check.versus:
         yield from _compared(check, window)
-    yield from _check(check, windows, segments)
+    yield from _check(check, windows, facts.segments)
 
 
 def _check(check: Check, windows: Container[str], segments: Container[str]) -> Iterator[str]:
@@ -252,13 +253,15 @@ def _check(check: Check, windows: Container[str], segments: Container[str]) -> I
     yield from _params(check)
 
 
-def _inspected(check: Check, panes: int) -> Iterator[str]:
-    reads = (FEATURES, FIGURES) if check.method in OF_FIGURES else (FEATURES,)
+def _inspected(check: Check, panes: int, task: str) -> Iterator[str]:
+    reads = metrics_of(check.method)
     if check.metric not in reads or check.segment_by:
         known = " or ".join(reads)
         yield f"reads '{check.metric[:80]}' by {check.method}: {known} of all rows"
-    if check.metric == FEATURES and panes > SAMPLED_PANES_MAX:
+    if check.metric in (FEATURES, ERRORS) and panes > SAMPLED_PANES_MAX:
         yield f"needs a sample in each of {panes} panes"
+    if check.metric == ERRORS and task == "ranking":
+        yield "asks for the errors of single rows, which a ranking has not"
 
 
 def _compared(check: Check, window: Window | None) -> Iterator[str]:

@@ -54,7 +54,7 @@ class Closed(msgspec.Struct):
 
     Rows from `next_row` on came after it. Where they are of panes that later windows hold too,
     `missed` takes them out of its labels again, by segment. `slice` is what an inspector found of
-    its rows.
+    its rows, `errors` what it answered about their errors.
     """
 
     start: int
@@ -71,6 +71,17 @@ class Closed(msgspec.Struct):
     next_row: int = 1 << 62
     missed: dict[str, LabelCell] = {}
     slice: Slice | None = None
+    errors: Inspection | None = None
+
+
+class RowsKept(msgspec.Struct):
+    """Sampled rows of a closed window that wait for their labels: the number of each, and
+    float32[F, n]. `window` is the id of its first record.
+    """
+
+    window: str
+    row: NDArray[np.int64]
+    values: NDArray[np.float32]
 
 
 class Waiting(msgspec.Struct):
@@ -78,7 +89,8 @@ class Waiting(msgspec.Struct):
 
     `sample` are rows of it, float32[F, n] in the model's columns; `closed` has the record of all
     rows alone. Where `metric` is `figures`, `sample` has those of `names`, float32[F, 1 + n]: the
-    window's own before those of past windows.
+    window's own before those of past windows; where it is `errors`, `names` are the error and the
+    features, and the window's own rows are the first `own`.
     """
 
     window: str
@@ -90,6 +102,7 @@ class Waiting(msgspec.Struct):
     found: Inspection | None = None
     metric: str = FEATURES
     names: list[str] = []
+    own: int = 1
 
 
 class Track(msgspec.Struct):
@@ -105,7 +118,8 @@ class Track(msgspec.Struct):
     snapshots leave it out. `swept_ms` is what `expire` has come to.
     `past` are the figures that inspectors read; `lost` is what the next pane may lack; `heard` the
     time of each instance's newest sample in these windows; `judged` are labelled rows of windows
-    that take no label any more.
+    that take no label any more. `kept` are rows of closed windows that wait for their labels,
+    `before` float32[1 + F, n] labelled ones of windows before: `error_rows`.
     """
 
     panes: dict[int, Pane] = {}
@@ -126,6 +140,8 @@ class Track(msgspec.Struct):
     lost: dict[str, int] = {}
     heard: dict[str, int] = {}
     judged: Judged | None = None
+    kept: dict[int, RowsKept] = {}
+    before: NDArray[np.float32] | None = None
 
 
 def fold(
@@ -436,6 +452,7 @@ def expire(plan: WindowPlan, track: Track, oldest_ms: int) -> None:
             continue
         del track.closed[start]
         track.restating.pop(start, None)
+        track.kept.pop(start, None)
         if not plan.pane_ms:
             track.labels.pop(start, None)
     if plan.pane_ms:

@@ -13,11 +13,12 @@ from inferwatch.errors import UsageError
 from inferwatch.inspect import correlation, domain_classifier, isolation_forest, lof, one_class_svm
 from inferwatch.inspect import random_forest as forest
 from inferwatch.inspect.beyond import Fit, rank, share
+from inferwatch.inspect.error_slices import error_slice
 from inferwatch.inspect.finding import Finding
 from inferwatch.inspect.scaling import Matrix
 from inferwatch.inspect.slices import worst_slice
 
-__all__ = ["OUTLIERS", "ROWS", "Finding", "rows", "window", "worst_slice"]
+__all__ = ["OUTLIERS", "ROWS", "Finding", "error_slice", "rows", "window", "worst_slice"]
 OUTLIERS: dict[str, Fit] = {
     "isolation_forest": isolation_forest.fit,
     "lof": lof.fit,

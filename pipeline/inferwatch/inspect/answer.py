@@ -8,7 +8,8 @@ from importlib import metadata
 import msgspec
 
 from inferwatch import inspect
-from inferwatch.core.inspectors import FIGURES, Request
+from inferwatch.core.inspectors import FIGURES, MISSED, Request
+from inferwatch.core.metrics import ERRORS
 from inferwatch.records.events import Inspection, Pair
 from inferwatch.records.outputs import canonical
 
@@ -23,8 +24,12 @@ def answer(request: bytes) -> bytes:
     asked = _request.decode(request)
     reference, rows = asked.matrix(asked.reference), asked.matrix(asked.rows)
     names, seed = asked.features, int(asked.window[:8], 16)
+    worst = None
     if asked.metric == FIGURES:
-        found, worst = inspect.window(asked.method, reference, rows[0], seed), None
+        found = inspect.window(asked.method, reference, rows[0], seed)
+    elif asked.metric == ERRORS:
+        before, now = ((side[:, 1:], side[:, 0]) for side in (reference, rows))
+        found = inspect.error_slice(names[1:], before, now, seed, numbers=names[0] == MISSED)
     else:
         found = inspect.rows(asked.method, reference, rows, seed)
         worst = inspect.worst_slice(names, reference, rows, seed)
@@ -48,6 +53,7 @@ def answer(request: bytes) -> bytes:
                 for one, other in [change.columns]
             ],
             slice=worst,
+            errors=found.errors,
             unknown=found.unknown,
             library=f"scikit-learn {metadata.version('scikit-learn')}",
         )

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from inferwatch.records.events import ErrorSlice
+
 
 class Change(msgspec.Struct, frozen=True):
     """Two columns, and their correlation `before`, in the reference, and `now`."""
@@ -18,7 +20,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     least as large without a change, one-sided, for rows that do not depend on each other.
     `shares` says how much each column has to do with it, where the method knows; `spreads` how far
     each figure of a window is from the median of past windows, in standard deviations; `changes`
-    are the correlations that changed most.
+    are the correlations that changed most; `errors` says where the extra errors are.
     """
 
     value: float | None
@@ -30,4 +32,5 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     shares: tuple[float, ...] = ()
     spreads: tuple[float, ...] = ()
     changes: tuple[Change, ...] = ()
+    errors: ErrorSlice | None = None
     unknown: str = ""

@@ -97,6 +97,24 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     reference_share: float
 
 
+class ErrorSlice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a window has errors that windows before had not: what a rule in words picks.
+
+    `rows` of a part of the sample are inside, a `share` of it, with their error rate in the window
+    and `before`; `elsewhere` are the rates of the other rows. Where answers are numbers, an error
+    is one `above` that size.
+    """
+
+    rule: str
+    rows: int
+    share: float
+    error_rate: float
+    before: float
+    elsewhere: float
+    elsewhere_before: float
+    above: float | None = None
+
+
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """Two features, and their rank correlation `before`, in the reference, and `now`."""
 
@@ -117,6 +135,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     far those that deviate most are from their median, in standard deviations. `pairs` are the
     features whose correlation changed most, up to three, where `method` is `correlation`. `slice`
     says in words where the window has rows that the reference has not, where there is such a place.
+    Where `metric` is `errors`, the labelled rows were held against `reference_n` of windows before:
+    `errors` says where the window has more errors than these, if anywhere, and `value` by how much
+    more the error rate rose there than elsewhere.
     """
 
     model: str
@@ -135,6 +156,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     figures: dict[str, float] = {}
     pairs: list[Pair] = []
     slice: Slice | None = None
+    errors: ErrorSlice | None = None
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

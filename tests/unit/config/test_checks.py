@@ -319,6 +319,15 @@ def test_an_inspector_has_limits_of_its_own():
         parsed("alert: A\nmetric: figures\nmethod: domain_classifier\n")
 
 
+def test_a_check_of_errors_waits_for_labels():
+    """It may say which share of them, has a limit of its own, and needs no rows of a profile."""
+    text = "alert: A\nmetric: errors\nmethod: error_slice\n"
+    old = Profile(name="old", rows=9, from_ms=0, to_ms=1)
+    check = parsed(text + "when: {rows: 150, coverage: 50%}\n", None, old)
+    assert (check.need.rows, check.need.coverage) == (150, 0.5)
+    assert check.fail == Limit(direction="above", value=0.1, clear=0.1)
+
+
 def test_an_inspector_needs_a_profile_with_rows():
     """One that was built before profiles kept any is refused, with the fix."""
     old = Profile(name="old", rows=9, from_ms=0, to_ms=1)

@@ -158,6 +158,24 @@ def test_samples_for_inspectors_are_in_the_estimate():
     assert 100_000 < measured - state_bytes(found, 20, 1) <= more - less
 
 
+def test_rows_that_wait_for_labels_are_in_the_estimate():
+    """Of as many windows as wait, and labelled ones of windows before."""
+    found = definition(labelled=True)
+    where = Check(
+        alert="Where",
+        metric="errors",
+        method="error_slice",
+        window="minute",
+        warn=found.checks[0].warn,
+    )
+    asked = msgspec.structs.replace(found, checks=[*found.checks, where])
+    load = Load(rows_per_s=5, features=20, segments=1, versions=1)
+    less, more = (estimate.of(one, load).total_bytes() for one in (found, asked))
+    measured = state_bytes(asked, 20, 1)
+    assert measured <= more <= 6 * measured
+    assert 100_000 < measured - state_bytes(found, 20, 1) <= more - less
+
+
 def rich(draw: np.random.Generator, n: int) -> dict[str, dict[str, object]]:
     """What n rows may carry, by the field of `Load` that tells of it."""
     calls = {

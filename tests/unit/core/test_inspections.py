@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from inferwatch.core import inspections, snapshot
-from inferwatch.core.inspectors import INSPECTORS, Request
+from inferwatch.core.inspectors import ERROR_SLICE, INSPECTORS, Request
 from inferwatch.inspect import ROWS
 from inferwatch.records.definition import (
     Check,
@@ -80,7 +80,7 @@ def waiting(log):
 
 def test_the_fold_knows_every_inspector():
     """The names that monitor files may use are those that there are."""
-    assert tuple(INSPECTORS) == tuple(ROWS)
+    assert tuple(INSPECTORS) == (*ROWS, ERROR_SLICE)
 
 
 def test_a_request_has_the_rows_of_window_and_reference():

@@ -9,6 +9,7 @@ from inferwatch.config.checks import PARTS, PLAIN
 from inferwatch.core import embeddings, llm
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import EMBEDDING_METHODS, ROW_METHODS, WINDOW_METHODS
+from inferwatch.core.inspectors import ERROR_SLICE
 from inferwatch.core.metrics import CLASS_FIGURES, LABEL_METRICS
 from inferwatch.core.metrics.estimated import ESTIMATES
 from inferwatch.inspect import ROWS
@@ -25,6 +26,7 @@ SECTIONS = {
     "Change of level, row by row": set(ROW_METHODS),
     "Anomalies of a window's figures": set(SERIES_METHODS),
     "Samples of rows": set(ROWS),
+    "Where the errors are": {ERROR_SLICE},
     "Calls of language models": {*CALLS},
     "Service and data": (PLAIN - LABEL_METRICS.keys() - {*CALLS, *ESTIMATES, *EMBEDDINGS})
     | {f"feature.NAME.{part}" for part in PARTS},

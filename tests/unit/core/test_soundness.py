@@ -100,6 +100,13 @@ UNSOUND = [
     changed_check(times=(3, 2)),
     changed_check(method="lof"),
     changed_check(method="lof", metric="features", segment_by=["country"]),
+    changed_check(method="lof", metric="errors"),
+    changed_check(method="error_slice", metric="features"),
+    replace(
+        SOUND,
+        model=replace(SOUND.model, task="ranking"),
+        checks=[replace(SOUND.checks[0], method="error_slice", metric="errors")],
+    ),
     replace(
         changed_window(size_ms=61_000, step_ms=1_000),
         checks=[

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inferwatch import inspect
-from inferwatch.core.inspectors import Request
+from inferwatch.core.inspectors import MISSED, WRONG, Request
 from inferwatch.inspect.__main__ import serve
 from inferwatch.inspect.answer import answer, unanswered
 from inferwatch.records.decode import decode
@@ -92,6 +92,30 @@ def test_features_that_no_longer_go_together_are_named():
     )
     (pair,) = read(answer(msgspec.msgpack.encode(asked))).pairs
     assert pair.features == ("age", "days") and abs(pair.before) < 0.2 and pair.now == 1.0
+
+
+@pytest.mark.parametrize("error", [WRONG, MISSED])
+def test_where_the_errors_are_is_said(error):
+    """With the rates of both sides; of numbers with the size that counts as an error."""
+    draw = np.random.default_rng(1)
+    before, rows = draw.normal(size=(2, 3, 600)).astype("<f4")
+    before[0], rows[0] = draw.random(600) < 0.1, (rows[2] > 0.5) | (draw.random(600) < 0.1)
+    asked = Request(
+        model="team/model",
+        window=WINDOW,
+        method="error_slice",
+        metric="errors",
+        features=[error, "age", "amount"],
+        rows=(rows if error == WRONG else np.stack([rows[0] * 2 + rows[1] / 9, *rows[1:]]))
+        .astype("<f4")
+        .tobytes(),
+        reference=before.tobytes(),
+    )
+    found = read(answer(msgspec.msgpack.encode(asked)))
+    assert found.errors.rule.startswith("amount > ") and found.slice is None
+    assert (found.metric, found.n, found.reference_n) == ("errors", 600, 600)
+    assert found.errors.error_rate > 0.8 and 0 < found.value < 1
+    assert (found.errors.above is None) == (error == WRONG)
 
 
 def test_what_has_no_answer_says_why():

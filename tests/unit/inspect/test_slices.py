@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
-from inferwatch.inspect import slices, worst_slice
+from inferwatch.inspect import boxes, slices, worst_slice
 
 NAMES = ["age", "amount", "days", "limit"]
 
@@ -68,13 +68,13 @@ def test_rules_pick_the_rows_of_the_nodes_of_scikit_learns_tree(seed):
     """Row by row, however edges are rounded, with rows that have no value."""
     reference, found = usual(300, seed), planted(300, seed + 100) * 1_000
     found[::4, 2] = np.nan
-    known = [np.where(np.isnan(rows), slices.MISSING, rows) for rows in (reference, found)]
+    known = [np.where(np.isnan(rows), boxes.MISSING, rows) for rows in (reference, found)]
     rows = np.concatenate(known)
     tree = DecisionTreeClassifier(
         max_depth=2, min_samples_leaf=10, class_weight="balanced", random_state=seed
     ).fit(rows, np.repeat([0, 1], 300))
     nodes = tree.decision_path(rows).toarray().astype(bool)[:, 1:]
-    picked = [slices._within(rows, rule) for rule in slices._rules(*known, seed)]
+    picked = [boxes.within(rows, rule) for rule in slices._rules(*known, seed)]
     assert len(picked) >= 4
     assert {tuple(one) for one in np.array(picked).tolist()} == {
         tuple(one) for one in nodes.T.tolist()
@@ -84,9 +84,9 @@ def test_rules_pick_the_rows_of_the_nodes_of_scikit_learns_tree(seed):
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=2))
 def test_a_rounded_edge_cuts_where_the_exact_one_does(numbers):
     """Between any two neighbours, with no more digits than that takes."""
-    values = np.unique(np.clip(numbers, -slices.LARGEST, slices.LARGEST))
+    values = np.unique(np.clip(numbers, -boxes.LARGEST, boxes.LARGEST))
     for at, (low, high) in enumerate(zip(values[:-1].tolist(), values[1:].tolist(), strict=True)):
-        edge = slices._roundest(values, at)
+        edge = boxes.roundest(values, at)
         assert low <= edge < high
 
 
@@ -96,15 +96,15 @@ def test_a_rounded_edge_cuts_where_the_exact_one_does(numbers):
         (512.25, np.inf, False, "amount > 512.25"),
         (-np.inf, 1e6, False, "amount ≤ 1,000,000"),
         (-np.inf, 3.0, True, "amount ≤ 3 or missing"),
-        (slices.NO_VALUE, 3.0, True, "amount ≤ 3"),
+        (boxes.NO_VALUE, 3.0, True, "amount ≤ 3"),
         (0.5, 3.0, True, "0.5 < amount ≤ 3"),
-        (-np.inf, slices.NO_VALUE, True, "amount is missing"),
-        (slices.NO_VALUE, np.inf, True, "amount is there"),
+        (-np.inf, boxes.NO_VALUE, True, "amount is missing"),
+        (boxes.NO_VALUE, np.inf, True, "amount is there"),
     ],
 )
 def test_every_kind_of_interval_has_words(low, high, gaps, words):
     """Also those that end where values are missing."""
-    assert slices._said("amount", low, high, gaps=gaps) == words
+    assert boxes.said("amount", low, high, gaps=gaps) == words
 
 
 def test_a_column_that_is_missing_more_often_is_said_so():

@@ -73,6 +73,10 @@ CORRECTED = "corrected.accuracy"
 """Made for few labels: known under any coverage too."""
 
 
+ERRORS = "errors"
+"""Which rows are wrong: no figure of its own, an inspector says where they are."""
+
+
 def class_of(metric: str) -> str:
     """The class that `class.<name>.recall` speaks of; "" for a metric of all classes."""
     head, _, figure = metric.rpartition(".")
@@ -91,4 +95,4 @@ def on_reference(metric: str) -> str:
 
 def on_labels(metric: str) -> bool:
     """Whether the metric is known by labels alone."""
-    return metric in LABEL_METRICS or bool(class_of(metric))
+    return metric in LABEL_METRICS or metric == ERRORS or bool(class_of(metric))

@@ -93,6 +93,9 @@ def _definition(flavour: str, release: int) -> Definition:
     strange = msgspec.structs.replace(
         odd, alert="Strange", metric="figures", fail=Limit(direction="above", value=0.9, clear=0.9)
     )
+    where = msgspec.structs.replace(
+        odd, alert="Where", metric="errors", method="error_slice", need=Need(rows=100, coverage=0.5)
+    )
     low = Limit(direction="below", value=0.93 + moved, clear=0.93 + moved)
     first = msgspec.structs.replace(accuracy, alert="FirstHit", metric="mrr", fail=low)
     order = msgspec.structs.replace(first, alert="OrderLost", metric="ndcg@5", window="fast")
@@ -101,7 +104,7 @@ def _definition(flavour: str, release: int) -> Definition:
         "rows": ([batch], [drift, silent]),
         "labels": ([batch], [accuracy, shift]),
         "segments": ([batch], [accuracy, shift, silent]),
-        "inspected": ([batch], [odd, strange, drift]),
+        "inspected": ([batch], [odd, strange, drift, accuracy, where]),
         "ranked": ([fast, batch], [order, first, silent]),
     }[flavour]
     return Definition(
