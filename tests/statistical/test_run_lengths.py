@@ -9,6 +9,7 @@ from river.drift import KSWIN
 from scipy import stats
 
 from inferwatch.detectors import make
+from inferwatch.testing.error_streams import rivers
 
 
 def run_length(name, shift, rows, **params):
@@ -95,22 +96,12 @@ def test_a_learnt_level_alarms_sooner():
         assert 20 < np.quantile(runs, 0.1) < 60
 
 
-def rivers(values, seed):
-    """Indices at which river's KSWIN says so."""
-    detector, found = KSWIN(seed=seed), []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
-
-
 def test_kswin_alarms_as_often_as_rivers():
     """Without a change 1.3 times in 1,000 values; river's count is one that this rate gives."""
     generator = np.random.default_rng(4)
     rate = len(make("kswin").update_many(generator.normal(size=300_000))) / 300_000
     assert 0.001 < rate < 0.0016
-    theirs = len(rivers(generator.normal(size=4_000), seed=1))
+    theirs = len(rivers(KSWIN(seed=1), generator.normal(size=4_000)))
     assert stats.poisson.ppf(1e-3, rate * 4_000) <= theirs <= stats.poisson.ppf(0.999, rate * 4_000)
 
 
@@ -130,7 +121,7 @@ def test_kswin_finds_as_soon_as_rivers():
         found = [row for row in make("kswin", seed=seed).update_many(values) if row >= 110]
         ours.append(found[0] - 110 if found else 90)
         if seed < 12:
-            found = [row for row in rivers(values[:160], seed) if row >= 110]
+            found = [row for row in rivers(KSWIN(seed=seed), values[:160]) if row >= 110]
             theirs.append(found[0] - 110 if found else 50)
     assert 14 < np.median(ours) < 20
     assert abs(np.median(theirs) - np.median(ours)) < 5

@@ -1,6 +1,7 @@
 """Streams of errors and losses, with changes and without, to hold detectors against an oracle."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,16 @@ def rates(seed: int) -> NDArray[np.float64]:
         np.full(ROWS, float(seed // KINDS % 2)),
     ]
     return kinds[seed % KINDS]
+
+
+def rivers(detector: Any, values: NDArray[np.floating]) -> list[int]:
+    """Indices at which a detector of river says that there is a drift, fed value by value."""
+    found = []
+    for row, value in enumerate(values.tolist()):
+        detector.update(value)
+        if detector.drift_detected:
+            found.append(row)
+    return found
 
 
 def fed_in_blocks(

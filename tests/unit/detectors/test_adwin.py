@@ -10,9 +10,9 @@ from river.drift import ADWIN
 
 from inferwatch.detectors import make
 from inferwatch.errors import ConfigError
+from inferwatch.testing.error_streams import BLOCKS, fed_in_blocks, rivers
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[4] / "shared" / "data"))
-BLOCKS = (1, 7, 333, 500, 5_000)
 
 
 def stream(seed):
@@ -51,25 +51,13 @@ def params(seed):
     }
 
 
-def rivers(values, **named):
-    """Indices at which river's detector says so, and the detector."""
-    detector, found = ADWIN(**named), []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found, detector
-
-
 @pytest.mark.parametrize("seed", range(72))
 def test_decisions_are_rivers(seed):
     """Any stream, any parameters, any blocks: the same indices, and the same window afterwards."""
     values, named = stream(seed), params(seed)
-    ours, found, block = make("adwin", **named), [], BLOCKS[seed % len(BLOCKS)]
-    for at in range(0, len(values), block):
-        found += ours.update_many(values[at : at + block])
-    expected, river = rivers(values, **named)
-    assert found == expected
+    ours, river = make("adwin", **named), ADWIN(**named)
+    found = fed_in_blocks(ours.update_many, values, BLOCKS[seed % len(BLOCKS)])
+    assert found == rivers(river, values)
     if not river.drift_detected:  # river counts a window as dropped at once, we when it goes on
         width, total, spread = ours._window[:3].tolist()
         assert (width, total, spread) == (river.width, river.total, river.variance)

@@ -6,7 +6,14 @@ from river.drift.binary import DDM
 
 from inferwatch.detectors import make
 from inferwatch.errors import ConfigError
-from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses, river_streams
+from inferwatch.testing.error_streams import (
+    BLOCKS,
+    errors,
+    fed_in_blocks,
+    losses,
+    river_streams,
+    rivers,
+)
 
 
 def params(seed):
@@ -20,16 +27,6 @@ def params(seed):
     }
 
 
-def rivers(values, **named):
-    """Indices at which river's detector says so."""
-    detector, found = DDM(**named), []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
-
-
 @pytest.mark.parametrize("kind", [errors, losses])
 @pytest.mark.parametrize("seed", range(60))
 def test_decisions_are_rivers(seed, kind):
@@ -37,7 +34,7 @@ def test_decisions_are_rivers(seed, kind):
     values, named = kind(seed), params(seed)
     made = make("ddm", **named, errors_min=0)
     found = fed_in_blocks(made.update_many, values, BLOCKS[seed % len(BLOCKS)])
-    assert found == rivers(values, **named)
+    assert found == rivers(DDM(**named), values)
 
 
 @pytest.mark.parametrize(("stream", "rows"), [(1, [1049]), (2, [542, 1619])])
@@ -63,7 +60,7 @@ def test_the_first_error_after_a_perfect_start_is_none_by_default():
     """River alarms at the first wrong answer after 1,000 right ones; here 30 are waited for."""
     values = np.zeros(1_200)
     values[1_000] = 1.0
-    assert make("ddm", errors_min=0).update_many(values) == [1_000] == rivers(values)
+    assert make("ddm", errors_min=0).update_many(values) == [1_000] == rivers(DDM(), values)
     assert make("ddm").update_many(values) == []
     worse = np.concatenate([values, np.random.default_rng(1).random(4_000) < 0.02, np.ones(100)])
     assert make("ddm").update_many(worse.astype(np.float64))[-1] > 5_200

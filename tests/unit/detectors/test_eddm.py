@@ -6,7 +6,7 @@ from river.drift.binary import EDDM
 
 from inferwatch.detectors import make
 from inferwatch.errors import ConfigError
-from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses
+from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses, rivers
 
 
 def params(seed):
@@ -20,23 +20,13 @@ def params(seed):
     }
 
 
-def rivers(values, **named):
-    """Indices at which river's detector says so."""
-    detector, found = EDDM(alpha=1.0, **named), []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
-
-
 @pytest.mark.parametrize("seed", range(80))
 def test_decisions_are_rivers(seed):
     """Any errors, any parameters, any blocks: the same indices."""
     values, named = errors(seed), params(seed)
     made = make("eddm", **named)
     found = fed_in_blocks(made.update_many, values, BLOCKS[seed % len(BLOCKS)])
-    assert found == rivers(values, **named)
+    assert found == rivers(EDDM(alpha=1.0, **named), values)
 
 
 def test_there_was_something_to_decide():
@@ -49,9 +39,9 @@ def test_only_one_is_an_error():
     """As in river a loss just under 1 is none: of losses nothing is found, rounded much."""
     values = losses(2)
     almost = np.where(values > 0.5, 0.999, values)
-    assert make("eddm").update_many(almost) == [] == rivers(almost)
+    assert make("eddm").update_many(almost) == [] == rivers(EDDM(alpha=1.0), almost)
     rounded = np.round(almost)
-    assert make("eddm").update_many(rounded) == rivers(rounded) != []
+    assert make("eddm").update_many(rounded) == rivers(EDDM(alpha=1.0), rounded) != []
 
 
 @pytest.mark.parametrize(("key", "value"), [("warm_start", 0), ("beta", 0), ("beta", 1)])

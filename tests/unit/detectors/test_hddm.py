@@ -6,7 +6,7 @@ from river.drift.binary import HDDMA, HDDMW
 
 from inferwatch.detectors import make
 from inferwatch.errors import ConfigError
-from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses
+from inferwatch.testing.error_streams import BLOCKS, errors, fed_in_blocks, losses, rivers
 
 RIVERS = {"hddm_a": HDDMA, "hddm_w": HDDMW}
 each = pytest.mark.parametrize("name", RIVERS)
@@ -22,16 +22,6 @@ def params(name, seed):
         "drift_confidence": float(generator.choice([0.3, 0.01, 0.001, 1e-6])),
         "two_sided_test": bool(generator.integers(2)),
     }
-
-
-def rivers(detector, values):
-    """Indices at which river's detector says so."""
-    found = []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
 
 
 @each

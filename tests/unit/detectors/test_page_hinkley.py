@@ -11,9 +11,9 @@ from river.drift import PageHinkley
 
 from inferwatch.detectors import make
 from inferwatch.errors import ConfigError
+from inferwatch.testing.error_streams import BLOCKS, fed_in_blocks, rivers
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[4] / "shared" / "data"))
-BLOCKS = (1, 7, 333, 500, 5_000)
 
 
 @pytest.mark.parametrize("seed", range(72))
@@ -30,15 +30,9 @@ def test_decisions_are_rivers(seed):
         "alpha": float(generator.choice([1.0, 1 - 1e-4, 0.9])),
         "mode": str(generator.choice(["both", "up", "down"])),
     }
-    ours, found, block = make("page_hinkley", **named), [], BLOCKS[seed % len(BLOCKS)]
-    for at in range(0, len(values), block):
-        found += ours.update_many(values[at : at + block])
-    river, expected = PageHinkley(**named), []
-    for row, value in enumerate(values.tolist()):
-        river.update(value)
-        if river.drift_detected:
-            expected.append(row)
-    assert found == expected
+    ours = make("page_hinkley", **named)
+    found = fed_in_blocks(ours.update_many, values, BLOCKS[seed % len(BLOCKS)])
+    assert found == rivers(PageHinkley(**named), values)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="set INFERWATCH_DATA to the folder of open data")

@@ -15,7 +15,7 @@ from inferwatch.core.drift.scale import Scale
 from inferwatch.kernels import adwin as kernel
 from inferwatch.kernels import adwin_lanes
 from inferwatch.kernels.blocks import PARTS, SQUARES
-from inferwatch.testing.error_streams import river_streams
+from inferwatch.testing.error_streams import river_streams, rivers
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
@@ -52,16 +52,6 @@ def cut(window, sizes, delta, least):
     return False
 
 
-def rivers(values, delta=0.002):
-    """Rows on which river's own detector says so."""
-    detector, found = ADWIN(delta=delta), []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
-
-
 def rows(detector, values):
     return [finding.row for finding in detector.update_many(np.asarray(values, np.float64))]
 
@@ -76,7 +66,7 @@ def test_the_streams_made_here_are_the_published_ones():
 
 def test_the_plain_algorithm_has_no_skipped_bucket():
     """The oracle of this file finds river's change at row 1023; peers with a known bug say 1055."""
-    assert plain(river_streams()[0]) == rivers(river_streams()[0]) == [1023]
+    assert plain(river_streams()[0]) == rivers(ADWIN(), river_streams()[0]) == [1023]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +93,7 @@ def test_decisions_are_those_of_the_plain_algorithm(seed, levels, sd, delta):
     scaled = np.clip((values + 1) / 3, 0, 1)
     found = rows(Adwin(-1.0, 2.0, delta), values)
     assert found == plain(scaled.tolist(), delta)
-    assert found == rivers(scaled, delta)
+    assert found == rivers(ADWIN(delta=delta), scaled)
 
 
 @pytest.mark.parametrize("size", [1, 7, 333, 500, 5_000])
@@ -128,7 +118,7 @@ def test_columns_that_are_fed_together_decide_as_river(size):
     for column, ([one], values) in enumerate(zip(scales, made, strict=True)):
         fed = np.flatnonzero(np.isfinite(values))
         scaled = np.clip((values[fed] - -5 * one) / (12 * one), 0, 1)
-        assert found[column] == fed[rivers(scaled, 0.01)].tolist()
+        assert found[column] == fed[rivers(ADWIN(delta=0.01), scaled)].tolist()
     assert sum(map(len, found)) > 12
 
 

@@ -12,20 +12,10 @@ from river.drift import PageHinkley as RiverPageHinkley
 
 from inferwatch.core.drift.page_hinkley import ROWS_MIN, PageHinkley
 from inferwatch.core.drift.scale import Scale
+from inferwatch.testing.error_streams import rivers
 
 DATA = Path(os.environ.get("INFERWATCH_DATA", Path(__file__).parents[5] / "shared" / "data"))
 WIDE = Scale(-1e9, 1e9, 0.0, 1.0)
-
-
-def rivers(values, delta, threshold):
-    """Rows on which river's own detector says so."""
-    detector = RiverPageHinkley(min_instances=30, delta=delta, threshold=threshold, alpha=1.0)
-    found = []
-    for row, value in enumerate(values.tolist()):
-        detector.update(value)
-        if detector.drift_detected:
-            found.append(row)
-    return found
 
 
 def rows(detector, values):
@@ -63,7 +53,8 @@ def test_decisions_are_rivers(seed, levels, delta, threshold):
     """Any steps under noise: the same rows alarm as in river without fading."""
     generator = np.random.default_rng(seed)
     values = np.concatenate([generator.normal(level, 1, 300) for level in levels])
-    assert rows(PageHinkley(WIDE, delta, threshold), values) == rivers(values, delta, threshold)
+    river = RiverPageHinkley(min_instances=30, delta=delta, threshold=threshold, alpha=1.0)
+    assert rows(PageHinkley(WIDE, delta, threshold), values) == rivers(river, values)
 
 
 @settings(deadline=None, max_examples=20)
