@@ -5,6 +5,7 @@ from pathlib import Path
 
 from inferwatch.cli.amounts import count, seconds
 from inferwatch.cli.connect import add_connection, connection
+from inferwatch.cli.serving import add_serving, session_timeout_s
 from inferwatch.core.fold import MODELS_MAX
 from inferwatch.runtime import worker
 from inferwatch.runtime.settings import WorkerSettings
@@ -22,25 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="monitor files; models without one get the default checks",
     )
+    add_serving(parser, "a dead worker's partitions move")
     parser.add_argument(
-        "--broker",
-        choices=["real", "embedded"],
-        default="real",
-        help="embedded: the server named is `inferwatch broker`",
-    )
-    parser.add_argument(
-        "--http-listen",
-        default="127.0.0.1:0",
-        metavar="HOST:PORT",
-        help="health and metrics; port 0 takes a free one",
-    )
-    parser.add_argument("--checkpoint-every", type=seconds, default=2.0, metavar="SECONDS")
-    parser.add_argument("--tick-every", type=seconds, default=5.0, metavar="SECONDS")
-    parser.add_argument(
-        "--session-timeout",
+        "--checkpoint-every",
         type=seconds,
+        default=2.0,
         metavar="SECONDS",
-        help="after which a dead worker's partitions move; 10, embedded 3",
+        help="after a kill input of so long is folded again; 2",
+    )
+    parser.add_argument(
+        "--tick-every",
+        type=seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="how soon a window of a silent model is closed; 5",
     )
     parser.add_argument(
         "--models-max",
@@ -65,15 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one worker until SIGTERM."""
-    embedded = arguments.broker == "embedded"
     return worker.run(
         WorkerSettings(
             connection=connection(arguments),
             monitors=tuple(arguments.monitors),
-            embedded=embedded,
+            embedded=arguments.broker == "embedded",
             checkpoint_every_s=arguments.checkpoint_every,
             tick_every_s=arguments.tick_every,
-            session_timeout_s=arguments.session_timeout or (3.0 if embedded else 10.0),
+            session_timeout_s=session_timeout_s(arguments),
             http_listen=arguments.http_listen,
             accept_state_loss=arguments.accept_state_loss,
             models_max=arguments.models_max,
