@@ -1,6 +1,7 @@
 """`inferwatch`: finds the command, runs it, and turns errors into one sentence and an exit code."""
 
 import argparse
+import errno
 import importlib
 import io
 import sys
@@ -96,6 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail(error, Exit.STORAGE)
         refused = _refused_property(error)
         if refused is not None:
             return _fail(refused, Exit.CONFIG)
@@ -104,7 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: Exception, code: Exit) -> int:
-    print(f"inferwatch: {error}", file=sys.stderr)
+    from inferwatch.notify.text import printable
+
+    lines = f"inferwatch: {error}".split("\n")  # some quote what a file or a topic holds
+    print("\n".join(map(printable, lines)), file=sys.stderr)
     return code
 
 

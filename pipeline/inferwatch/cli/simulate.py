@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -57,5 +58,6 @@ def results(seeds: Iterable[int], jobs: int) -> Iterator[Result]:
     if jobs < 2:
         yield from map(play, seeds)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    silent = (signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends them, and only we say so
+    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=silent) as pool:
         yield from pool.map(play, seeds, chunksize=4)

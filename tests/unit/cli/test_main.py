@@ -1,6 +1,7 @@
 """The command line: each command is found, and each error is one sentence and its exit code."""
 
 import argparse
+import errno
 import importlib
 import io
 import subprocess
@@ -89,6 +90,22 @@ def test_an_interrupt_and_a_closed_pipe_are_no_errors(command, monkeypatch):
     command.run = raising(BrokenPipeError())
     assert main(["models"]) == Exit.DONE
     assert closed.closed
+
+
+def test_a_full_disk_is_no_bug(command, capsys):
+    """Exit 74, as where a worker's disk is: whoever owns the disk must act."""
+    command.run = raising(OSError(errno.ENOSPC, "No space left on device"))
+    assert main(["models"]) == Exit.STORAGE
+    said = capsys.readouterr().err
+    assert said == f"inferwatch: [Errno {errno.ENOSPC}] No space left on device\n"
+
+
+def test_what_an_error_quotes_moves_no_cursor(command, capsys):
+    """A file's bytes may clear a terminal, or write an answer into it; lines stay lines."""
+    command.run = raising(UsageError("x.csv: '\x1b[2J' is no number\nline \u202e2"))
+    assert main(["models"]) == Exit.USAGE
+    told = "inferwatch: x.csv: '\\x1b[2J' is no number\nline \\u202e2\n"
+    assert capsys.readouterr().err == told
 
 
 def test_a_letter_that_a_terminal_has_not_is_escaped(command, monkeypatch):
