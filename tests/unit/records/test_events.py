@@ -9,6 +9,7 @@ from inferwatch.records.decode import EVENTS, decode
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import (
     Deploy,
+    ErrorSlice,
     Gap,
     Inspection,
     MonitorChange,
@@ -67,6 +68,16 @@ FULL = {
         library="scikit-learn 1.7",
         pairs=[Pair(features=("amount", "age"), before=0.1, now=0.9)],
         slice=Slice(rule="amount > 5", share=0.2, reference_share=0.1),
+        errors=ErrorSlice(
+            rule="age ≤ 30",
+            rows=120,
+            share=0.24,
+            error_rate=0.41,
+            before=0.12,
+            elsewhere=0.09,
+            elsewhere_before=0.08,
+            above=2.5,
+        ),
         metric="figures",
         figures={"latency.p99": 4.5},
     ),
