@@ -120,7 +120,7 @@ def _types(path: Path, mapping: Mapping) -> dict[str, Any]:
     Memory: the columns of which the mapping does not say it, whole.
     """
     words = [mapping.prediction_id, *mapping.categories, *mapping.segments]
-    words += [name for name in (mapping.version_column, mapping.entity_id, mapping.error) if name]
+    words += [name for name in (mapping.version_column, mapping.entity_id) if name]
     words += [name for figure, name in mapping.llm.items() if figure == FINISH_REASON]
     numbers = [name for figure, name in mapping.llm.items() if figure != FINISH_REASON]
     numbers += [name for name in (*mapping.numeric, mapping.proba, mapping.latency_ms) if name]
@@ -206,7 +206,7 @@ def _batch(path: Path, mapping: Mapping, block: Any) -> Batch:
         if mapping.proba
         else np.empty((0, len(ids))),
         latency_ms=_floats(path, block, mapping.latency_ms) if mapping.latency_ms else None,
-        error=_words(block, mapping.error) if mapping.error else None,
+        error=_errors(block, mapping.error) if mapping.error else None,
         segments={name: _words(block, name) for name in mapping.segments},
         entity=pack(_texts(block, mapping.entity_id)) if mapping.entity_id else None,
         llm=_calls(path, block, mapping.llm) if mapping.llm else None,
@@ -301,6 +301,14 @@ def _words(block: Any, name: str) -> Words:
     coded = column.dictionary_encode()
     codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32)
     return Words(tuple(coded.dictionary.to_pylist()), codes)
+
+
+def _errors(block: Any, name: str) -> Words:
+    """The word of each error; of truth values those that are true."""
+    if not pa.types.is_boolean(block.schema.field(name).type):
+        return _words(block, name)
+    failed = pc.fill_null(block.column(name), False).to_numpy(zero_copy_only=False)
+    return Words(("true",), np.where(failed, 0, -1).astype(np.int32))
 
 
 def _answer(block: Any, name: str | None) -> Words | NDArray[np.float64] | None:

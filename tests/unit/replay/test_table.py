@@ -3,7 +3,6 @@
 import json
 import math
 import warnings
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -217,22 +216,6 @@ def test_rows_that_no_topic_would_hold_are_rejects(tmp_path):
     }
 
 
-def test_decimals_are_numbers(tmp_path):
-    """As databases export them: an answer, a label and a feature that nobody named as numeric."""
-    money = [Decimal("1.50"), Decimal("2.25"), None]
-    ids, at = ["a", "b", "c"], [START_MS] * 3
-    found = pd.DataFrame({"id": ids, "at": at, "answer": money, "truth": money, "x": money})
-    found.to_parquet(tmp_path / "t.parquet", index=False)
-    mapping = Mapping(
-        model="m", prediction_id="id", timestamp="at", prediction="answer", label="truth"
-    )
-    (batch,) = table.read(tmp_path / "t.parquet", mapping)
-    np.testing.assert_equal(batch.rows.prediction, [1.5, 2.25, np.nan])
-    np.testing.assert_equal(batch.labels.label, [1.5, 2.25])
-    assert batch.rows.numeric_names == ("x",) and not batch.rows.categories
-    np.testing.assert_equal(batch.rows.numeric, [[1.5, 2.25, np.nan]])
-
-
 def made_batch(ids: list[str], minutes: list[int], delay: int) -> table.Batch:
     """Rows of these times, labelled `delay` minutes later."""
     at = START_MS + np.array(minutes, np.int64) * 60_000
@@ -383,46 +366,6 @@ def class_names(prediction, n: int) -> list[str]:
 
 
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_what_a_csv_holds_shows_in_all_its_rows(tmp_path):
-    """Two megabytes without an error, a label or a fraction, then one of each; and what is no
-    number is named.
-    """
-    n = 40_000
-    found = pd.DataFrame(
-        {
-            "id": [f"row-{row:040}" for row in range(n)],
-            "at": START_MS + np.arange(n),
-            "answer": [1] * (n - 1) + [2.5],
-            "truth": [None] * (n - 1) + ["7"],
-            "failed": [None] * (n - 1) + ["Timeout"],
-            "ended": [None] * (n - 1) + ["length"],
-            "x": [1] * (n - 1) + [0.5],
-            "word": [None] * (n - 1) + ["é"],
-        }
-    )
-    mapping = Mapping(
-        model="m",
-        prediction_id="id",
-        timestamp="at",
-        prediction="answer",
-        label="truth",
-        error="failed",
-        llm={"finish_reason": "ended"},
-    )
-    last = list(table.read(written(found, tmp_path), mapping))[-1]
-    assert last.rows.prediction[-1] == 2.5
-    assert last.rows.numeric_names == ("x",)
-    assert last.rows.numeric[0, -1] == 0.5
-    assert last.rows.error.words == ("Timeout",)
-    assert last.rows.llm.finish_reason.words == ("length",)
-    assert last.rows.categories["word"].words == ("é",)
-    assert last.labels.label.tolist() == [7.0]
-    found["x"] = found["x"].astype(object)
-    found.loc[n - 1, "x"] = "old"
-    with pytest.raises(UsageError, match="column 'x' is not numeric: invalid value 'old'"):
-        list(table.read(written(found, tmp_path), msgspec.structs.replace(mapping, numeric=["x"])))
 
 
 @pytest.mark.parametrize(
