@@ -21,8 +21,14 @@ from inferwatch.records.events import Inspection
 from inferwatch.records.outputs import FeatureFigures, SchemaChange, Span, percent
 
 Level = Literal["fail", "warn", "ok", "unknown", "learning"]
-NOT_OF_ROWS = {"captured", *resources.SHARES, *resources.AMOUNTS, *resources.DURATIONS}
-"""Figures of samples and counters: how many of those there are says nothing of the rows."""
+NOT_OF_ROWS = {
+    "captured",
+    "drift_share",
+    *resources.SHARES,
+    *resources.AMOUNTS,
+    *resources.DURATIONS,
+}
+"""Figures of samples, counters and features: how many of those there are says nothing of rows."""
 
 
 class View(msgspec.Struct):

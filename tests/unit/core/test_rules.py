@@ -306,10 +306,15 @@ def test_few_values_among_many_rows_are_too_few(n, known):
     few = Figure(0.9, n)
     drift = Drift(few, few, few, 0.5, numeric=True, distances=dict.fromkeys(WINDOW_METHODS, few))
     view = view_of(
-        metrics={"latency.p99": few, "cpu": Figure(0.9, 1), DISTANCE: few},
+        metrics={
+            "latency.p99": few,
+            "cpu": Figure(0.9, 1),
+            DISTANCE: few,
+            "drift_share": Figure(0.9, 7),
+        },
         drifts={"feature.amount": drift, "score": drift},
         features={"amount": FeatureFigures(rows=n, missing=100 - n, mean=0.9, sd=0.9)},
-        series={"latency.p99": [0.8, 1.0] * 10},
+        series={name: [0.8, 1.0] * 10 for name in ("latency.p99", "drift_share")},
     )
 
     def read(metric, method="value"):
@@ -328,6 +333,7 @@ def test_few_values_among_many_rows_are_too_few(n, known):
     assert read("drift_share").unknown == ("" if known else "no feature could be judged")
     assert read("feature.amount.missing").value == (100 - n) / 100  # is of all rows
     assert read("cpu").value == 0.9  # is of samples, which are no rows
+    assert read("drift_share", "zscore").value is not None  # is of seven features
 
 
 def test_freshness_is_the_age_of_the_newest_event():
