@@ -328,7 +328,7 @@ def _alert(
     context = diagnose.after_deploy(model.state.deploys, began_ms, view.version)
     context += _what_moved(check, instance.feature, view)
     context += diagnose.other_segments(instance.segment, levels)
-    context += schema.told(view.schema, diagnose.CAUSES_MAX)
+    context += schema.told(schema_events.standing(model, view), diagnose.CAUSES_MAX)
     context += diagnose.serving(check.metric, view.metrics, view.instances)
     p99 = view.metrics.get(P99)
     context += diagnose.telling(view.inspection)

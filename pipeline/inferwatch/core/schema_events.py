@@ -14,7 +14,13 @@ from inferwatch.core.rules import View
 from inferwatch.core.schema_told import Stretch, Told
 from inferwatch.core.windows import ALL, Pane
 from inferwatch.records.definition import Profile
-from inferwatch.records.outputs import FOLD_VERSION, ColumnChange, SchemaRecord, identity
+from inferwatch.records.outputs import (
+    FOLD_VERSION,
+    ColumnChange,
+    SchemaChange,
+    SchemaRecord,
+    identity,
+)
 
 
 def close(model: Model, plan: WindowPlan, view: View, pane: Pane, at: Position) -> list[Output]:
@@ -39,6 +45,17 @@ def close(model: Model, plan: WindowPlan, view: View, pane: Pane, at: Position) 
         for versus, changes in found
         if changes
     ]
+
+
+def standing(model: Model, view: View) -> dict[str, SchemaChange]:
+    """What is not as in the reference by the end of a window: as it shows itself, and of what was
+    told what is not over. A longer one shows a column that goes only when all its rows lack it.
+    """
+    told = model.state.schemas.get(view.version)
+    if told is None or view.profile is None:
+        return dict(view.schema)
+    found = schema_told.standing(told, view.profile, view.end_ms)
+    return dict(sorted({**found, **view.schema}.items()))
 
 
 def _served_before(model: Model, version: str) -> str:

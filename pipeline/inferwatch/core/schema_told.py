@@ -16,7 +16,7 @@ from inferwatch.core import schema
 from inferwatch.core.schema import Seen
 from inferwatch.core.watermark import UNSET
 from inferwatch.records.definition import Profile
-from inferwatch.records.outputs import Change, ColumnChange
+from inferwatch.records.outputs import Change, ColumnChange, SchemaChange
 
 STEADY_MS = 86_400_000
 
@@ -126,6 +126,25 @@ def _change(
     )
 
 
+def _whole(told: Told, name: str, usual: Sequence[str]) -> dict[str, Kind]:
+    """A column's kinds with those that are as in the reference, of which nothing is kept."""
+    return {kind: Kind(here=True) for kind in usual} | told.columns.get(name, {})
+
+
+def standing(told: Told, profile: Profile, before_ms: int) -> dict[str, SchemaChange]:
+    """What was told of columns, is not over, and began before a moment, by name."""
+    known, found = schema.known(profile), {}
+    for name in sorted(told.columns):
+        usual = known.get(name, ())
+        kinds = _whole(told, name, usual)
+        moved = [one for kind, one in kinds.items() if one.here != (kind in usual)]
+        if min((one.since_ms for one in moved), default=before_ms) < before_ms:
+            here = _here(kinds)
+            change: SchemaChange = "retyped" if here and usual else "new" if here else "gone"
+            found[name] = change
+    return found
+
+
 def between(told: Told, theirs: Profile, mine: Profile) -> list[ColumnChange]:
     """How the columns of a version's reference differ from another version's, by name.
 
@@ -133,8 +152,7 @@ def between(told: Told, theirs: Profile, mine: Profile) -> list[ColumnChange]:
     """
     before, after, found = schema.known(theirs), schema.known(mine), []
     for name in sorted(dict.fromkeys([*before, *after, *told.columns])):
-        kinds = {kind: Kind(here=True) for kind in before.get(name, ())}
-        kinds |= told.columns.get(name, {})
+        kinds = _whole(told, name, before.get(name, ()))
         now = dict.fromkeys(after.get(name, ()))
         for kind in _here(kinds):
             usual = kind in before.get(name, ())

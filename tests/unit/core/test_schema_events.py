@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from inferwatch.config.defaults import default_definition
 from inferwatch.core.output import OUTPUT_MAX_BYTES, schema_output
 from inferwatch.core.schema_told import STEADY_MS
 from inferwatch.records.definition import Definition, Reference, Window
@@ -259,6 +260,29 @@ def test_windows_that_overlap_count_each_row_once():
     rows = (record.window.end - log.start_ms) // MINUTE_MS * 2
     assert rows >= 31 > rows - 8 - 8
     assert change.since_ms >= log.start_ms
+
+
+def test_the_default_set_names_a_column_that_goes_in_its_first_alert():
+    """Within the hour whose window still has rows with the column: a warning with its cause."""
+    log = Log(default_definition())
+    for minute in range(200):
+        sent = {"categories": "k", "numeric": "b" if minute >= 130 else "ab"}
+        send(log, minute, 100, **sent)
+    (fired,) = [one for one in log.alerts("MissingValues") if one.condition == "firing"][:1]
+    assert (fired.feature, fired.severity) == ("a", "warning")
+    assert fired.window.end - log.start_ms == 150 * MINUTE_MS
+    assert fired.value == pytest.approx(15 / 60, abs=0.1)
+    assert "columns gone: a" in fired.context
+
+
+def test_an_alert_names_no_column_that_is_back():
+    """What was told and is over is no context of the alert's end."""
+    log = Log(default_definition())
+    for minute in range(240):
+        send(log, minute, 100, categories="k", numeric="b" if 70 <= minute < 90 else "ab")
+    assert [record.counts for record in log.schemas()] == [{"gone": 1}, {"back": 1}]
+    ended = [one for one in log.alerts("MissingValues") if one.previous == "firing"]
+    assert ended and not any("columns" in words for one in ended for words in one.context)
 
 
 def test_while_the_reference_is_learnt_nothing_is_told():
