@@ -111,6 +111,8 @@ def _say(files: list[tuple[str, Definition]], load: Load) -> None:
             print(f"  {wording.sentence(check)}")
             for note in wording.notes(check, load.features):
                 print(f"    note: {note}")
+        for note in wording.profile_notes(definition):
+            print(f"  note: {note}")
         unseen = wording.embeddings_unseen(definition) if load.embedding else ""
         if unseen:
             print(f"  note: {unseen}")

@@ -7,8 +7,8 @@ from inferwatch.config.limits import DURATIONS, is_share
 from inferwatch.core.anomaly import SERIES_METHODS
 from inferwatch.core.drift import reads_rows
 from inferwatch.core.inspectors import COLUMNS_MAX, FEATURES, INSPECTORS
-from inferwatch.core.metrics import ERRORS, LATENESS, on_labels
-from inferwatch.records.definition import PREVIOUS, Check, Definition, Limit
+from inferwatch.core.metrics import CLASSES_SHOWN, ERRORS, LATENESS, on_labels
+from inferwatch.records.definition import PREVIOUS, CategoryProfile, Check, Definition, Limit
 
 EMBEDDING_CHECK = """\
   - alert: EmbeddingDrift
@@ -53,6 +53,35 @@ def notes(check: Check, features: int) -> Iterator[str]:
             f"{check.alert} will always be unknown: inspectors read at most {COLUMNS_MAX:,} "
             f"numeric features, and {features:,} are expected"
         )
+
+
+def profile_notes(definition: Definition) -> Iterator[str]:
+    """What the profile lacks of what the file asks of it: such checks would never be judged."""
+    profile, facts = definition.reference.profile, definition.model
+    if profile is None:
+        return
+    answers = profile.prediction
+    if facts.task == "binary" and isinstance(answers, CategoryProfile):
+        named = ", ".join(f"'{word}'" for word in answers.words[:CLASSES_SHOWN])
+        if facts.positive not in answers.words:
+            yield (
+                f"no answer in the profile '{profile.name}' is of the positive class "
+                f"'{facts.positive}' but {named}: is `model.positive` right?"
+            )
+    for name in facts.segments:
+        asking = [one.alert for one in definition.checks if _asks_segment(one, name)]
+        if asking and not any(key.startswith(f"{name}=") for key in profile.quality):
+            yield (
+                f"the profile '{profile.name}' has no figures by {name}, with which "
+                f"{', '.join(asking)} would compare: build it again with `--monitors`"
+            )
+
+
+def _asks_segment(check: Check, name: str) -> bool:
+    """Whether it compares label figures of the segment's values with those of the profile."""
+    given = [limit for limit in (check.warn, check.fail) if limit is not None]
+    changes = any(limit.direction in MOVES for limit in given)
+    return name in check.segment_by and on_labels(check.metric) and changes
 
 
 def embeddings_unseen(definition: Definition) -> str:

@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,16 @@ from hypothesis import strategies as st
 from inferwatch.config import checks, document, monitors, wording
 from inferwatch.config.defaults import default_checks, default_definition
 from inferwatch.core.inspectors import COLUMNS_MAX, REFERENCE_MIN
+from inferwatch.core.reference import category_profile
 from inferwatch.core.sketches import row_sample
-from inferwatch.records.definition import Check, ModelFacts, Window
+from inferwatch.records.definition import (
+    Check,
+    Definition,
+    ModelFacts,
+    Profile,
+    Reference,
+    Window,
+)
 
 WINDOWS = {"w": Window(name="w", size_ms=60_000, step_ms=60_000)}
 FACTS = ModelFacts(task="binary", segments=["country"])
@@ -113,6 +122,35 @@ def test_inspectors_of_more_features_than_they_read_are_noted():
     assert row_sample.size(COLUMNS_MAX + 1) < REFERENCE_MIN <= row_sample.size(COLUMNS_MAX)
     figures = parsed("metric: figures\nmethod: lof\nfail: {above: 0.99}\n")
     assert not noted(figures, COLUMNS_MAX + 1)
+
+
+def test_what_the_profile_lacks_of_what_is_asked_is_noted():
+    """A positive class that it never answers, and figures of a segment that a check compares with;
+    without such a check, and of a profile that has them, nothing is.
+    """
+    answers = category_profile({"no": 3, "yes": 2}, 0)
+    profile = Profile(name="p", rows=5, from_ms=0, to_ms=1, prediction=answers)
+    drop = parsed("metric: recall\nsegment_by: [country]\nfail: {drop: 5%}\n")
+
+    def noted_of(positive="yes", check=drop, **known):
+        return list(
+            wording.profile_notes(
+                Definition(
+                    model=ModelFacts(task="binary", positive=positive, segments=["country"]),
+                    reference=Reference(profile=msgspec.structs.replace(profile, **known)),
+                    windows=list(WINDOWS.values()),
+                    checks=[check],
+                )
+            )
+        )
+
+    positive, segment = noted_of(positive="1")
+    assert "is of the positive class '1' but 'no', 'yes'" in positive
+    assert segment.startswith("the profile 'p' has no figures by country, with which A would comp")
+    assert noted_of() == [segment]
+    assert noted_of(quality={"": {}, "country=DE": {"recall": 0.5}}) == []
+    level = parsed("metric: recall\nsegment_by: [country]\nfail: {below: 0.5}\n")
+    assert noted_of(check=level) == []
 
 
 def test_the_lines_for_embeddings_are_a_check_that_looks_at_them(tmp_path):
