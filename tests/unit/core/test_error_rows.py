@@ -268,6 +268,35 @@ def test_a_corrected_label_counts_as_corrected():
     assert request.matrix(request.rows)[:, 0].sum() == 50
 
 
+def test_labels_that_were_first_count_as_any():
+    """Those that came before their predictions: the window is asked about as it closes."""
+    log = usual()
+    label(log, 4, wrong=60)
+    (request,) = requests(predict(log, 4))
+    assert request.matrix(request.rows)[:, 0].sum() == 60
+
+
+def test_windows_that_overlap_have_the_errors_of_both_panes():
+    """Each row in every window that holds it."""
+    hopping = Window(name="batch", size_ms=2_000, step_ms=1_000, grace_ms=0)
+    log, asked = Log(definition(windows=[hopping])), []
+    for at in range(9):
+        outputs = predict(log, at) + label(log, at, wrong=10 * at)
+        for request in requests(outputs):
+            asked.append(request.matrix(request.rows)[:, 0])
+            log.event(answered(request, 0.0, None), at * SECOND_MS)
+    assert [(len(errors), errors.sum()) for errors in asked[-2:]] == [(500, 110), (500, 130)]
+
+
+def test_each_version_has_a_past_of_its_own():
+    """A version without one is not held against another's."""
+    log = usual()
+    predict(log, 4, version="2")
+    assert not requests(label(log, 4, wrong=60))
+    one, two = (tracks.before for tracks in the_model(log).state.tracks["batch"].values())
+    assert one.shape == (3, 200) and two.shape == (3, 50)
+
+
 def test_a_column_that_comes_later_is_missing_before():
     """Rows of windows before lack it."""
     log = usual()
