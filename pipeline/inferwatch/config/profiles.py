@@ -143,6 +143,12 @@ def doubts(
             f"no answer and no label is of the positive class '{facts.positive}' but {named}: "
             "precision, recall and the like are left out; name it with --positive or in `model:`"
         )
+    score = profile.score if facts.task in ("binary", "multiclass") else None
+    if score is not None and not 0 <= score.least <= score.most <= 1:
+        yield (
+            f"scores from {score.least:g} to {score.most:g} are no probabilities: what is beyond "
+            "0…1 counts as its nearer end in figures of scores, and nothing is estimated from them"
+        )
     for name in facts.segments:
         if all(segment_words(Columns(), batch, name) is None for batch in rows):
             near = meant(

@@ -248,8 +248,8 @@ def told(capsys, task, *options):
 
 
 def test_what_the_rows_do_not_have_is_said(folder, capsys):
-    """A positive class of no row, labels of no row, a segment column that none has, and a ranking
-    without a query.
+    """A positive class of no row, labels of no row, a segment column that none has, scores that are
+    no probabilities, and a ranking without a query.
     """
     assert told(capsys, "binary", "--positive", "yes", "--segments", "country") == ""
     said = told(capsys, "binary", "--positive", "yes", "--segments", "contry")
@@ -258,6 +258,12 @@ def test_what_the_rows_do_not_have_is_said(folder, capsys):
     assert "positive class 'Yes' but 'no', 'yes'" in said and said.count("\n") == 1
     assert "recall" not in profiles.read(Path("p.json"))[0].quality[""]
     assert told(capsys, "multiclass") == ""
+    rows = "".join(f"r{n},{1_700_000_000_000 + n},yes,no,{n}\n" for n in range(50))
+    Path("t.csv").write_text("id,at,answer,truth,sure\n" + rows)
+    Path("mapping.yaml").write_text(MAPPING + "proba: sure\n")
+    said = told(capsys, "binary", "--positive", "yes")
+    assert "scores from 0 to 49 are no probabilities" in said and said.count("\n") == 1
+    Path("mapping.yaml").write_text(MAPPING)
     # a feature is called `score` here, and the rows have no score: it is a feature like any other
     rows = "".join(f"r{n},{1_700_000_000_000 + n},{n},{n % 2},q{n // 5},{n}\n" for n in range(50))
     Path("t.csv").write_text("id,at,answer,truth,query,score\n" + rows)
