@@ -25,8 +25,9 @@ class Kind(msgspec.Struct, array_like=True):
     """One kind of values of one column, `here` as was told.
 
     `blank` are the rows since its last value, in windows of which the first began at `since_ms`
-    with the record at `first_offset`; `gap` is the longest such stretch that it came back from, at
-    `back_ms`. Of one that the reference lacks, `missing` of `rows` had no value since it came.
+    with the record at `first_offset`; `gap` is the stretch that it came back from last, at
+    `back_ms`. Of the rows since it is kept, which of one that the reference lacks is since it came,
+    `missing` of `rows` in windows with a value had none.
     """
 
     here: bool
@@ -58,7 +59,7 @@ class Stretch(msgspec.Struct, frozen=True):
 def follow(told: Told, rows: Stretch, seen: Seen, profile: Profile) -> list[ColumnChange]:
     """What a window, which begins behind those before, changes, by name.
 
-    Cost: a microsecond a column.
+    Cost: 0.3 µs a column, 3 µs one that is not as usual.
     """
     known, found = schema.known(profile), []
     for name in dict.fromkeys([*known, *seen, *told.columns]):
@@ -70,8 +71,11 @@ def follow(told: Told, rows: Stretch, seen: Seen, profile: Profile) -> list[Colu
             kinds.setdefault(kind, Kind(here=kind in usual))
         before = _here(kinds)
         for kind, one in kinds.items():
-            gaps = schema.gaps(profile, name, kind) if kind in usual else None
-            _take(one, values.get(kind, 0), rows, gaps)
+            _take(one, values.get(kind, 0), rows)
+            if one.here and one.blank:
+                own = one.missing, one.rows
+                gaps = schema.gaps(profile, name, kind) if kind in usual else own
+                one.here = not _is_gone(one, rows, gaps)
         now = _here(kinds)
         if now != before:
             moved = [one for kind, one in kinds.items() if (kind in before) != (kind in now)]
@@ -88,22 +92,24 @@ def _here(kinds: dict[str, Kind]) -> list[str]:
     return sorted(kind for kind, one in kinds.items() if one.here)
 
 
-def _take(one: Kind, values: int, rows: Stretch, gaps: tuple[int, int] | None) -> None:
-    """Count a window; `gaps` are those of a kind that the reference has."""
-    gap = one.gap if rows.to_ms - one.back_ms < STEADY_MS else 0
-    if values:
-        if not one.here:
-            one.since_ms, one.first_offset = rows.from_ms, rows.first_offset
-            one.gap, one.back_ms = max(gap, one.blank), rows.to_ms
-        one.here, one.blank = True, 0
-        if gaps is None:
-            one.rows, one.missing = one.rows + rows.rows, one.missing + rows.rows - values
-        return
-    if not one.blank:
+def _take(one: Kind, values: int, rows: Stretch) -> None:
+    """Count a window; a value of a kind that was not here brings it back."""
+    turns = not one.here if values else not one.blank
+    if turns:
         one.since_ms, one.first_offset = rows.from_ms, rows.first_offset
-    one.blank += rows.rows
-    if one.blank >= 2 * gap and schema.is_told(one.blank, *(gaps or (one.missing, one.rows))):
-        one.here = False
+    if not values:
+        one.blank += rows.rows
+        return
+    if turns:
+        one.gap, one.back_ms = one.blank, rows.to_ms
+    one.here, one.blank = True, 0
+    one.rows, one.missing = one.rows + rows.rows, one.missing + rows.rows - values
+
+
+def _is_gone(one: Kind, rows: Stretch, gaps: tuple[int, int]) -> bool:
+    """Whether a kind that was here is not any more, by the stretch since its last value."""
+    gap = one.gap if rows.to_ms - one.back_ms < STEADY_MS else 0
+    return one.blank >= 2 * gap and schema.is_told(one.blank, *gaps)
 
 
 def _is_usual(one: Kind, rows: Stretch, usual: bool) -> bool:
