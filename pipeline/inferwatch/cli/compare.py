@@ -1,6 +1,7 @@
 """`inferwatch compare A B`"""
 
 import argparse
+import sys
 from pathlib import Path
 
 import msgspec
@@ -48,12 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare and print; exit 1 where a firing or a figure is another, as `diff` has it."""
-    found = compare.compare(recorded.read(arguments.a), recorded.read(arguments.b))
+    a, b = recorded.read(arguments.a), recorded.read(arguments.b)
+    found = compare.compare(a, b)
     if arguments.format == "json":
         print(msgspec.json.format(msgspec.json.encode(found, order="sorted")).decode())
     else:
         print(f"A {arguments.a}\nB {arguments.b}\n")
         _tell(found)
+    if not a.watched.keys() & b.watched.keys():
+        print(f"inferwatch: no model is in both {a.folder} and {b.folder}", file=sys.stderr)
     return Exit.FINDINGS if found.differs() else Exit.DONE
 
 

@@ -77,9 +77,14 @@ def run(arguments: argparse.Namespace) -> int:
     if summary is None:
         return Exit.STORAGE
     _tell(summary, arguments)
+    tell_unmatched(loaded)
+    return Exit.DONE
+
+
+def tell_unmatched(loaded: Monitors) -> None:
+    """Files that watched no model of the replay, on standard error."""
     for said in loaded.unmatched("of this log"):
         print(f"inferwatch: {said}", file=sys.stderr)
-    return Exit.DONE
 
 
 def write(arguments: argparse.Namespace, loaded: Monitors) -> driver.Summary | None:

@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--alert {alert} is no check of --monitors; {suggestion(alert, names)}")
     if replay.write(arguments, loaded) is None:
         return Exit.STORAGE
+    replay.tell_unmatched(loaded)
     replayed = recorded.read(arguments.out)
     report = tune.score(replayed, alert, known, arguments.grace)
     check_scored(report)

@@ -97,7 +97,9 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _check_heads(row: Node, heads: list[str]) -> None:
     for name in heads:
         if name not in KEYS:
-            raise row.error(f"unknown column '{name}'", suggestion(name, KEYS))
+            apart = any(mark in name for mark in ";\t")
+            fix = "put commas between columns" if apart else suggestion(name, KEYS)
+            raise row.error(f"unknown column '{name}'", fix)
         if heads.count(name) > 1:
             raise row.error(f"column '{name}' is there twice", "leave one of the two out")
     for name in REQUIRED:

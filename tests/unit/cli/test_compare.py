@@ -80,6 +80,17 @@ def test_programs_read_one_document(folder, capsys):
     assert [one["b"] is None for one in found["firings"]] == [False, True]
 
 
+def test_replays_of_other_models_are_told(folder, capsys):
+    """What fires in either fires in one alone, which says nothing of the rules."""
+    (folder / "mapping.yaml").write_text(MAPPING.replace("team/model", "team/other"))
+    out = str(folder / "apart")
+    assert main(["replay", str(folder / "t.csv"), "--out", out]) == Exit.DONE
+    capsys.readouterr()
+    assert main(["compare", str(folder / "low"), out]) == Exit.FINDINGS
+    said = capsys.readouterr().err
+    assert said == f"inferwatch: no model is in both {folder / 'low'} and {out}\n"
+
+
 def test_a_folder_that_is_no_replay_is_a_sentence(folder, capsys):
     """Exit 2, which is neither like nor unlike."""
     assert main(["compare", str(folder / "low"), str(folder)]) == Exit.USAGE

@@ -96,3 +96,14 @@ def test_rules_must_be_named(folder, capsys):
     words = [word for word in WORDS if word not in ("--monitors", "m.yaml")]
     assert main([*words, "--limits", "0.3"]) == Exit.USAGE
     assert "--monitors is needed" in capsys.readouterr().err
+
+
+def test_a_file_that_matches_no_model_is_told(folder, capsys):
+    """Its check was tried on nothing; a table of no line would not say why."""
+    Path("m.yaml").write_text(FILES["m.yaml"].replace("team/*", "taem/*"))
+    assert main([*WORDS, "--limits", "0.3"]) == Exit.DONE
+    said = capsys.readouterr()
+    assert said.out == "no model has it\n"
+    assert said.err.endswith(
+        "m.yaml: 'taem/*' matches no model of this log; watched by the default set: team/model\n"
+    )

@@ -86,6 +86,7 @@ MISTAKES = {
     "": ":1: is empty (begin with model,from,to",
     "\n \n": ":1: is empty (begin with model,from,to",
     "model,form\n": ":1: unknown column 'form' (did you mean 'from'? allowed: ",
+    "model;from;to\n": ":1: unknown column 'model;from;to' (put commas between columns)",
     "model,to\n": ":1: column 'from' is missing (begin with model,from,to",
     "model,from,from\n": ":1: column 'from' is there twice (leave one of the two out)",
     "model,from\na/b\n": ":2: 'from' is empty (fill it in)",
