@@ -17,6 +17,7 @@ from typing import Any
 import faust
 import msgspec
 from faust.transport.drivers.aiokafka import Consumer
+from faust.transport.utils import DefaultSchedulingStrategy
 from river import stats
 from river.drift import ADWIN, PageHinkley
 
@@ -112,6 +113,7 @@ def as_it_comes(app: faust.App) -> None:
     brought.
     """
     app.transport.Consumer = Consumer
+    app.conf.ConsumerScheduler = DefaultSchedulingStrategy
     app.conf.broker_max_poll_records = app.conf.stream_buffer_maxsize = BUFFERED_MESSAGES
 
 

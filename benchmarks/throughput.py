@@ -81,7 +81,7 @@ class Sizes:
     rounds: int = 3
     warm_batches: int = 40
     batches: int = 600
-    at_once: int = 40
+    at_once: int = 30  # the embedded broker keeps 5 MB of a partition: some 70 batches
     singles: int = 125
     obvious: int = 1_000
     checkpoint_every_s: float = 2.0  # the worker's own default
