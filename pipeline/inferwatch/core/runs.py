@@ -193,7 +193,7 @@ def length(model: Model, calm: Calm, batches: Sequence[Batch]) -> int:
         since_ms = min(since_ms, at.time_ms)
         newest_ms = max(watermark.event_ms, min(int(batch.time_ms.max()), at.time_ms))
         rows += batch.n
-        room_bytes -= _bytes(model, batch)
+        room_bytes -= _bytes(model, batch, room_bytes)
         if (
             newest_ms + max(0, watermark.ticked_ms - since_ms) >= calm.event_ms
             or at.time_ms >= calm.record_ms
@@ -218,12 +218,12 @@ def _segments_known(model: Model, rows: Rows) -> bool:
     return True
 
 
-def _bytes(model: Model, rows: Rows) -> int:
-    """What the batch takes in the join, at most."""
+def _bytes(model: Model, rows: Rows, room_bytes: int) -> int:
+    """What the batch takes in the join, at most: exactly where that might be more than there is."""
     row_bytes = ROW_BYTES + 8 + 4 * len(model.definition.model.segments)
     row_bytes += 4 * (SCORES_MAX if len(rows.score_names) > 1 else 0)
-    shift = model.join.state.shift
-    if not shift:
-        return len(rows.ids.data) + row_bytes * rows.n
+    shift, most_bytes = model.join.state.shift, len(rows.ids.data) + row_bytes * rows.n
+    if not shift or most_bytes <= room_bytes:
+        return most_bytes
     kept = sample.kept(sample.hashes(rows.ids), shift)
     return int(rows.ids.sizes()[kept].sum()) + row_bytes * int(np.count_nonzero(kept))
