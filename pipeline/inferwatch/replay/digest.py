@@ -1,4 +1,4 @@
-"""One number for what a run put out: equal digests mean equal windows and alerts, byte for byte."""
+"""One number for what a run put out: equal digests mean equal records, byte for byte."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ class ConflictError(Exception):
 
 
 class Digest:
-    """SHA-256 over the unique windows and alerts of a run, in the order of their ids."""
+    """SHA-256 over the unique windows, changes of schemas and alerts of a run, by their ids."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], bytes] = {}

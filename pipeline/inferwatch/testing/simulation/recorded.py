@@ -59,7 +59,7 @@ async def _play(
 
 
 def digest(broker: Broker) -> str:
-    """SHA-256 over the unique windows and alerts, without the places that they name."""
+    """SHA-256 over the unique records on the output topics, without the places that they name."""
     found = {
         (kind, record.headers["ce_id"]): msgspec.json.encode(
             placeless(msgspec.json.decode(record.value or b"")), order="sorted"
