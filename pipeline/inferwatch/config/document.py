@@ -12,6 +12,8 @@ from ruamel.yaml.error import MarkedYAMLError
 from inferwatch.config import units
 from inferwatch.errors import ConfigError
 
+WORD_MAX = 80  # of a value that is quoted: what is no YAML is one long word
+
 
 class Node:
     """One value of a document and where it stands."""
@@ -150,7 +152,7 @@ def kind(value: object) -> str:
     if isinstance(value, CommentedSeq):
         return "a list"
     if isinstance(value, str):
-        return repr(str(value))
+        return repr(value[:WORD_MAX] + "…" * (len(value) > WORD_MAX))
     return str(value) if isinstance(value, int | float) else f"a {type(value).__name__}"
 
 

@@ -138,7 +138,7 @@ def load(paths: Sequence[Path]) -> Monitors:
                     f"matches the same models as {other.path}",
                     file=str(path),
                     key="match.model",
-                    fix="merge the two files",
+                    fix="merge the two files, or leave one of them out",
                 )
         files.append(file)
         values |= found

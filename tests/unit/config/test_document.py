@@ -176,6 +176,15 @@ def test_a_name_that_is_meant_is_near_whatever_its_letters():
     assert document.meant("amount", known) == ""
 
 
+def test_a_table_for_a_document_is_quoted_in_short():
+    """What is no YAML is one word, as long as the file."""
+    with pytest.raises(ConfigError) as caught:
+        document.parse("id,amount\n" + "1,2.5\n" * 1_000, "t.csv").fields(["checks"])
+    told = str(caught.value)
+    assert told.startswith("t.csv:1: expected a mapping, found 'id,amount 1,2.5")
+    assert len(told) < 200 and "…'" in told
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     """No such file, a folder, bytes that are no UTF-8."""
     with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read: No such file"):
