@@ -29,6 +29,7 @@ def make(settings: NotifierSettings) -> faust.App:
     :raises DeniedError: the brokers refuse a right, or who asks.
     :raises TransientError: no broker answers.
     """
+    kept = heap.keep()
     channels = channel_file.load(settings.channels)
     reach.check(settings.connection)
     denied.check_topics(settings.connection, "notifier")
@@ -46,7 +47,7 @@ def make(settings: NotifierSettings) -> faust.App:
     attach(app, Dispatcher(app, settings, channels, status, metrics))
     address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
-    servers, kept = settings.connection.bootstrap_servers, heap.keep()
+    servers = settings.connection.bootstrap_servers
     log.info("notifier on %s, health on http://%s, heap %s", servers, address, kept)
     return app
 

@@ -37,6 +37,7 @@ def make(settings: WorkerSettings) -> faust.App:
     :raises DeniedError: the brokers refuse a right, or who asks.
     :raises TransientError: no broker answers.
     """
+    kept = heap.keep()
     monitors = monitor_files.load(settings.monitors)
     reach.check(settings.connection)
     denied.check_topics(settings.connection, "worker")
@@ -69,7 +70,7 @@ def make(settings: WorkerSettings) -> faust.App:
     address = health.serve(settings.http_listen, status)
     watchdog.start(status, lambda: bool(app.should_stop), die)
     _compile(status)
-    servers, kept = settings.connection.bootstrap_servers, heap.keep()
+    servers = settings.connection.bootstrap_servers
     log.info("worker on %s, health on http://%s, heap %s", servers, address, kept)
     return app
 

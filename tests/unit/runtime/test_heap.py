@@ -24,10 +24,19 @@ for _ in range(10):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, said)
 """
 SMALL_ARRAYS = """
+import threading
 import numpy as np
 from inferwatch.runtime import heap
 heap.keep()
-kept = [np.ones(1000) for _ in range(2000)]
+kept = []
+def fill():
+    kept.extend(np.ones(1000) for _ in range(2000))
+if {threaded}:
+    thread = threading.Thread(target=fill)
+    thread.start()
+    thread.join()
+else:
+    fill()
 with open("/proc/self/smaps_rollup") as lines:
     print(next(line.split()[1] for line in lines if line.startswith("AnonHugePages")))
 """
@@ -62,7 +71,7 @@ def test_a_block_that_was_freed_is_not_faulted_in_again():
 
 @with_glibc
 def test_the_environment_does_the_same_and_rules():
-    """With all three variables set nothing is changed, and the effect is the same."""
+    """With all variables set nothing is changed, and the effect is the same."""
     given = {name: str(value) for name, (_, value) in heap.OPTIONS.items()}
     count, said = faults(keep=True, **given)
     assert count < 1_000
@@ -71,10 +80,11 @@ def test_the_environment_does_the_same_and_rules():
 
 @with_glibc
 @pytest.mark.skipif(HUGE_PAGES == "never", reason="the system never has huge pages")
-def test_what_is_folded_lies_in_huge_pages():
-    """16 MB of small arrays, made after the call, are in pages of 2 MB for the most part."""
+@pytest.mark.parametrize("threaded", [False, True])
+def test_what_is_folded_lies_in_huge_pages(threaded):
+    """16 MB of small arrays, made after the call by any thread, are in pages of 2 MB mostly."""
     ran = subprocess.run(
-        [sys.executable, "-c", SMALL_ARRAYS],
+        [sys.executable, "-c", SMALL_ARRAYS.format(threaded=threaded)],
         env={"PYTHONPATH": str(ROOT / "pipeline")},
         check=True,
         capture_output=True,
