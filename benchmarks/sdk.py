@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     given = parser.parse_args()
     if given.servers:
-        print(json.dumps(measure(given.servers, given.calls, given.rounds)))
+        print(json.dumps(measure(given.servers, given.calls, given.rounds)), flush=True)
         os._exit(0)  # rows for a broker that is not there would be waited for
     print(report.table(figures(compare(given.calls, given.rounds))))
 

@@ -28,7 +28,7 @@ threading.Timer(0.2, done.set).start()
 child = os.fork()
 if child == 0:
     os._exit(0 if done.is_set() else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 os._exit(0)
 """
 
