@@ -18,7 +18,7 @@ from inferwatch.runtime.processes import Child, free_port
 
 PATIENCE_S = 120.0
 POLL_S = 0.7
-SOON_S = 0.2
+SOON_S = 0.05  # or the worker runs dry, and waits
 REPORT_ROWS = 100
 FIRST = rows.NAMES[0]
 
