@@ -3,7 +3,7 @@ batch, at some microseconds a page.
 
 The image sets the same by environment, which acts from the first allocation on. Its first part is
 asked to lie in huge pages as well: a fold goes through megabytes, and on a virtual machine each
-small page is looked up in two tables. That is worth about 4 % of a worker's CPU. Threads have no
+small page is looked up in two tables. That was worth some 4 % of a worker's CPU. Threads have no
 heaps of their own, or what a fetch brings would lie in small pages.
 """
 
