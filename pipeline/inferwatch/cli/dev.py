@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -93,7 +94,7 @@ def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[
         "notifier": ["notifier", *where],
     }
     children: dict[str, Child] = {}
-    stack.callback(lambda: [child.stop() for child in children.values()])
+    stack.callback(lambda: stop_all(children.values()))
     for name, command in commands.items():
         children[name] = Child(name, "inferwatch.cli.main", command)
     started = list(children.values())
@@ -118,6 +119,13 @@ def _supervise(stack: ExitStack, kind: str, connection: Connection, files: list[
             print(f"the {name} ended with exit {code} and is started again", file=sys.stderr)
             children[name] = Child(name, "inferwatch.cli.main", commands[name])
         time.sleep(RESTART_PAUSE_S)
+
+
+def stop_all(children: Iterable[Child]) -> None:
+    """Stop each; whoever tells us to end once more, as `timeout` does, leaves none behind."""
+    with ExitStack() as stack:
+        for child in children:
+            stack.callback(child.stop)
 
 
 def _is_final(children: list[Child]) -> bool:

@@ -63,3 +63,18 @@ def test_whoever_may_succeed_next_time_is_started_again(run_dev, capsys):
     assert (ended, started.count("worker"), started.count("notifier")) == (Exit.CONFIG, 6, 1)
     told = capsys.readouterr().err.splitlines()
     assert told[:-1] == [f"the worker ended with exit {code} and is started again" for code in ends]
+
+
+def test_nobody_is_left_behind_when_the_end_is_asked_for_twice():
+    """As `timeout` does: what interrupts the wait for one child keeps none from being stopped."""
+    stopped = []
+
+    class Slow:
+        def stop(self):
+            stopped.append(self)
+            raise KeyboardInterrupt
+
+    children = [Slow(), Slow(), Slow()]
+    with pytest.raises(KeyboardInterrupt):
+        dev.stop_all(children)
+    assert set(stopped) == set(children)
