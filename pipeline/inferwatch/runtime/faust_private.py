@@ -5,6 +5,7 @@ tests/unit/runtime/test_faust_private.py fails when a release takes one away.
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -68,6 +69,8 @@ class RunConsumer(Consumer):
     it through a queue, an event and a stream: a fifth of the worker's time, where that was paid for
     each. The agent's stream gives lists of runs.
     """
+
+    logger = logging.getLogger("faust.transport.runs")  # not ours: it would tell each start and end
 
     def __init__(self, transport: Any, callback: Any, **others: Any) -> None:
         super().__init__(transport, callback=self._hand_on, **others)

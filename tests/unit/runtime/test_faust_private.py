@@ -272,3 +272,8 @@ def test_the_clients_take_what_they_are_given():
     assert {"isolation_level", "auto_offset_reset", "group_id", "fetch_max_wait_ms"} <= consumer
     for name in ("committed", "beginning_offsets", "end_offsets", "position", "getone", "getmany"):
         assert inspect.iscoroutinefunction(getattr(aiokafka.AIOKafkaConsumer, name))
+
+
+def test_the_consumer_is_as_quiet_as_fausts_own():
+    """Its starts and stops are Faust's lines, of which only errors are told, not ours."""
+    assert faust_private.RunConsumer.logger.name.partition(".")[0] == "faust"
