@@ -43,12 +43,7 @@ from inferwatch.core.views import closed_view, key_of, opened_view, segments, tr
 from inferwatch.core.watermark import UNSET
 from inferwatch.core.windows import ALL, Closed, Track
 from inferwatch.records import keys
-from inferwatch.records.definition import (
-    Check,
-    NumericProfile,
-    Profile,
-    Window,
-)
+from inferwatch.records.definition import Check, NumericProfile, Profile, Window
 from inferwatch.records.outputs import AlertRecord, Severity, WindowRecord, identity
 
 GONE_WINDOWS = 10

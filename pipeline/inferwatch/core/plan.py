@@ -1,6 +1,7 @@
 """What a definition implies for the fold, worked out once when it takes effect."""
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
@@ -41,7 +42,7 @@ class WindowPlan(msgspec.Struct, frozen=True):
     @property
     def sampled(self) -> bool:
         """Whether its panes keep a sample of rows."""
-        return any(metric in (FEATURES, ERRORS) for metric, _ in self.inspectors)
+        return _read_rows(self.inspectors)
 
     @property
     def reads_errors(self) -> bool:
@@ -58,8 +59,8 @@ class Plan(msgspec.Struct, frozen=True):
     """A definition with its checks sorted by who evaluates them.
 
     `shortest` is the window of the shortest panes, `soonest` the shortest window, both of time
-    where there are any. `classes` are those
-    that checks name, `versus` the checks that compare versions, with the window that each reads.
+    where there are any. `classes` are those that checks name, `versus` the checks that compare
+    versions, with the window that each reads.
     """
 
     definition: Definition
@@ -111,6 +112,11 @@ def make(definition: Definition) -> Plan:
     )
 
 
+def _read_rows(inspectors: Iterable[tuple[str, str]]) -> bool:
+    """Whether any of them, by metric and method, reads rows of a window."""
+    return any(metric in (FEATURES, ERRORS) for metric, _ in inspectors)
+
+
 def _extent(window: Window) -> tuple[int, int]:
     """Windows of rows last as long as their rows take to come: any of time is taken for longer."""
     return window.size_ms, window.rows
@@ -128,7 +134,7 @@ def _plan(definition: Definition, window: Window, checks: list[Check], longest: 
     inspectors = dict.fromkeys(
         (check.metric, check.method) for check in checks if check.method in INSPECTORS
     )
-    sampled = any(metric in (FEATURES, ERRORS) for metric, _ in inspectors)
+    sampled = _read_rows(inspectors)
     estimates = corrects or any(check.metric in ESTIMATES for check in checks)
     return WindowPlan(
         window=window,
