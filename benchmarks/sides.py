@@ -3,9 +3,9 @@
 import json
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Protocol
-from urllib.request import urlopen
 
 import msgspec
 import report
@@ -55,6 +55,7 @@ class Worker:
             path.write_text(monitors)
             given = ["--monitors", str(path)]
         self.address = f"127.0.0.1:{free_port()}"
+        self.asked = HTTPConnection(self.address, timeout=10)
         self.child = Child(
             f"worker of {connection.prefix}",
             "inferwatch.cli.main",
@@ -86,9 +87,10 @@ class Worker:
 
     def _sum(self, metric: str) -> int:
         try:
-            with urlopen(f"http://{self.address}/metrics?name[]={metric}", timeout=10) as answer:
-                lines = answer.read().decode().splitlines()
+            self.asked.request("GET", f"/metrics?name[]={metric}")
+            lines = self.asked.getresponse().read().decode().splitlines()
         except OSError:
+            self.asked.close()
             return -1  # it is still starting
         counted = (line for line in lines if line.startswith((f"{metric}{{", f"{metric} ")))
         return round(sum(float(line.rsplit(" ", 1)[1]) for line in counted))

@@ -16,6 +16,8 @@ from inferwatch.errors import ConfigError
 from inferwatch.telemetry.exposition import expose
 from inferwatch.telemetry.metrics import Served
 
+IDLE_S = 150.0
+"""How long a connection may wait for its next request: scrapers ask every minute at most."""
 INDEX = b"""inferwatch: health and metrics of one process
 
 /livez      503 when a restart would help
@@ -65,6 +67,10 @@ def serve(listen: str, status: Shown) -> str:
 def _handler(status: Shown) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Answers GET on five paths."""
+
+        protocol_version = "HTTP/1.1"  # a scraper keeps its connection, and the thread behind it
+        timeout = IDLE_S
+        wbufsize = -1  # one packet an answer: a second one would wait for the first's receipt
 
         def do_GET(self) -> None:
             checks = {

@@ -1,6 +1,7 @@
 """Health over HTTP: where it listens, what it tells scrapers, and which addresses it refuses."""
 
 import socket
+from http.client import HTTPConnection
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -21,6 +22,18 @@ def test_it_listens_on_the_port_that_it_names(metrics):
     assert host == "127.0.0.1" and int(port) > 0
     with urlopen(f"http://{address}/livez", timeout=5) as answer:
         assert answer.status == 200
+
+
+def test_a_scraper_keeps_its_connection():
+    """Asked again, the same one answers: a thread and a handshake each time cost more than that."""
+    connection = HTTPConnection(health.serve("127.0.0.1:0", Status(Metrics())), timeout=5)
+    sockets = set()
+    for path in ("/metrics", "/nowhere", "/livez", "/metrics"):
+        connection.request("GET", path)
+        assert connection.getresponse().read()
+        sockets.add(connection.sock)
+    assert len(sockets) == 1 and None not in sockets
+    connection.close()
 
 
 def test_metrics_are_given_in_the_format_that_is_asked_for():
