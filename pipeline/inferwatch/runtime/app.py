@@ -20,7 +20,7 @@ from inferwatch.runtime.shell import die
 from inferwatch.telemetry.logs import Thinned
 
 FETCH_MAX_BYTES = 4 << 20
-RUN_MESSAGES = 32  # three runs at most: folded, in the queue, waiting for room there
+RUN_MESSAGES = 128  # three runs at most: folded, in the queue, waiting for room there
 
 
 def make(
