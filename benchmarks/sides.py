@@ -18,7 +18,8 @@ from inferwatch.runtime.processes import Child, free_port
 
 PATIENCE_S = 120.0
 POLL_S = 0.7
-SOON_S = 0.05  # or the worker runs dry, and waits
+SOON_S = 0.01
+ROWS_S = 1_000_000  # asked later, a worker that is faster has run dry, and waits
 REPORT_ROWS = 100
 FIRST = rows.NAMES[0]
 
@@ -78,12 +79,12 @@ class Worker:
         self._until("inferwatch_model_rows", sent, POLL_S)
 
     def _until(self, metric: str, rows: int, poll_s: float) -> None:
-        """Asked seldom and for one metric, as its answers are CPU of the worker too."""
+        """Asked for one metric, and when it may be so, as its answers are CPU of the worker too."""
         deadline_s = time.monotonic() + PATIENCE_S
-        while self._sum(metric) < rows:
+        while (left := rows - self._sum(metric)) > 0:
             if not self.child.running() or time.monotonic() > deadline_s:
                 sys.exit(f"{self.child.name}: not {rows} rows\n{self.child.last_words()}")
-            time.sleep(poll_s)
+            time.sleep(max(poll_s, left / ROWS_S))
 
     def _sum(self, metric: str) -> int:
         try:

@@ -74,7 +74,7 @@ class Sizes:
     After the warm batches the worker's models have learnt their references, and the rows that wait
     for a label have reached the memory cap. So many batches a model are sent at once when no more
     than as many wait: twice as many are what the broker keeps, and with none left its next answer
-    to the worker would take half a second.
+    to the worker would take a second and a half.
     """
 
     models: int = 4
