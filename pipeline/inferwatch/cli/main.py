@@ -4,9 +4,11 @@ import argparse
 import errno
 import importlib
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from inferwatch import __version__
 from inferwatch.errors import ConfigError, DeniedError, Exit, TransientError, UsageError
@@ -78,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     wanted = [word for word in arguments if word in COMMANDS][:1]
+    _lead_somewhere()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that it has not is no error
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -104,6 +107,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(refused, Exit.CONFIG)
         traceback.print_exc()
         return Exit.BUG
+
+
+def _lead_somewhere() -> None:
+    """Let a stream that the caller closed lead nowhere. Python has None for it, which is asked in
+    vain whether it is a terminal, and what is for a closed standard error comes on the other.
+    """
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def _fail(error: Exception, code: Exit) -> int:

@@ -33,6 +33,7 @@ from inferwatch.replay import vectors
 
 BATCH_ROWS = 500
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
+_NULL_LINE = re.compile(rb"\n(\xef\xbb\xbf)?\s*null")
 
 
 class Batch(msgspec.Struct):
@@ -54,10 +55,10 @@ def names(path: Path) -> list[str]:
     try:
         if path.name.endswith(".parquet"):
             return list(pa.parquet.read_schema(path).names)
+        if ".csv" not in path.name:
+            return list(_json_lines(path).column_names)
         with pa.input_stream(str(path), compression="detect") as stream:
-            if ".csv" in path.name:
-                return list(pa.csv.open_csv(stream).schema.names)
-            return list(pa.json.read_json(stream).column_names)
+            return list(pa.csv.open_csv(stream).schema.names)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
 
@@ -101,16 +102,32 @@ def _blocks(path: Path, mapping: Mapping) -> Iterator[Any]:
             batches = 10 if mapping.embedding else 100  # a vector may be 4,096 numbers
             yield from file.iter_batches(batch_size=batches * BATCH_ROWS)
         return
+    if ".csv" not in path.name:
+        yield from _json_lines(path).to_batches(max_chunksize=100 * BATCH_ROWS)
+        return
     with pa.input_stream(str(path), compression="detect") as stream:
-        if ".csv" in path.name:
-            convert = pa.csv.ConvertOptions(
-                column_types=_types(path, mapping), strings_can_be_null=True
-            )
-            reader = pa.csv.open_csv(stream, convert_options=convert)
-            # whole batches of 500, however the reader cuts its blocks
-            yield from _even(reader)
-        else:
-            yield from pa.json.read_json(stream).to_batches(max_chunksize=100 * BATCH_ROWS)
+        convert = pa.csv.ConvertOptions(
+            column_types=_types(path, mapping), strings_can_be_null=True
+        )
+        reader = pa.csv.open_csv(stream, convert_options=convert)
+        # whole batches of 500, however the reader cuts its blocks
+        yield from _even(reader)
+
+
+def _json_lines(path: Path) -> Any:
+    """A JSON lines file, whole.
+
+    :raises UsageError: a line is `null`: at the head of a block such a one ends Arrow's reader, and
+        with it the process, by a segmentation fault.
+    """
+    with pa.input_stream(str(path), compression="detect") as stream:
+        before = b"\n"
+        while piece := stream.read(1 << 20):
+            if _NULL_LINE.search(before + piece):
+                raise UsageError(f"{path}: a line is `null`; each must be an object")
+            before = piece[-64:]
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return pa.json.read_json(stream)
 
 
 def _types(path: Path, mapping: Mapping) -> dict[str, Any]:

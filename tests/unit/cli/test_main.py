@@ -196,3 +196,18 @@ def test_only_the_command_that_is_asked_for_is_loaded():
     loaded = set(ran.stdout.splitlines()[-1].split())
     assert "inferwatch.cli.main" in loaded
     assert not loaded & {"numpy", "faust", "confluent_kafka", "msgspec", "inferwatch.cli.worker"}
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_the_caller_closed_leads_nowhere(command, monkeypatch, capsys, stream):
+    """A command may ask it whether it is a terminal; what was for it comes on no other."""
+
+    def run(_: argparse.Namespace) -> int:
+        assert not getattr(sys, stream).isatty()
+        print("said", file=getattr(sys, stream))
+        return Exit.DONE
+
+    command.run = run
+    monkeypatch.setattr(sys, stream, None)
+    assert main(["models"]) == Exit.DONE
+    assert capsys.readouterr() == ("", "")

@@ -417,6 +417,9 @@ def test_an_empty_text_is_neither_id_nor_version(tmp_path, ending):
         ("t.csv.gz", b"no gzip", ""),
         ("t.parquet", b"no parquet", "magic bytes"),
         ("t.jsonl", b'{"id": "1", "at": 1700000000000\n', "JSON parse error"),
+        ("t.jsonl", b"null\n", "a line is `null`; each must be an object"),
+        ("t.jsonl", b'\xef\xbb\xbfnull\n{"id": "1"}\n', "a line is `null`"),
+        ("t.jsonl", b'{"id": "1", "at": 1}\n' * 60_000 + b" null\n" * 300_000, "is `null`"),
         (
             "t.jsonl",
             b'{"id": "1", "at": 1700000000000, "x": [1]}\n',
