@@ -6,6 +6,7 @@ a bug and is left to crash.
 """
 
 import enum
+import errno
 from pathlib import Path
 
 
@@ -80,6 +81,13 @@ class UsageError(Exception):
 
 class TransientError(Exception):
     """The outside did not answer as it should; the same call may succeed later."""
+
+
+def unwritable(path: Path, error: OSError) -> Exception:
+    """What to raise where `path` cannot be written: a full disk is nobody's slip (exit 74)."""
+    if error.errno == errno.ENOSPC:
+        return OSError(error.errno, error.strerror, str(path))
+    return UsageError(f"{path} cannot be written: {error.strerror}")
 
 
 def no_file(path: Path) -> str:

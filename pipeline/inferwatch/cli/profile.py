@@ -11,7 +11,7 @@ from inferwatch.config import embeddings, mapping, monitors, profiles
 from inferwatch.core import soundness
 from inferwatch.core.figure import Figure
 from inferwatch.core.reference import column_key
-from inferwatch.errors import UsageError, no_file
+from inferwatch.errors import UsageError, no_file, unwritable
 from inferwatch.records.definition import (
     CategoryProfile,
     EmbeddingProfile,
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         profiles.write(arguments.out, profile, values, sample)
     except OSError as error:
-        raise UsageError(f"{arguments.out} cannot be written: {error.strerror}") from None
+        raise unwritable(arguments.out, error) from None
     _show(profile)
     for doubt in profiles.doubts(profile, facts, rows, truths, embedding):
         print(f"inferwatch: {doubt}", file=sys.stderr)

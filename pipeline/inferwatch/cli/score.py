@@ -13,7 +13,7 @@ from inferwatch.cli.table import table
 from inferwatch.cli.written import moment, rate, span
 from inferwatch.config import incidents
 from inferwatch.config.incidents import Incident
-from inferwatch.errors import Exit, UsageError
+from inferwatch.errors import Exit, UsageError, unwritable
 from inferwatch.replay import recorded, scoring
 from inferwatch.replay.recorded import Recorded
 from inferwatch.replay.scoring import WEEK_MS, Outcome, Report, Score
@@ -117,7 +117,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+        raise unwritable(path, error) from None
 
 
 def _rules(report: Report) -> Table:

@@ -132,6 +132,13 @@ def doubts(
     """
     if embedding and profile.embedding is None:
         yield f"no row has a vector in '{embedding}': the profile has no embedding to compare with"
+    row_count = sum(batch.n for batch in rows)
+    repeats = row_count - len({one for batch in rows for one in batch.ids})
+    if truths and repeats:
+        yield (
+            f"{repeats:,} of {row_count:,} rows repeat a prediction id: the last label of an id is "
+            "taken for all its rows, so figures on labels are wrong; each row needs an id of its own"
+        )
     columns = _unnamed(facts, rows)
     for batch in rows:
         answers(columns, batch.prediction, batch.n)

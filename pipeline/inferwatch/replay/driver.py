@@ -17,7 +17,7 @@ from inferwatch.core.fold import Counts, Output, Partition
 from inferwatch.core.model import Model
 from inferwatch.core.output import PUBLISHED
 from inferwatch.core.reference import Values
-from inferwatch.errors import UsageError
+from inferwatch.errors import unwritable
 from inferwatch.inspect import in_place
 from inferwatch.records.definition import Definition
 from inferwatch.records.events import Gap
@@ -88,7 +88,7 @@ class Writer:
             }
             self._told = (folder / "told.jsonl").open("wb")
         except OSError as error:
-            raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+            raise unwritable(folder, error) from None
 
     def __enter__(self) -> "Writer":
         return self

@@ -258,6 +258,14 @@ def test_what_the_rows_do_not_have_is_said(folder, capsys):
     assert "positive class 'Yes' but 'no', 'yes'" in said and said.count("\n") == 1
     assert "recall" not in profiles.read(Path("p.json"))[0].quality[""]
     assert told(capsys, "multiclass") == ""
+    rows = "".join(
+        f"c{n % 20},{1_700_000_000_000 + n},no,{'no' if n < 49 else 'yes'}\n" for n in range(50)
+    )
+    Path("t.csv").write_text("id,at,answer,truth\n" + rows)
+    said = told(capsys, "multiclass")
+    assert "30 of 50 rows repeat a prediction id" in said and said.count("\n") == 1
+    right = profiles.read(Path("p.json"))[0].quality[""]["accuracy"]
+    assert right == pytest.approx(47 / 50), "one label in 50 is wrong, and all three of c9"
     rows = "".join(f"r{n},{1_700_000_000_000 + n},yes,no,{n}\n" for n in range(50))
     Path("t.csv").write_text("id,at,answer,truth,sure\n" + rows)
     Path("mapping.yaml").write_text(MAPPING + "proba: sure\n")
@@ -273,3 +281,11 @@ def test_what_the_rows_do_not_have_is_said(folder, capsys):
     assert "mrr" in profiles.read(Path("p.json"))[0].quality[""]
     Path("t.csv").write_text("id,at,answer,truth,query,score\nr1,1700000000000,1,,q,1\n")
     assert "no label is of any" in told(capsys, "ranking")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux that is always full")
+def test_a_full_disk_is_no_slip(folder, capsys, monkeypatch):
+    """Exit 74, and the file's name."""
+    monkeypatch.setattr(profiles, "write", lambda *_: Path("/dev/full").write_text("x"))
+    assert main(["profile", "build", "t.csv", "--task", "binary", "--out", "p.json"]) == 74
+    assert "No space left on device: 'p.json'" in capsys.readouterr().err

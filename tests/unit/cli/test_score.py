@@ -92,6 +92,9 @@ def test_a_page_shows_the_tables_and_each_firing(report, tmp_path, capsys):
     lost = str(tmp_path / "no" / "page.html")
     said = score(report, tmp_path, capsys, text, "--html", lost, code=Exit.USAGE)
     assert "page.html cannot be written: " in said.err
+    if Path("/dev/full").exists():
+        said = score(report, tmp_path, capsys, text, "--html", "/dev/full", code=Exit.STORAGE)
+        assert "No space left on device: '/dev/full'" in said.err
 
 
 def test_what_is_not_scored_is_named(report, tmp_path, capsys):
