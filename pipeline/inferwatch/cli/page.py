@@ -15,7 +15,8 @@ STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; max-width: 1400px; margin: 2em auto; padding: 0 1em }
 table { border-collapse: collapse; margin: 1em 0 }
 th, td { text-align: left; padding: .2em .8em; border-bottom: 1px solid #ddd }
-svg { width: 100%; font-size: 12px } .axis { stroke: #bbb } .subject { fill: #555 }
+svg { width: 100%; min-width: 1000px; font-size: 12px }
+.axis { stroke: #bbb } .subject { fill: #555 }
 .key span { padding: 0 .5em; margin: 0 .4em 0 1em }
 """
 KEY = {

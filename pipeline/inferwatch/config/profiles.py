@@ -136,8 +136,8 @@ def doubts(
     repeats = row_count - len({one for batch in rows for one in batch.ids})
     if truths and repeats:
         yield (
-            f"{repeats:,} of {row_count:,} rows repeat a prediction id: the last label of an id is "
-            "taken for all its rows, so figures on labels are wrong; each row needs an id of its own"
+            f"{repeats:,} of {row_count:,} rows repeat a prediction id: the last label of an id "
+            "is taken for all its rows, so figures on labels are wrong; give each row an id"
         )
     columns = _unnamed(facts, rows)
     for batch in rows:
