@@ -137,7 +137,7 @@ def doubts(
     if truths and repeats:
         yield (
             f"{repeats:,} of {row_count:,} rows repeat a prediction id: the last label of an id "
-            "is taken for all its rows, so figures on labels are wrong; give each row an id"
+            "is taken for all its rows, so figures on labels are wrong; give each row its own"
         )
     columns = _unnamed(facts, rows)
     for batch in rows:
