@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from inferwatch.kernels.blocks import PARTS, SQUARES, fill, total
 from inferwatch.kernels.blocks import ROWS as BLOCK_ROWS
-from inferwatch.kernels.jit import jit
+from inferwatch.kernels.jit import inline, jit
 
 Floats = NDArray[np.float64]
 
@@ -158,7 +158,7 @@ def _update_weighted(
             return at - 1
 
 
-@jit
+@inline
 def fill_block(
     values: NDArray[np.floating], start: int, params: Floats, state: Floats, room: Floats
 ) -> int:
@@ -186,7 +186,7 @@ def insert_block(params: Floats, state: Floats, fresh: Floats) -> None:
     insert(state, params[BLOCK], fresh, 1)
 
 
-@jit
+@inline
 def close_block(
     params: Floats, state: Floats, width: float, window: float
 ) -> tuple[float, float, float]:
@@ -273,13 +273,13 @@ def shrink(params: Floats, state: Floats) -> bool:
     return True
 
 
-@jit
+@inline
 def logarithm(width: float, delta: float) -> float:
     """ln(2 ln W / δ) of a window of two values or more."""
     return math.log(2.0 * math.log(width) / delta)
 
 
-@jit
+@inline
 def limits(
     params: Floats, width: float, total: float, spread: float, ln: float
 ) -> tuple[float, float, float, float]:

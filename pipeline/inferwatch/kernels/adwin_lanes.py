@@ -33,7 +33,7 @@ from inferwatch.kernels.adwin import (
 )
 from inferwatch.kernels.adwin_windows import LANES, SIDE_BY_SIDE
 from inferwatch.kernels.blocks import ROWS as BLOCK_ROWS
-from inferwatch.kernels.jit import jit
+from inferwatch.kernels.jit import inline, jit
 
 Ints = NDArray[np.int64]
 
@@ -155,7 +155,7 @@ def _update_together(
             windows.get(room, place, states[mine[place]])
 
 
-@jit
+@inline
 def _stage(values: Floats, first: int, place: int, room: Floats) -> None:
     """Lay the values that a window takes next where it takes them from."""
     for at in range(windows.TOGETHER):
@@ -208,7 +208,7 @@ def _update_weighted(
                     at[lane], left = -1, left - 1
 
 
-@jit
+@inline
 def _add_block(params: Floats, state: Floats, lane: int, room: Floats) -> None:
     """Add the block that is full to the figures of its window, as the bucket to be put into it."""
     width, total = room[windows.WIDTHS + lane], room[windows.SUMS + lane]
@@ -218,7 +218,7 @@ def _add_block(params: Floats, state: Floats, lane: int, room: Floats) -> None:
     room[windows.NEW + lane], room[windows.NEW_SPREAD + lane] = part, own
 
 
-@jit
+@inline
 def _set_logarithm(params: Floats, room: Floats, place: int, last: Floats) -> None:
     """Put down the logarithm of a window that is wide enough for a look.
 
@@ -233,7 +233,7 @@ def _set_logarithm(params: Floats, room: Floats, place: int, last: Floats) -> No
     room[windows.LN + place] = last[0, place]
 
 
-@jit
+@inline
 def _side(lanes: int) -> int:
     """So many lanes, in steps of those that are worked on side by side."""
     return -(-lanes // SIDE_BY_SIDE) * SIDE_BY_SIDE

@@ -23,7 +23,7 @@ from inferwatch.kernels.adwin import (
     WIDTH,
     Floats,
 )
-from inferwatch.kernels.jit import jit
+from inferwatch.kernels.jit import inline, jit
 
 LANES, SIDE_BY_SIDE = 32, 8
 """Windows that are worked on together: at most, and in steps of."""
@@ -60,7 +60,7 @@ def room() -> Floats:
     return windows
 
 
-@jit
+@inline
 def fits(state: Floats, n: int, size: float) -> bool:
     """Whether there are rows for a window and `n` values more; buckets of row 0 have `size`."""
     return bool((state[WIDTH] + n) / size < 2.0 ** (ROWS - 1))
@@ -119,7 +119,7 @@ def get(windows: Floats, lane: int, state: Floats) -> None:
     state[TOTAL], state[SPREAD] = windows[SUMS + lane], windows[AROUND + lane]
 
 
-@jit
+@inline
 def grow(windows: Floats, side: int) -> None:
     """Add the values from NEWEST on to widths, totals and spreads; no window is empty."""
     for at in range(TOGETHER):
@@ -133,7 +133,7 @@ def grow(windows: Floats, side: int) -> None:
             windows[WIDTHS + lane] = width + 1.0
 
 
-@jit
+@inline
 def take(windows: Floats, side: int, rows: int) -> int:
     """Put the values from NEWEST on into settled windows, of up to `rows` rows: how many then."""
     _merge(windows, 0, TOGETHER, FRESH, _THERE, side)
@@ -148,7 +148,7 @@ def take(windows: Floats, side: int, rows: int) -> int:
     return rows
 
 
-@jit
+@inline
 def _merge(windows: Floats, row: int, n: int, here: int, there: int, side: int) -> None:
     """Put `n` new buckets, an even number, into row `row`, which holds five or four: as many stay,
     and half of `n` are handed on, behind the first ROW_MAX places of `there`.
@@ -188,7 +188,7 @@ def _merge(windows: Floats, row: int, n: int, here: int, there: int, side: int) 
             windows[_SPREADS + out + lane] = spread if kept else 0.0
 
 
-@jit
+@inline
 def insert(windows: Floats, lane: int, row: int, size: float) -> int:
     """Put one new bucket, NEW and NEW_SPREAD, into row `row` of one window, whose row 0 has buckets
     of `size` values, and what is handed on into the rows behind it: how many rows it has then.
@@ -216,7 +216,7 @@ def insert(windows: Floats, lane: int, row: int, size: float) -> int:
     return row
 
 
-@jit
+@inline
 def look(windows: Floats, side: int, rows: int, size: float, least: float) -> None:
     """Mark the windows of which some split, from the oldest bucket on, may show a change.
 
@@ -237,7 +237,7 @@ def look(windows: Floats, side: int, rows: int, size: float, least: float) -> No
         size *= 0.5
 
 
-@jit
+@inline
 def _look_row(windows: Floats, side: int, row: int, size: float) -> None:
     """The splits behind each bucket of a row."""
     held, first = (_HELD + row * LANES) & _PLACES, (row * ROW_MAX * LANES) & _PLACES
@@ -263,7 +263,7 @@ def _look_row(windows: Floats, side: int, row: int, size: float) -> None:
         windows[_OLDER + lane], windows[_SUM + lane], windows[HIT + lane] = n0, u0, hit
 
 
-@jit
+@inline
 def _passes(n0: float, u0: float, width: float, total: float, bound: float, root: float) -> bool:
     beyond = abs(u0 * width - total * n0) - bound
     return bool((beyond > 0.0) & (beyond * beyond >= root * n0 * (width - n0)))

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.jit import jit
+from inferwatch.kernels.jit import inline
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ SQUARES, PARTS = _SIDE_BY_SIDE, 2 * _SIDE_BY_SIDE
 """Where in a block's array the sums of squares begin, behind the sums, and its length."""
 
 
-@jit
+@inline
 def fill(
     values: NDArray[np.floating],
     start: int,
@@ -52,7 +52,7 @@ def fill(
     return at, held
 
 
-@jit
+@inline
 def add(values: NDArray[np.floating], origin: float, parts: Floats) -> None:
     """Add `values[:ROWS] - origin` and their squares to the sums of a block; all finite.
 
@@ -78,7 +78,7 @@ def add(values: NDArray[np.floating], origin: float, parts: Floats) -> None:
         parts[lane], parts[SQUARES + lane] = total + value, square + value * value
 
 
-@jit
+@inline
 def total(parts: Floats, first: int) -> float:
     """What the sixteen sums from `first` on come to, which are zero then."""
     for lane in range(first, first + 8):
@@ -91,7 +91,7 @@ def total(parts: Floats, first: int) -> float:
     return found
 
 
-@jit
+@inline
 def _lay(
     values: NDArray[np.floating],
     low: float,

@@ -45,14 +45,28 @@ class _ReadOnlyCache(caching.FunctionCache):  # type: ignore[misc]
 
 def jit(function: F) -> F:
     """`function`, compiled for each set of argument types at its first call."""
+    return _compiled(function)
+
+
+def inline(function: F) -> F:
+    """`jit` for a part of kernels: its code becomes theirs.
+
+    A call that is left a call costs some 10 ns where arrays are passed, and the compiler knows
+    nothing of what is behind it.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: F, **options: bool) -> F:
+    options |= {"nogil": True}
     if _read_only(settings.CACHE_DIR) and not settings.DISABLE_JIT:
-        compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+        compiled: Any = numba.njit(error_model="numpy", **options)(function)
         compiled._cache = _ReadOnlyCache(function)
         return cast(F, compiled)
     try:
-        return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        return cast(F, numba.njit(cache=True, error_model="numpy", **options)(function))
     except RuntimeError:  # no folder to write to: each process compiles for itself
-        return cast(F, numba.njit(nogil=True, error_model="numpy")(function))
+        return cast(F, numba.njit(error_model="numpy", **options)(function))
 
 
 def _read_only(folder: str) -> bool:
