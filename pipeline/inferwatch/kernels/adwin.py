@@ -178,29 +178,38 @@ def fill_block(
 @jit
 def insert_block(params: Floats, state: Floats, fresh: Floats) -> None:
     """Put the block that is full into the window."""
-    part, own, around = close_block(params, state, state[WIDTH], state[TOTAL])
+    part, own = close_block(params, state)
+    state[SPREAD] += added(part, own, params[BLOCK], state[WIDTH], state[TOTAL])
     state[WIDTH] += params[BLOCK]
     state[TOTAL] += part
-    state[SPREAD] += around
     fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part, own
     insert(state, params[BLOCK], fresh, 1)
 
 
 @inline
-def close_block(
-    params: Floats, state: Floats, width: float, window: float
-) -> tuple[float, float, float]:
-    """Begin a new block: sum and spread of the one that is full, and what it adds to the spread of
-    a window of `width` values whose sum is `window`.
-    """
-    block = params[BLOCK]
+def close_block(params: Floats, state: Floats) -> tuple[float, float]:
+    """Begin a new block: sum and spread of the one that is full."""
     state[TICK] = 0.0
     part = total(state, _PARTS)
-    own = max(total(state, _PARTS + SQUARES) - part * part / block, 0.0)
-    if width <= 0.0:
-        return part, own, own
+    return part, max(total(state, _PARTS + SQUARES) - part * part / params[BLOCK], 0.0)
+
+
+@inline
+def added(part: float, own: float, block: float, width: float, window: float) -> float:
+    """What a block with that sum and spread adds to the spread of a window of `width` values whose
+    sum is `window`.
+    """
     apart = part / block - window / width
-    return part, own, own + block * width * apart * apart / (block + width)
+    both = own + block * width * apart * apart / (block + width)
+    return both if width > 0.0 else own
+
+
+@jit
+def empty_block(state: Floats) -> None:
+    """Begin a new block, whatever the one before holds."""
+    state[TICK] = 0.0
+    for at in range(_PARTS, _PARTS + PARTS):
+        state[at] = 0.0
 
 
 @jit

@@ -26,6 +26,7 @@ from inferwatch.kernels.adwin import (
     Floats,
     clear,
     close_block,
+    empty_block,
     fill_block,
     logarithm,
     shrink,
@@ -130,12 +131,12 @@ def _update_together(
     while left >= _LANES_MIN:
         for place in range(len(busy)):
             if busy[place]:
-                _stage(scaled[mine[place]], fed[mine[place]], place, room)
+                _stage(scaled, mine[place], fed[mine[place]], place, room)
         windows.grow(room, side)
         rows = windows.take(room, side, rows)
         for place in range(len(busy)):
             if busy[place]:
-                _set_logarithm(params[mine[place]], room, place, last)
+                _set_logarithm(params, mine[place], room, place, last)
         windows.look(room, side, rows, 1.0, least)
         for place in range(len(busy)):
             if not busy[place]:
@@ -156,10 +157,10 @@ def _update_together(
 
 
 @inline
-def _stage(values: Floats, first: int, place: int, room: Floats) -> None:
+def _stage(scaled: Floats, lane: int, first: int, place: int, room: Floats) -> None:
     """Lay the values that a window takes next where it takes them from."""
     for at in range(windows.TOGETHER):
-        room[windows.NEWEST + at * LANES + place] = values[first + at]
+        room[windows.NEWEST + at * LANES + place] = scaled[lane, first + at]
 
 
 @jit
@@ -172,64 +173,76 @@ def _update_weighted(
     room: Floats,
 ) -> None:
     """As `_update`, in blocks of as many rows for each detector."""
-    lanes, rows, last, space = len(columns), 0, np.zeros((2, LANES)), np.empty(BLOCK_ROWS)
-    at, side = np.zeros(lanes, np.int64), _side(lanes)
+    lanes, side, rows, size = len(columns), _side(len(columns)), 0, params[0, BLOCK]
+    most = int((block.shape[1] + states[:, TICK].max()) / size)
+    sums, given = np.zeros((most + 1, 2, LANES)), np.empty(lanes, np.int64)
+    ends = np.empty((most, lanes), np.int64)
     for lane in range(lanes):
         found[lane] = -1
         if states[lane, OVER] > 0.0:
             clear(states[lane])
         windows.put(states[lane], lane, room)
         rows = max(rows, int(states[lane, USED]))
+        values, state = block[columns[lane]], states[lane]
+        given[lane] = _sum_blocks(values, params[lane], state, lane, sums, ends)
     for lane in range(lanes, side):
         windows.blank(lane, room)
-    left, least = lanes, params[:, LENGTH_MIN].min()
-    while left > 0:
+    last, left, least = np.zeros((2, LANES)), lanes, params[:, LENGTH_MIN].min()
+    for step in range(most + 1):
         for lane in range(lanes):
             room[windows.LN + lane] = math.inf
-            if at[lane] < 0:
-                continue
-            state = states[lane]
-            at[lane] = fill_block(block[columns[lane]], at[lane], params[lane], state, space)
-            if state[TICK] < params[lane, BLOCK]:
-                windows.get(room, lane, state)
-                at[lane], left = -1, left - 1
-                continue
-            _add_block(params[lane], state, lane, room)
-            rows = max(rows, windows.insert(room, lane, 0, params[lane, BLOCK]))
-            _set_logarithm(params[lane], room, lane, last)
+            if given[lane] == step:
+                windows.get(room, lane, states[lane])
+                given[lane], left = -1, left - 1
         if not left:
             return
-        windows.look(room, side, rows, params[0, BLOCK], least)
+        windows.add(sums[step], room, side, size)
+        rows = max(rows, windows.insert(room, side, 0, size))
         for lane in range(lanes):
-            if at[lane] >= 0 and room[windows.HIT + lane] > 0.0:
+            if given[lane] >= 0:
+                _set_logarithm(params, lane, room, lane, last)
+        windows.look(room, side, rows, size, least)
+        for lane in range(lanes):
+            if given[lane] >= 0 and room[windows.HIT + lane] > 0.0:
                 windows.get(room, lane, states[lane])
                 if shrink(params[lane], states[lane]):
-                    found[lane] = at[lane] - 1
-                    at[lane], left = -1, left - 1
+                    found[lane] = ends[step, lane]
+                    empty_block(states[lane])
+                    given[lane], left = -1, left - 1
+@inline
+def _sum_blocks(
+    values: NDArray[np.floating],
+    params: Floats,
+    state: Floats,
+    lane: int,
+    sums: Floats,
+    ends: Ints,
+) -> int:
+    """How many blocks get full with these values: `sums[k, :, lane]` become sum and spread of the
+    k-th of them, `ends[k, lane]` the row that it ends with.
+    """
+    room, at, full = np.empty(BLOCK_ROWS), 0, 0
+    while True:
+        at = fill_block(values, at, params, state, room)
+        if state[TICK] < params[BLOCK]:
+            return full
+        sums[full, 0, lane], sums[full, 1, lane] = close_block(params, state)
+        ends[full, lane] = at - 1
+        full += 1
 
 
 @inline
-def _add_block(params: Floats, state: Floats, lane: int, room: Floats) -> None:
-    """Add the block that is full to the figures of its window, as the bucket to be put into it."""
-    width, total = room[windows.WIDTHS + lane], room[windows.SUMS + lane]
-    part, own, around = close_block(params, state, width, total)
-    room[windows.WIDTHS + lane], room[windows.SUMS + lane] = width + params[BLOCK], total + part
-    room[windows.AROUND + lane] += around
-    room[windows.NEW + lane], room[windows.NEW_SPREAD + lane] = part, own
-
-
-@inline
-def _set_logarithm(params: Floats, room: Floats, place: int, last: Floats) -> None:
-    """Put down the logarithm of a window that is wide enough for a look.
+def _set_logarithm(params: Floats, lane: int, room: Floats, place: int, last: Floats) -> None:
+    """Put down the logarithm of lane's window, if it is wide enough for a look.
 
     It grows so slowly that one of up to a tenth fewer values will do, which lets a little more
     through. `last` float64[2, LANES] has the logarithms and the widths that they are of.
     """
     width = room[windows.WIDTHS + place]
-    if width <= params[GRACE] or width < 2.0:
+    if width <= params[lane, GRACE] or width < 2.0:
         return
     if not last[1, place] <= width < 1.1 * last[1, place]:
-        last[0, place], last[1, place] = logarithm(width, params[DELTA]), width
+        last[0, place], last[1, place] = logarithm(width, params[lane, DELTA]), width
     room[windows.LN + place] = last[0, place]
 
 

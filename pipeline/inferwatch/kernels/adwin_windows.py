@@ -22,6 +22,7 @@ from inferwatch.kernels.adwin import (
     USED,
     WIDTH,
     Floats,
+    added,
 )
 from inferwatch.kernels.jit import inline, jit
 
@@ -40,10 +41,10 @@ _SPREADS = _BACK + (ROW_MAX + TOGETHER // 4) * LANES
 """What lies behind this lies as what is before it, but holds spreads instead of totals."""
 _HELD = 2 * _SPREADS
 _LANE = _HELD + ROWS * LANES
-WIDTHS, SUMS, AROUND, LN, HIT, NEW, NEW_SPREAD, _BOUND, _ROOT, _OLDER, _SUM = (
-    _LANE + np.arange(11) * LANES
+WIDTHS, SUMS, AROUND, LN, HIT, NEW, NEW_SPREAD, _GIVEN, _APART, _BOUND, _ROOT, _OLDER, _SUM = (
+    _LANE + np.arange(13) * LANES
 )
-_SIZE = _LANE + 11 * LANES
+_SIZE = _LANE + 13 * LANES
 _PLACES, _SIDES = (1 << 14) - 1, 2 * LANES - 1
 """What places and numbers of lanes are masked with: so the compiler knows that none is negative, as
 those of Python may be, and works on several lanes at a time.
@@ -144,8 +145,7 @@ def take(windows: Floats, side: int, rows: int) -> int:
     for lane in range(side):
         windows[NEW + lane] = windows[_THERE + ROW_MAX * LANES + lane]
         windows[NEW_SPREAD + lane] = windows[_SPREADS + _THERE + ROW_MAX * LANES + lane]
-        rows = max(rows, insert(windows, lane, DEEP, 1.0))
-    return rows
+    return max(rows, insert(windows, side, DEEP, 1.0))
 
 
 @inline
@@ -189,31 +189,71 @@ def _merge(windows: Floats, row: int, n: int, here: int, there: int, side: int) 
 
 
 @inline
-def insert(windows: Floats, lane: int, row: int, size: float) -> int:
-    """Put one new bucket, NEW and NEW_SPREAD, into row `row` of one window, whose row 0 has buckets
-    of `size` values, and what is handed on into the rows behind it: how many rows it has then.
+def add(sums: Floats, windows: Floats, side: int, size: float) -> None:
+    """Add a block of `size` values to widths, totals and spreads of each window, and make it the
+    bucket to be put in; `sums` float64[2, LANES] are the blocks' sums and spreads.
+    """
+    for lane in range(side):
+        part, own = sums[0, lane], sums[1, lane]
+        width, total = windows[WIDTHS + lane], windows[SUMS + lane]
+        windows[AROUND + lane] += added(part, own, size, width, total)
+        windows[WIDTHS + lane], windows[SUMS + lane] = width + size, total + part
+        windows[NEW + lane], windows[NEW_SPREAD + lane] = part, own
+
+
+@inline
+def insert(windows: Floats, side: int, row: int, size: float) -> int:
+    """Put a new bucket, NEW and NEW_SPREAD, into row `row` of each window, whose row 0 has buckets
+    of `size` values, and what is handed on into the rows behind it: how many rows that reached.
 
     Of a row that would have six, the two oldest are handed on as one.
     """
-    new, spread, share, hands = windows[NEW + lane], windows[NEW_SPREAD + lane], 0.0, True
-    while hands:
-        held, first = _HELD + row * LANES + lane, row * ROW_MAX * LANES + lane
-        last = first + (ROW_MAX - 1) * LANES
-        share, hands = 0.5 / (size * 2.0**row), windows[held] > ROW_MAX - 0.5
-        one, two = windows[first], windows[first + LANES]
-        spreads = windows[_SPREADS + first] + windows[_SPREADS + first + LANES]
-        for place in range(first, last, LANES):
-            windows[place] = windows[place + LANES]
-            windows[_SPREADS + place] = windows[_SPREADS + place + LANES]
-        windows[last], windows[_SPREADS + last] = new, spread
+    for lane in range(side):
+        windows[_GIVEN + lane] = 1.0
+    handed = 1
+    while handed:
+        handed = _insert(windows, row, 0.5 / (size * 2.0**row), side)
         row += 1
-        if hands:
-            windows[first], windows[_SPREADS + first] = 0.0, 0.0
-            windows[held] = ROW_MAX - 1.0
-            new, spread = one + two, spreads + (one - two) * (one - two) * share
-        else:
-            windows[held] += 1.0
     return row
+
+
+@inline
+def _insert(windows: Floats, row: int, share: float, side: int) -> int:
+    """`insert` into one row of the windows that are GIVEN one: how many of them hand one on."""
+    held, first = (_HELD + row * LANES) & _PLACES, (row * ROW_MAX * LANES) & _PLACES
+    side, handed = side & _SIDES, 0
+    for lane in range(side):
+        apart = windows[first + lane] - windows[first + LANES + lane]
+        windows[_APART + lane] = apart * apart * share
+    _shift(windows, held, _SPREADS + first, NEW_SPREAD, side)
+    _shift(windows, held, first, NEW, side)
+    for lane in range(side):
+        has, given = windows[held + lane], windows[_GIVEN + lane] > 0.5
+        full = given & (has > ROW_MAX - 0.5)
+        windows[NEW_SPREAD + lane] += windows[_APART + lane]
+        windows[held + lane] = has + (1.0 if given else 0.0) - (2.0 if full else 0.0)
+        windows[_GIVEN + lane] = 1.0 if full else 0.0
+        handed += full
+    return handed
+
+
+@inline
+def _shift(windows: Floats, held: int, first: int, new: int, side: int) -> None:
+    """Put `new` behind the five places from `first` on, where a window is GIVEN one: the oldest
+    falls out, or the two oldest, where there are five. `new` becomes their sum.
+    """
+    for lane in range(side):
+        given = windows[_GIVEN + lane] > 0.5
+        full = given & (windows[held + lane] > ROW_MAX - 0.5)
+        one, two = windows[first + lane], windows[first + LANES + lane]
+        three, four = windows[first + 2 * LANES + lane], windows[first + 3 * LANES + lane]
+        five, six = windows[first + 4 * LANES + lane], windows[new + lane]
+        windows[new + lane] = one + two
+        windows[first + lane] = (0.0 if full else two) if given else one
+        windows[first + LANES + lane] = three if given else two
+        windows[first + 2 * LANES + lane] = four if given else three
+        windows[first + 3 * LANES + lane] = five if given else four
+        windows[first + 4 * LANES + lane] = six if given else five
 
 
 @inline

@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 _SIDE_BY_SIDE, _DEEP = 16, 8
 ROWS = _SIDE_BY_SIDE * _DEEP
 """Values that are added in one go."""
+_WHOLE = 64
 SQUARES, PARTS = _SIDE_BY_SIDE, 2 * _SIDE_BY_SIDE
 """Where in a block's array the sums of squares begin, behind the sums, and its length."""
 
@@ -43,6 +44,10 @@ def fill(
     at, n, per_unit = start, len(values), 1.0 / scale
     while at < n and held < block:
         place = held % ROWS
+        if place == 0 and block - held >= _WHOLE and _is_whole(values[at:]):
+            _add_whole(values[at:], low, high, centre, per_unit, parts)
+            held, at = held + _WHOLE, at + _WHOLE
+            continue
         end = min(n, at + min(block - held, ROWS - place))
         room[:] = 0.0
         found = _lay(values[at:end], low, high, centre, per_unit, room[place:])
@@ -76,6 +81,43 @@ def add(values: NDArray[np.floating], origin: float, parts: Floats) -> None:
         total, square = total + value, square + value * value
         value = float(values[112 + lane]) - origin
         parts[lane], parts[SQUARES + lane] = total + value, square + value * value
+
+
+@inline
+def _is_whole(values: NDArray[np.floating]) -> bool:
+    """Whether the next values are there, and finite."""
+    holes = 0
+    if len(values) < _WHOLE:
+        return False
+    for at in range(_WHOLE):
+        holes += values[at] - values[at] != 0.0
+    return holes == 0
+
+
+@inline
+def _add_whole(
+    values: NDArray[np.floating],
+    low: float,
+    high: float,
+    centre: float,
+    per_unit: float,
+    parts: Floats,
+) -> None:
+    """`add` of the next values clipped and scaled, without laying them down."""
+    for lane in range(_SIDE_BY_SIDE):
+        one = _scaled(float(values[lane]), low, high, centre, per_unit)
+        two = _scaled(float(values[16 + lane]), low, high, centre, per_unit)
+        three = _scaled(float(values[32 + lane]), low, high, centre, per_unit)
+        four = _scaled(float(values[48 + lane]), low, high, centre, per_unit)
+        parts[lane] = (((parts[lane] + one) + two) + three) + four
+        square = parts[SQUARES + lane] + one * one
+        parts[SQUARES + lane] = ((square + two * two) + three * three) + four * four
+
+
+@inline
+def _scaled(value: float, low: float, high: float, centre: float, per_unit: float) -> float:
+    value = value if value > low else low
+    return ((value if value < high else high) - centre) * per_unit
 
 
 @inline
