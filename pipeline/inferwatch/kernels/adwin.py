@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.kernels.blocks import PARTS, SQUARES, fill, total
-from inferwatch.kernels.blocks import ROWS as BLOCK_ROWS
 from inferwatch.kernels.jit import inline, jit
 
 Floats = NDArray[np.float64]
@@ -148,50 +147,50 @@ def _update_weighted(
     values: NDArray[np.floating], start: int, params: Floats, state: Floats
 ) -> int:
     """As `update`, in blocks."""
-    fresh, room, at = scratch(), np.empty(BLOCK_ROWS), start
-    while True:
-        at = fill_block(values, at, params, state, room)
-        if state[TICK] < params[BLOCK]:
-            return -1
-        insert_block(params, state, fresh)
+    most = int((len(values) - start + state[TICK]) / params[BLOCK])
+    fresh, sums, ends = scratch(), np.empty((most, 2, 1)), np.empty((most, 1), np.int64)
+    for step in range(sum_blocks(values[start:], params, state, 0, sums, ends)):
+        part, own = sums[step, 0, 0], sums[step, 1, 0]
+        state[SPREAD] += added(part, own, params[BLOCK], state[WIDTH], state[TOTAL])
+        state[WIDTH] += params[BLOCK]
+        state[TOTAL] += part
+        fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part, own
+        insert(state, params[BLOCK], fresh, 1)
         if state[WIDTH] > params[GRACE] and shrink(params, state):
-            return at - 1
+            empty_block(state)
+            return start + ends[step, 0]
+    return -1
 
 
-@inline
-def fill_block(
-    values: NDArray[np.floating], start: int, params: Floats, state: Floats, room: Floats
+@jit
+def sum_blocks(
+    values: NDArray[np.floating],
+    params: Floats,
+    state: Floats,
+    lane: int,
+    sums: Floats,
+    ends: NDArray[np.int64],
 ) -> int:
-    """Add `values[start:]` to the block that is being filled, of which there are `state[TICK]`,
-    until it is full: the place behind the last value that was looked at. `room` as in `fill`.
+    """How many blocks get full with these values: `sums[k, :, lane]` become sum and spread of the
+    k-th of them, `ends[k, lane]` the place of its last value. There are `state[TICK]` values of the
+    first one already, and those behind the last are kept.
     """
     low, high, centre, scale = -math.inf, math.inf, 0.0, 1.0
     if params[RANGE] > 0.0:
         low, scale = params[LOW], params[RANGE]
         high, centre = low + scale, low
-    held, block = int(state[TICK]), int(params[BLOCK])
-    at, held = fill(values, start, held, block, low, high, centre, scale, room, state[_PARTS:])
-    state[TICK] = float(held)
-    return at
-
-
-@jit
-def insert_block(params: Floats, state: Floats, fresh: Floats) -> None:
-    """Put the block that is full into the window."""
-    part, own = close_block(params, state)
-    state[SPREAD] += added(part, own, params[BLOCK], state[WIDTH], state[TOTAL])
-    state[WIDTH] += params[BLOCK]
-    state[TOTAL] += part
-    fresh[0, 0, ROW_MAX], fresh[0, 1, ROW_MAX] = part, own
-    insert(state, params[BLOCK], fresh, 1)
-
-
-@inline
-def close_block(params: Floats, state: Floats) -> tuple[float, float]:
-    """Begin a new block: sum and spread of the one that is full."""
-    state[TICK] = 0.0
-    part = total(state, _PARTS)
-    return part, max(total(state, _PARTS + SQUARES) - part * part / params[BLOCK], 0.0)
+    held, block, parts = int(state[TICK]), int(params[BLOCK]), state[_PARTS:]
+    at, full = 0, 0
+    while True:
+        at, held = fill(values, at, held, block, low, high, centre, scale, parts)
+        if held < block:
+            state[TICK] = float(held)
+            return full
+        part = total(parts, 0)
+        sums[full, 0, lane] = part
+        sums[full, 1, lane] = max(total(parts, SQUARES) - part * part / block, 0.0)
+        ends[full, lane] = at - 1
+        held, full = 0, full + 1
 
 
 @inline
@@ -206,7 +205,7 @@ def added(part: float, own: float, block: float, width: float, window: float) ->
 
 @jit
 def empty_block(state: Floats) -> None:
-    """Begin a new block, whatever the one before holds."""
+    """Begin a new block, whatever there is of one."""
     state[TICK] = 0.0
     for at in range(_PARTS, _PARTS + PARTS):
         state[at] = 0.0

@@ -25,15 +25,13 @@ from inferwatch.kernels.adwin import (
     USED,
     Floats,
     clear,
-    close_block,
     empty_block,
-    fill_block,
     logarithm,
     shrink,
+    sum_blocks,
     update,
 )
 from inferwatch.kernels.adwin_windows import LANES, SIDE_BY_SIDE
-from inferwatch.kernels.blocks import ROWS as BLOCK_ROWS
 from inferwatch.kernels.jit import inline, jit
 
 Ints = NDArray[np.int64]
@@ -184,7 +182,7 @@ def _update_weighted(
         windows.put(states[lane], lane, room)
         rows = max(rows, int(states[lane, USED]))
         values, state = block[columns[lane]], states[lane]
-        given[lane] = _sum_blocks(values, params[lane], state, lane, sums, ends)
+        given[lane] = sum_blocks(values, params[lane], state, lane, sums, ends)
     for lane in range(lanes, side):
         windows.blank(lane, room)
     last, left, least = np.zeros((2, LANES)), lanes, params[:, LENGTH_MIN].min()
@@ -209,26 +207,6 @@ def _update_weighted(
                     found[lane] = ends[step, lane]
                     empty_block(states[lane])
                     given[lane], left = -1, left - 1
-@inline
-def _sum_blocks(
-    values: NDArray[np.floating],
-    params: Floats,
-    state: Floats,
-    lane: int,
-    sums: Floats,
-    ends: Ints,
-) -> int:
-    """How many blocks get full with these values: `sums[k, :, lane]` become sum and spread of the
-    k-th of them, `ends[k, lane]` the row that it ends with.
-    """
-    room, at, full = np.empty(BLOCK_ROWS), 0, 0
-    while True:
-        at = fill_block(values, at, params, state, room)
-        if state[TICK] < params[BLOCK]:
-            return full
-        sums[full, 0, lane], sums[full, 1, lane] = close_block(params, state)
-        ends[full, lane] = at - 1
-        full += 1
 
 
 @inline

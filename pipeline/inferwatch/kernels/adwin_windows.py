@@ -61,7 +61,7 @@ def room() -> Floats:
     return windows
 
 
-@inline
+@jit
 def fits(state: Floats, n: int, size: float) -> bool:
     """Whether there are rows for a window and `n` values more; buckets of row 0 have `size`."""
     return bool((state[WIDTH] + n) / size < 2.0 ** (ROWS - 1))
@@ -120,7 +120,7 @@ def get(windows: Floats, lane: int, state: Floats) -> None:
     state[TOTAL], state[SPREAD] = windows[SUMS + lane], windows[AROUND + lane]
 
 
-@inline
+@jit
 def grow(windows: Floats, side: int) -> None:
     """Add the values from NEWEST on to widths, totals and spreads; no window is empty."""
     for at in range(TOGETHER):
@@ -134,7 +134,7 @@ def grow(windows: Floats, side: int) -> None:
             windows[WIDTHS + lane] = width + 1.0
 
 
-@inline
+@jit
 def take(windows: Floats, side: int, rows: int) -> int:
     """Put the values from NEWEST on into settled windows, of up to `rows` rows: how many then."""
     _merge(windows, 0, TOGETHER, FRESH, _THERE, side)
@@ -188,7 +188,7 @@ def _merge(windows: Floats, row: int, n: int, here: int, there: int, side: int) 
             windows[_SPREADS + out + lane] = spread if kept else 0.0
 
 
-@inline
+@jit
 def add(sums: Floats, windows: Floats, side: int, size: float) -> None:
     """Add a block of `size` values to widths, totals and spreads of each window, and make it the
     bucket to be put in; `sums` float64[2, LANES] are the blocks' sums and spreads.
@@ -201,7 +201,7 @@ def add(sums: Floats, windows: Floats, side: int, size: float) -> None:
         windows[NEW + lane], windows[NEW_SPREAD + lane] = part, own
 
 
-@inline
+@jit
 def insert(windows: Floats, side: int, row: int, size: float) -> int:
     """Put a new bucket, NEW and NEW_SPREAD, into row `row` of each window, whose row 0 has buckets
     of `size` values, and what is handed on into the rows behind it: how many rows that reached.
@@ -256,7 +256,7 @@ def _shift(windows: Floats, held: int, first: int, new: int, side: int) -> None:
         windows[first + 4 * LANES + lane] = six if given else five
 
 
-@inline
+@jit
 def look(windows: Floats, side: int, rows: int, size: float, least: float) -> None:
     """Mark the windows of which some split, from the oldest bucket on, may show a change.
 

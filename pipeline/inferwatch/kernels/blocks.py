@@ -2,7 +2,7 @@
 
 Sixteen sums go on side by side, value k of a block in sum k mod 16, and are added up in pairs once
 the block is full: no value waits for the one before it, and the processor works on several at a
-time. What a call has of a block is laid into a block of zeros first, which change no sum.
+time.
 """
 
 import math
@@ -16,8 +16,9 @@ Floats = NDArray[np.float64]
 
 _SIDE_BY_SIDE, _DEEP = 16, 8
 ROWS = _SIDE_BY_SIDE * _DEEP
-"""Values that are added in one go."""
+"""Values that `add` adds in one go."""
 _WHOLE = 64
+"""Values that `fill` adds in one go where all are finite."""
 SQUARES, PARTS = _SIDE_BY_SIDE, 2 * _SIDE_BY_SIDE
 """Where in a block's array the sums of squares begin, behind the sums, and its length."""
 
@@ -32,29 +33,68 @@ def fill(
     high: float,
     centre: float,
     scale: float,
-    room: Floats,
     parts: Floats,
 ) -> tuple[int, int]:
     """Add `values[start:]` to a block that has `held` of its `block` values, until it is full: the
     place behind the last value that was looked at, and how many the block has.
 
     Each value is clipped to `[low, high]`, less `centre`, over `scale`; what is not finite is
-    passed over. `room` float64[ROWS] is for its use. Cost: 1 ns a value.
+    passed over. Cost: 0.4 ns a value, three times that where some are not finite.
     """
     at, n, per_unit = start, len(values), 1.0 / scale
     while at < n and held < block:
-        place = held % ROWS
-        if place == 0 and block - held >= _WHOLE and _is_whole(values[at:]):
+        lane = held % _SIDE_BY_SIDE
+        if lane == 0 and block - held >= _WHOLE and _is_whole(values[at:]):
             _add_whole(values[at:], low, high, centre, per_unit, parts)
             held, at = held + _WHOLE, at + _WHOLE
             continue
-        end = min(n, at + min(block - held, ROWS - place))
-        room[:] = 0.0
-        found = _lay(values[at:end], low, high, centre, per_unit, room[place:])
-        add(room, 0.0, parts)
-        held += found
-        at = end
+        end = min(n, at + _WHOLE)
+        while at < end and held < block:
+            value = float(values[at])
+            at += 1
+            if math.isfinite(value):
+                scaled = _scaled(value, low, high, centre, per_unit)
+                parts[held % _SIDE_BY_SIDE] += scaled
+                parts[SQUARES + held % _SIDE_BY_SIDE] += scaled * scaled
+                held += 1
     return at, held
+
+
+@inline
+def _is_whole(values: NDArray[np.floating]) -> bool:
+    """Whether the next values are there, and finite."""
+    holes = 0
+    if len(values) < _WHOLE:
+        return False
+    for at in range(_WHOLE):
+        holes += values[at] - values[at] != 0.0
+    return holes == 0
+
+
+@inline
+def _add_whole(
+    values: NDArray[np.floating],
+    low: float,
+    high: float,
+    centre: float,
+    per_unit: float,
+    parts: Floats,
+) -> None:
+    """Add the next values; written out, or the compiler does one at a time."""
+    for lane in range(_SIDE_BY_SIDE):
+        one = _scaled(float(values[lane]), low, high, centre, per_unit)
+        two = _scaled(float(values[16 + lane]), low, high, centre, per_unit)
+        three = _scaled(float(values[32 + lane]), low, high, centre, per_unit)
+        four = _scaled(float(values[48 + lane]), low, high, centre, per_unit)
+        parts[lane] = (((parts[lane] + one) + two) + three) + four
+        square = parts[SQUARES + lane] + one * one
+        parts[SQUARES + lane] = ((square + two * two) + three * three) + four * four
+
+
+@inline
+def _scaled(value: float, low: float, high: float, centre: float, per_unit: float) -> float:
+    value = value if value > low else low
+    return ((value if value < high else high) - centre) * per_unit
 
 
 @inline
@@ -84,43 +124,6 @@ def add(values: NDArray[np.floating], origin: float, parts: Floats) -> None:
 
 
 @inline
-def _is_whole(values: NDArray[np.floating]) -> bool:
-    """Whether the next values are there, and finite."""
-    holes = 0
-    if len(values) < _WHOLE:
-        return False
-    for at in range(_WHOLE):
-        holes += values[at] - values[at] != 0.0
-    return holes == 0
-
-
-@inline
-def _add_whole(
-    values: NDArray[np.floating],
-    low: float,
-    high: float,
-    centre: float,
-    per_unit: float,
-    parts: Floats,
-) -> None:
-    """`add` of the next values clipped and scaled, without laying them down."""
-    for lane in range(_SIDE_BY_SIDE):
-        one = _scaled(float(values[lane]), low, high, centre, per_unit)
-        two = _scaled(float(values[16 + lane]), low, high, centre, per_unit)
-        three = _scaled(float(values[32 + lane]), low, high, centre, per_unit)
-        four = _scaled(float(values[48 + lane]), low, high, centre, per_unit)
-        parts[lane] = (((parts[lane] + one) + two) + three) + four
-        square = parts[SQUARES + lane] + one * one
-        parts[SQUARES + lane] = ((square + two * two) + three * three) + four * four
-
-
-@inline
-def _scaled(value: float, low: float, high: float, centre: float, per_unit: float) -> float:
-    value = value if value > low else low
-    return ((value if value < high else high) - centre) * per_unit
-
-
-@inline
 def total(parts: Floats, first: int) -> float:
     """What the sixteen sums from `first` on come to, which are zero then."""
     for lane in range(first, first + 8):
@@ -130,32 +133,4 @@ def total(parts: Floats, first: int) -> float:
     found = float((parts[first] + parts[first + 2]) + (parts[first + 1] + parts[first + 3]))
     for lane in range(first, first + _SIDE_BY_SIDE):
         parts[lane] = 0.0
-    return found
-
-
-@inline
-def _lay(
-    values: NDArray[np.floating],
-    low: float,
-    high: float,
-    centre: float,
-    per_unit: float,
-    room: Floats,
-) -> int:
-    """Write those of the values that are finite, clipped and scaled, to `room`: how many."""
-    holes = 0
-    for at in range(len(values)):
-        value = float(values[at])
-        holes += value - value != 0.0
-        value = value if value > low else low
-        room[at] = ((value if value < high else high) - centre) * per_unit
-    if not holes:
-        return len(values)
-    found = 0
-    for at in range(len(values)):
-        if math.isfinite(values[at]):
-            room[found] = room[at]
-            found += 1
-    for at in range(found, len(values)):
-        room[at] = 0.0
     return found

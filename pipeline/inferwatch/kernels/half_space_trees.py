@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.jit import inline, jit
+from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
 Masses = NDArray[np.int32]
@@ -100,7 +100,7 @@ def _score(
     counts[0], counts[1] = learnt, windows
 
 
-@inline
+@jit
 def _walk(rows: Floats, features: Masses, splits: Floats, nodes: Nodes) -> None:
     """Write the leaf of each row in one tree; all rows a level down, so that their waits overlap.
 

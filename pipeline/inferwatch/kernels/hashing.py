@@ -7,7 +7,7 @@ Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPS
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.jit import inline, jit
+from inferwatch.kernels.jit import jit
 
 BASIS = np.uint64(0xCBF29CE484222325)
 PRIME = np.uint64(0x00000100000001B3)
@@ -49,14 +49,14 @@ def hashes(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.uint
     return found
 
 
-@inline
+@jit
 def _fed(value: np.uint64, data: NDArray[np.uint8]) -> np.uint64:
     for at in range(len(data)):
         value = (value ^ np.uint64(data[at])) * PRIME
     return value
 
 
-@inline
+@jit
 def _mixed(value: np.uint64) -> np.uint64:
     value = (value ^ (value >> np.uint64(30))) * FIRST
     value = (value ^ (value >> np.uint64(27))) * SECOND

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.jit import inline, jit
+from inferwatch.kernels.jit import jit
 
 SHIFT = 18
 """Bits of a float32 that a log bin ignores: 32 bins an octave."""
@@ -15,7 +15,7 @@ edge, so that the search is over before it begins and the processor guesses so."
 _KEYS = 1 << (31 - SHIFT)
 
 
-@inline
+@jit
 def cell_of(value: float, low: float, cells_per_unit: float) -> int:
     """Which of `CELLS` equal parts of a column's range holds `value`; the outer two are open."""
     away = (value - low) * cells_per_unit
@@ -79,7 +79,7 @@ def count_bins(
             own[_bin_of(np.float32(values[at]), cells[at], begins, mine)] += 1
 
 
-@inline
+@jit
 def _cells(
     values: NDArray[np.floating], scale: NDArray[np.float64], cells: NDArray[np.int32]
 ) -> int:
@@ -95,7 +95,7 @@ def _cells(
     return holes
 
 
-@inline
+@jit
 def _bin_of(
     value: np.float32, cell: int, begins: NDArray[np.uint16], edges: NDArray[np.float32]
 ) -> np.int64:
@@ -152,7 +152,7 @@ def count_logs(
     return (used + first).astype(np.int32), table[used], missing
 
 
-@inline
+@jit
 def _to_keys(bits: NDArray[np.int32]) -> tuple[int, int]:
     """Turn the bits of float32 values into their bins' keys, in place: least and most of them."""
     least, most = _KEYS, -_KEYS

@@ -12,7 +12,7 @@ newest entries of the chains. Entries below `first` are forgotten.
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.jit import inline, jit
+from inferwatch.kernels.jit import jit
 
 NONE = -1
 _HASH, _NUMBER, _BEFORE = range(3)
@@ -49,7 +49,7 @@ def get(heads: Table, entries: Table, hashes: NDArray[np.int64], first: int) -> 
     return found
 
 
-@inline
+@jit
 def _find(entry: int, entries: Table, hash_: int, first: int) -> int:
     """The newest entry of the hash in the chain from `entry` on, -1 without."""
     mask = len(entries) - 1

@@ -54,10 +54,10 @@ def inline(function: F) -> F:
     A call that is left a call costs some 10 ns where arrays are passed, and the compiler knows
     nothing of what is behind it.
     """
-    return _compiled(function, forceinline=True)
+    return _compiled(function, inline="always")
 
 
-def _compiled(function: F, **options: bool) -> F:
+def _compiled(function: F, **options: object) -> F:
     options |= {"nogil": True}
     if _read_only(settings.CACHE_DIR) and not settings.DISABLE_JIT:
         compiled: Any = numba.njit(error_model="numpy", **options)(function)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferwatch.kernels.blocks import ROWS, SQUARES, add, total
-from inferwatch.kernels.jit import inline, jit
+from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -70,7 +70,7 @@ def settle(parts: Floats, sums: Floats) -> None:
         _end_block(parts[column], sums, column)
 
 
-@inline
+@jit
 def _extent(values: NDArray[np.floating]) -> tuple[int, int, int]:
     """How many values are NaN or ±Inf, and the keys of the least and of the most of all.
 
@@ -96,7 +96,7 @@ def _extent(values: NDArray[np.floating]) -> tuple[int, int, int]:
     return int(gaps), int(least), int(most)
 
 
-@inline
+@jit
 def _number(key: int, like: NDArray[np.floating]) -> float:
     """The float of a key; −0 is 0."""
     if like.itemsize == 4:
@@ -138,7 +138,7 @@ def _fill(values: NDArray[np.floating], origin: float, filled: NDArray[np.floati
         filled[at] = values[at] if math.isfinite(values[at]) else origin
 
 
-@inline
+@jit
 def _add(
     values: NDArray[np.floating],
     held: int,
@@ -169,14 +169,14 @@ def _add(
             held = 0
 
 
-@inline
+@jit
 def _pass(rows: int, parts: Floats, sums: Floats, column: int) -> None:
     """Rows that add nothing end the block too."""
     if rows >= ROWS:
         _end_block(parts, sums, column)
 
 
-@inline
+@jit
 def _end_block(parts: Floats, sums: Floats, column: int) -> None:
     """Add an open block to its column's totals; its sums are zero then."""
     for kind in range(2):

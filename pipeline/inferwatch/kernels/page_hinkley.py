@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.jit import inline, jit
+from inferwatch.kernels.jit import jit
 
 Floats = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ def update(values: NDArray[np.floating], start: int, params: Floats, state: Floa
     return changed
 
 
-@inline
+@jit
 def _standardise(values: NDArray[np.floating], params: Floats, scaled: Floats) -> None:
     """Write the values clipped and standardised, NaN for those that are not finite.
 
@@ -207,7 +207,7 @@ def _put_params(params: Floats, lane: int, lane_params: Floats) -> None:
     lane_params[_DOWN_OVER * _LANES + lane] = threshold if params[DOWN] > 0.0 else math.inf
 
 
-@inline
+@jit
 def _feed(values: Floats, start: int, rows: int, lanes: int, params: Floats, state: Floats) -> None:
     """What `update` does, for `rows` standardised values of each lane, the first of them row
     `start`.

@@ -7,7 +7,7 @@ long one waits after its end. A window is over when the watermark passes its end
 import numpy as np
 from numpy.typing import NDArray
 
-from inferwatch.kernels.jit import inline, jit
+from inferwatch.kernels.jit import jit
 
 Times = NDArray[np.int64]
 
@@ -51,7 +51,7 @@ def next_cut(
     return n
 
 
-@inline
+@jit
 def _over(watermark: int, size: int, step: int, grace: int) -> int:
     """End of the last window that is over: not after `watermark` less `grace`, by less than a
     `step`.
@@ -59,7 +59,7 @@ def _over(watermark: int, size: int, step: int, grace: int) -> int:
     return (watermark - grace - size) // step * step + size
 
 
-@inline
+@jit
 def _pane(time: int, pane: int, size: int, step: int) -> tuple[int, int, int]:
     """Start of the time's pane; ends of the first and the last window that hold it.
 

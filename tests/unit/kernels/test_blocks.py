@@ -14,11 +14,11 @@ LOW, HIGH, CENTRE, SCALE = -1.0, 2.0, 0.5, 1.5
 
 def sums(values, size, cuts=()):
     """Sum and sum of squares of each full block, and what the last one holds."""
-    parts, room, held, found = np.zeros(blocks.PARTS), np.empty(blocks.ROWS), 0, []
+    parts, held, found = np.zeros(blocks.PARTS), 0, []
     for piece in np.split(values, sorted(cuts)):
         at = 0
         while at < len(piece):
-            at, held = blocks.fill(piece, at, held, size, LOW, HIGH, CENTRE, SCALE, room, parts)
+            at, held = blocks.fill(piece, at, held, size, LOW, HIGH, CENTRE, SCALE, parts)
             if held == size:
                 found.append((blocks.total(parts, 0), blocks.total(parts, blocks.SQUARES)))
                 assert not parts.any()
