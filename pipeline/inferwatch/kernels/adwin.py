@@ -158,7 +158,7 @@ def _update_weighted(
         insert(state, params[BLOCK], fresh, 1)
         if state[WIDTH] > params[GRACE] and shrink(params, state):
             empty_block(state)
-            return start + ends[step, 0]
+            return start + int(ends[step, 0])
     return -1
 
 

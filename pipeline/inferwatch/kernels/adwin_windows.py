@@ -42,7 +42,7 @@ _SPREADS = _BACK + (ROW_MAX + TOGETHER // 4) * LANES
 _HELD = 2 * _SPREADS
 _LANE = _HELD + ROWS * LANES
 WIDTHS, SUMS, AROUND, LN, HIT, NEW, NEW_SPREAD, _GIVEN, _APART, _BOUND, _ROOT, _OLDER, _SUM = (
-    _LANE + np.arange(13) * LANES
+    _LANE + kind * LANES for kind in range(13)
 )
 _SIZE = _LANE + 13 * LANES
 _PLACES, _SIDES = (1 << 14) - 1, 2 * LANES - 1

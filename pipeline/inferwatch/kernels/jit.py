@@ -11,8 +11,9 @@ numba itself would pass it over and compile at every start.
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 import numba.core.caching
@@ -45,7 +46,7 @@ class _ReadOnlyCache(caching.FunctionCache):  # type: ignore[misc]
 
 def jit(function: F) -> F:
     """`function`, compiled for each set of argument types at its first call."""
-    return _compiled(function)
+    return _compiled(function, "never")
 
 
 def inline(function: F) -> F:
@@ -54,19 +55,19 @@ def inline(function: F) -> F:
     A call that is left a call costs some 10 ns where arrays are passed, and the compiler knows
     nothing of what is behind it.
     """
-    return _compiled(function, inline="always")
+    return _compiled(function, "always")
 
 
-def _compiled(function: F, **options: object) -> F:
-    options |= {"nogil": True}
+def _compiled(function: F, inlined: Literal["never", "always"]) -> F:
+    here = partial(numba.njit, nogil=True, error_model="numpy", inline=inlined)
     if _read_only(settings.CACHE_DIR) and not settings.DISABLE_JIT:
-        compiled: Any = numba.njit(error_model="numpy", **options)(function)
+        compiled: Any = here(function)
         compiled._cache = _ReadOnlyCache(function)
         return cast(F, compiled)
     try:
-        return cast(F, numba.njit(cache=True, error_model="numpy", **options)(function))
+        return cast(F, here(function, cache=True))
     except RuntimeError:  # no folder to write to: each process compiles for itself
-        return cast(F, numba.njit(error_model="numpy", **options)(function))
+        return cast(F, here(function))
 
 
 def _read_only(folder: str) -> bool:
