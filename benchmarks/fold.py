@@ -1,24 +1,29 @@
 """The fold alone: what a row costs in it, beside river row by row, and how that grows.
 
-No Kafka, no bytes: both sides get what their decoder has read. The fold has the default checks and
-batches of 500 rows × 20 features, which come by the dozen, as a fetch brings them; river's objects
-are those of `obvious.py`. Then batches one by one, of 200 models in turn and of one, and 5 to 500
-features.
+No Kafka, no bytes: both sides get what their decoder has read. The fold does the same work as
+river's objects, those of `obvious.py`, or has the default checks, in batches of 500 rows × 20
+features, which come by the dozen, as a fetch brings them. Then batches one by one, of 200 models in
+turn and of one, and 5 to 500 features.
 """
 
 import argparse
 import statistics
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import obvious
 import report
 import rows
+import throughput
 import turns
+from river.drift import ADWIN, PageHinkley
 
+from inferwatch.config import monitors
 from inferwatch.config.defaults import default_definition
 from inferwatch.core.drift import WEIGHTED_ROWS
 from inferwatch.core.fold import Partition
@@ -129,14 +134,29 @@ def watched(block: int = 1, *, detectors: bool = True) -> Definition:
     return msgspec.structs.replace(found, checks=checks, model=facts)
 
 
+def same_work(mode: str) -> Definition:
+    """What river's objects do too, as in `throughput.py`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "monitors.yaml"
+        path.write_text(throughput.SAME_WORK.format(mode=mode))
+        return monitors.read(path)[0].definition
+
+
 def alone(rounds: int) -> dict[str, list[float]]:
-    """Nanoseconds a row: three modes, and river."""
+    """Nanoseconds a row: the same work and the default checks in their modes, and river."""
     folds = {
-        "exact": Fold(watched()),
-        "weighted": Fold(watched(WEIGHTED_ROWS)),
-        "no detectors": Fold(watched(detectors=False)),
+        "the same work, exact": Fold(same_work("exact")),
+        "the same work, weighted ADWIN": Fold(same_work("weighted")),
+        "default checks, exact": Fold(watched()),
+        "default checks, weighted": Fold(watched(WEIGHTED_ROWS)),
+        "default checks, no detectors": Fold(watched(detectors=False)),
     }
-    return _costs(folds, rounds, {"river": RowByRow(events(rounds + 1)).turn})
+    both = obvious.Model((ADWIN, PageHinkley))
+    others = {
+        "river": RowByRow(events(rounds + 1)).turn,
+        "river, both detectors": RowByRow(events(rounds + 1), both).turn,
+    }
+    return _costs(folds, rounds, others)
 
 
 def models(rounds: int) -> dict[str, list[float]]:
@@ -179,15 +199,21 @@ def figures(costs: dict[str, list[float]]) -> list[report.Figure]:
     narrow, middle, wide = (costs[f"features {width}"] for width in WIDTHS)
     shown = [
         *(
-            (f"fold, {mode}: ns a row, and river to it", _beside(costs[mode], costs["river"]))
-            for mode in ("exact", "weighted", "no detectors")
+            (f"{mode}: ns a row, and river to it", _beside(spent, costs[_river(mode)]))
+            for mode, spent in costs.items()
+            if "the same work" in mode or "default checks" in mode
         ),
         ("river row by row, ns a row", _ns(costs["river"])),
+        ("river row by row, Page–Hinkley too, ns a row", _ns(costs["river, both detectors"])),
         (f"fold of {MODELS[1]} models to that of one, batch by batch", _growth(many, few)),
         (f"fold, ns a row of {_listed(WIDTHS)} features", _each(narrow, middle, wide)),
         ("fold, ns a feature more, to 50 and from 50 on", _slopes(narrow, middle, wide)),
     ]
     return [report.Figure(what, value, COMMAND) for what, value in shown]
+
+
+def _river(mode: str) -> str:
+    return "river, both detectors" if "the same work" in mode else "river"
 
 
 def _ns(costs: list[float]) -> str:

@@ -204,8 +204,8 @@ def test_the_fold_is_measured_with_a_reference_and_every_row(bench, monkeypatch)
     monkeypatch.setattr(fold, "WIDTHS", (2, 5, 9))
     costs = fold.measure(rounds=1)
     assert {len(found) for found in costs.values()} == {1}
-    assert len(costs) == 4 + len(fold.MODELS) + len(fold.WIDTHS)
-    assert len(fold.figures(costs)) == 7
+    assert len(costs) == 7 + len(fold.MODELS) + len(fold.WIDTHS)
+    assert len(fold.figures(costs)) == 10
 
 
 def test_a_fold_that_still_learns_ends_the_run(bench, monkeypatch):
