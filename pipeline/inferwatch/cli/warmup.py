@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile every kernel; quick where that was done before."""
-    print("compiling kernels: once, half a minute, on a busy machine minutes", flush=True)
+    print("compiling kernels: once, a minute, on a busy machine some", flush=True)
     began_s = time.monotonic()
     warm()
     detectors.warm()
