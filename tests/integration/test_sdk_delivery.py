@@ -280,6 +280,19 @@ def test_an_ending_process_delivers_what_it_has(connection):
     assert rows(received(connection)) == 1_234
 
 
+def test_a_process_that_only_tells_of_a_deploy_does_so(connection):
+    """As the step of a pipeline that deploys: with no row to wait for it ended before it sent."""
+    code, output = run(
+        """
+        from inferwatch import Monitor
+        Monitor("risk/fraud", "12").deploy("13", note="retrained")
+        """,
+        connection,
+    )
+    assert (code, output) == (0, "")
+    assert [one["version"] for one in received(connection)] == ["13"]
+
+
 def test_an_ending_process_is_held_up_no_longer_than_its_deadline():
     """With the brokers down the exit takes two seconds, not thirty, and the loss is said."""
     code, output = run(
@@ -295,7 +308,7 @@ def test_an_ending_process_is_held_up_no_longer_than_its_deadline():
     )
     ended_s = time.monotonic()
     assert code == 0
-    assert "1 rows were not delivered" in output
+    assert "1 rows or deploys were not delivered" in output
     began_s = float(output.splitlines()[0])
     print(f"exit with brokers down took {ended_s - began_s:.2f} s")
     assert ended_s - began_s < 10

@@ -70,6 +70,7 @@ class Buffer:
         self._rows = self._bytes = 0
         self._rows_max, self._bytes_max = rows_max, bytes_max
         self._emitted = self._delivered = self._pending = 0
+        self._between = 0
         self._dropped: dict[str, int] = {}
         self.closed = False
         self.waiters = 0
@@ -99,11 +100,17 @@ class Buffer:
                 self._sealed.append(self._open.pop(lane))
             return None, len(self._sealed) > sealed
 
-    def put_between(self, lane: Lane, item: Any) -> None:
-        """Queue a record that is no row, behind everything put so far and before what follows."""
+    def put_between(self, lane: Lane, item: Any) -> bool:
+        """Queue a record that is no row, behind everything put so far and before what follows;
+        False where the buffer is closed.
+        """
         with self._lock:
+            if self.closed:
+                return False
             self._seal()
             self._sealed.append(Chunk(lane, 0.0, [item]))
+            self._between += 1
+            return True
 
     def seal(self) -> None:
         """Make everything in the buffer due."""
@@ -137,15 +144,27 @@ class Buffer:
                 self._delivered += rows
             else:
                 self._count(reason, rows)
-            if self._pending == 0:
+            if not self._left():
                 self._settled.notify_all()
 
+    def settle_between(self) -> None:
+        """A record that is no row was delivered, or is lost."""
+        with self._lock:
+            self._between -= 1
+            if not self._left():
+                self._settled.notify_all()
+
+    def left(self) -> int:
+        """Rows, and records between them, that are queued or under way."""
+        with self._lock:
+            return self._left()
+
     def wait(self, timeout_s: float) -> bool:
-        """Whether all rows were settled within `timeout_s`."""
+        """Whether nothing was left within `timeout_s`."""
         with self._lock:
             self.waiters += 1
             try:
-                return self._settled.wait_for(lambda: self._pending == 0, timeout_s)
+                return self._settled.wait_for(lambda: not self._left(), timeout_s)
             finally:
                 self.waiters -= 1
 
@@ -159,6 +178,9 @@ class Buffer:
         """One consistent reading."""
         with self._lock:
             return Counters(self._emitted, self._delivered, dict(self._dropped), self._pending)
+
+    def _left(self) -> int:
+        return self._pending + self._between
 
     def _seal(self) -> None:
         self._sealed.extend(self._open.values())

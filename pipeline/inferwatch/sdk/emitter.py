@@ -75,7 +75,7 @@ class Emitter:
         """Closed, and nothing left to deliver."""
         if self.abandoned and not self.buffer.closed:
             self.buffer.close()
-        return self.buffer.closed and self.buffer.counters().pending == 0
+        return self.buffer.closed and not self.buffer.left()
 
     def send_next(self, send: Send) -> bool:
         """Send the next chunk that is due; False when there is none."""
@@ -84,7 +84,7 @@ class Emitter:
             return False
         kind, version = taken.chunk.lane
         if kind == "deploy":
-            self._send_event("deploy", taken.chunk.items[0], send)
+            self._send_event("deploy", taken.chunk.items[0], send, self._deployed)
             return True
         try:
             rows = _table(taken.chunk)
@@ -103,7 +103,7 @@ class Emitter:
             time_ms=now_ms(),
             **msgspec.structs.asdict(sample),
         )
-        self._send_event("resource", record, send)
+        self._send_event("resource", record, send, partial(self._told, "resource"))
 
     def _send_rows(
         self, kind: Kind, version: str | None, rows: Table, taken: Taken, send: Send
@@ -158,23 +158,28 @@ class Emitter:
         except Exception as problem:
             self._lost(rows, Drop.NOT_DELIVERED, f"{type(problem).__name__}: {problem}")
 
-    def _send_event(self, word: str, record: Deploy | Resource, send: Send) -> None:
+    def _send_event(
+        self,
+        word: str,
+        record: Deploy | Resource,
+        send: Send,
+        report: Callable[[str | None], None],
+    ) -> None:
         envelope = self._headers(word, f"{self.name}-{word}-{next(self._records)}", JSON)
         try:
-            send(
-                self.model.encode(),
-                msgspec.json.encode(record),
-                envelope,
-                partial(self._told, word),
-            )
+            send(self.model.encode(), msgspec.json.encode(record), envelope, report)
         except Exception as problem:
-            self._told(word, f"{type(problem).__name__}: {problem}")
+            report(f"{type(problem).__name__}: {problem}")
 
     def _report(self, rows: int, error: str | None) -> None:
         if error is None:
             self.buffer.settle(rows)
         else:
             self._lost(rows, Drop.NOT_DELIVERED, error)
+
+    def _deployed(self, error: str | None) -> None:
+        self.buffer.settle_between()
+        self._told("deploy", error)
 
     def _told(self, word: str, error: str | None) -> None:
         if error is not None:

@@ -39,6 +39,7 @@ from inferwatch.sdk.values import (
     is_moment,
     now_ms,
     plain,
+    text,
     time_ms,
 )
 
@@ -177,14 +178,13 @@ def readable(model: str, name: str, value: Any) -> Plain:
 
 
 def error_name(error: Any) -> str | None:
-    """The kind of a failure: an exception's class, never its message."""
-    if error is None or error is False:
-        return None
+    """The kind of a failure: an exception's class, never its message; None for false."""
     if isinstance(error, BaseException):
         return type(error).__name__
     if isinstance(error, type):
         return error.__name__
-    return None if is_missing(value := plain(error)) else str(value)
+    value = plain(error)
+    return None if value is False else text(value)
 
 
 def _named(features: Any, names: Sequence[str] | None) -> Iterator[tuple[str, Any]]:
@@ -257,7 +257,8 @@ def _numbers(values: Any) -> Column:
     values = _unwrapped(values)
     if _is_numeric(values):
         return _array("d", values)
-    return array("d", [float("nan") if value is None else float(value) for value in values])
+    items = map(plain, values)
+    return array("d", [math.nan if value is None else float(value) for value in items])
 
 
 def _repeated(values: Any, n: int) -> Any:

@@ -103,10 +103,10 @@ class Monitor:
 
         Numbers are numeric features, texts and truth values are categories, None and NaN are
         missing. `proba` is the score, or a mapping of class to probability. `timestamp` is a
-        datetime (naive is UTC) or integer milliseconds; now by default. `error` is a word or an
-        exception, of which only the class is sent. `llm` holds `input_tokens`, `output_tokens`,
-        `time_to_first_token_ms`, `cost`, `finish_reason`, each optional. `embedding` is a vector of
-        up to 4,096 numbers. Cost: about 5 µs with 20 features.
+        datetime (naive is UTC) or integer milliseconds; now by default. `error` is a word, a truth
+        value or an exception, of which only the class is sent. `llm` holds `input_tokens`,
+        `output_tokens`, `time_to_first_token_ms`, `cost`, `finish_reason`, each optional.
+        `embedding` is a vector of up to 4,096 numbers. Cost: about 5 µs with 20 features.
         """
         row_id = self._emitter.next_id()
         try:
@@ -249,7 +249,8 @@ class Monitor:
                 note=clean(str(note))[:NOTE_MAX],
             )
             sender = self._sender()
-            self._emitter.buffer.put_between(("deploy", self._version), record)
+            if not self._emitter.buffer.put_between(("deploy", self._version), record):
+                raise UnfitError("the monitor is closed")
             sender.wake()
         except Exception as problem:
             warn_once(self._model, "deploy", f"deploy not sent: {_reason(problem)}")

@@ -41,8 +41,8 @@ class Privacy:
         hash: Sequence[str] = (),
         key: bytes | None = None,
     ) -> None:
-        self._include = None if include is None else tuple(include)
-        self._hash = tuple(hash)
+        self._include = None if include is None else _patterns(include)
+        self._hash = _patterns(hash)
         self._key = key
         self._decided: dict[str, Action] = {}
         if self._hash and key is None:
@@ -78,5 +78,11 @@ class Privacy:
         return hmac.digest(self._key, word.encode(), "sha256").hex()[:TOKEN_LENGTH]
 
 
+def _patterns(given: Sequence[str]) -> tuple[str, ...]:
+    """A single text is one pattern: as its letters it would hash nothing, and send all in clear."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    """By the name as it is too: `[0]` of `lags[0]` is no set of characters."""
+    return name in patterns or any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -69,14 +69,14 @@ class Transport:
         self._wake.set()
 
     def finish(self, timeout_s: float) -> int:
-        """Refuse new rows and wait for those that are there; answers how many are left."""
+        """Refuse new rows and wait for what is there; answers how many records are left."""
         deadline_s = time.monotonic() + timeout_s
         for emitter in self._emitters:
             emitter.buffer.close()
         self.wake()
         for emitter in self._emitters:
             emitter.buffer.wait(max(0.0, deadline_s - time.monotonic()))
-        return sum(emitter.buffer.counters().pending for emitter in self._emitters)
+        return sum(emitter.buffer.left() for emitter in self._emitters)
 
     def _run(self) -> None:
         _prepare()
@@ -210,4 +210,4 @@ def _finish_all() -> None:
         for transport in _transports.values()
     )
     if left:
-        LOGGER.warning("%d rows were not delivered before the process ended", left)
+        LOGGER.warning("%d rows or deploys were not delivered before the process ended", left)

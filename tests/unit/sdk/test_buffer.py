@@ -122,3 +122,21 @@ def test_reasons_are_counted_under_their_own_name(reason):
     buffer = Buffer(10, 100)
     buffer.refuse(reason, 2)
     assert buffer.counters().dropped == {str(reason): 2}
+
+
+def test_waiting_is_for_a_deploy_too():
+    """A process that only tells of a deploy ends by `wait`: unsent, the deploy was lost with it."""
+    buffer = Buffer(10, 100)
+    assert buffer.put_between(("deploy", "13"), "deploy")
+    assert not buffer.wait(0)
+    assert buffer.take() is not None and not buffer.wait(0)
+    buffer.settle_between()
+    assert buffer.wait(0)
+
+
+def test_a_closed_buffer_takes_no_deploy():
+    """Nobody would send it, and whoever waits would wait for it."""
+    buffer = Buffer(10, 100)
+    buffer.close()
+    assert not buffer.put_between(("deploy", "13"), "deploy")
+    assert buffer.wait(0)

@@ -134,3 +134,25 @@ def test_an_odd_value_is_missing_and_the_feature_is_named_once(wire, caplog):
     (batch,) = wire.drain(monitor)
     assert numbers(batch) == {"a": [1.0, 1.0, 1.0, 2.0, 3.0]}
     assert ["embedding" in line for line in caplog.messages] == [True]
+
+
+@pytest.mark.parametrize("cast", [list, np.array, pd.Series, lambda e: pd.array(e, "boolean")])
+def test_false_is_no_error_in_any_form(wire, cast):
+    """Of a column of truth values the true ones are errors: numpy's false was the word of one."""
+    monitor = wire.monitor()
+    monitor.log_batch({"a": [1, 2]}, error=cast([False, True]))
+    monitor.log({"a": 3}, error=np.False_)
+    (batch,) = wire.drain(monitor)
+    assert batch.error.words == ["true"]
+    assert np.frombuffer(batch.error.codes, "<i4").tolist() == [-1, 0, -1]
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA, np.nan, pd.NaT])
+def test_one_missing_score_or_latency_costs_no_batch(wire, missing):
+    """Whatever says that a number is not there is missing in its row, and the others are sent."""
+    monitor = wire.monitor()
+    monitor.log_batch({"a": [1, 2]}, proba=[0.5, missing], latency_ms=[missing, 3.0])
+    (batch,) = wire.drain(monitor)
+    assert np.frombuffer(batch.scores.data).tolist()[0] == 0.5
+    assert np.isnan(np.frombuffer(batch.scores.data)[1])
+    assert np.isnan(np.frombuffer(batch.latency_ms, "<f4")).tolist() == [True, False]

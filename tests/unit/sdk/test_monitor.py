@@ -319,3 +319,16 @@ def test_importing_and_building_loads_nothing_heavy_and_starts_nothing():
         """
     )
     assert out.splitlines()[:2] == ["[] 1", "2"]
+
+
+def test_a_deploy_is_waited_for_however_it_ends(wire):
+    """`flush` is true once Kafka took the deploy, or it is lost; after `close` none is queued."""
+    monitor = wire.monitor()
+    for wire.answer in (None, "no brokers"):
+        monitor.deploy("13")
+        assert not monitor.flush(0)
+        wire.drain(monitor)
+        assert monitor.flush(0)
+    monitor.close(0)
+    monitor.deploy("14")
+    assert monitor.flush(0) and len(wire.records) == 2

@@ -113,3 +113,23 @@ def test_no_log_line_quotes_a_value(wire, caplog):
     wire.drain(monitor)
     assert caplog.messages
     assert CANARY not in caplog.text
+
+
+@pytest.mark.parametrize("patterns", ["card", ["card"]])
+def test_a_single_text_is_a_pattern_and_no_set_of_letters(wire, monkeypatch, patterns):
+    """`hash="card"` hashes `card`: read by its letters it named nothing, and all left in clear."""
+    monkeypatch.setenv("INFERWATCH_HASH_KEY", "k")
+    monitor = wire.monitor(include=patterns, hash=patterns)
+    monitor.log({"card": CANARY, "c": 1.0}, 1)
+    (batch,) = wire.drain(monitor)
+    assert list(batch.categories) == ["card"] and batch.numeric is None
+    assert CANARY.encode() not in wire.bodies[0]
+
+
+def test_a_name_with_brackets_is_hashed_as_it_is_written(wire, monkeypatch):
+    """A glob takes `[0]` for a set of characters: `hash=["cards[0]"]` let `cards[0]` leave."""
+    monkeypatch.setenv("INFERWATCH_HASH_KEY", "k")
+    monitor = wire.monitor(hash=["cards[0]"])
+    monitor.log({"cards[0]": CANARY}, 1)
+    wire.drain(monitor)
+    assert CANARY.encode() not in wire.bodies[0]
