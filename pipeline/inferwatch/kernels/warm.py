@@ -7,7 +7,6 @@ from inferwatch.kernels import (
     adwin,
     adwin_lanes,
     blocks,
-    crc32c,
     distances,
     distinct,
     entities,
@@ -52,7 +51,6 @@ def warm() -> None:
     latencies.count(scores[:1], scores[:1], scores[:3])
     projections.project(np.zeros((1, 1), np.float32), np.ones((1, 1)), np.ones(1))
     texts.take(np.zeros(1, np.uint8), np.ones(1, np.int32), np.ones(1, np.bool_))
-    crc32c.checksum(np.frombuffer(b"0", np.uint8), crc32c.TABLES)  # cannot be written
     _warm_distances()
     _warm_series()
 

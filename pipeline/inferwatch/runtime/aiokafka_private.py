@@ -1,19 +1,12 @@
-"""The names of aiokafka that are not public and that the worker's speed depends on.
+"""The name of aiokafka that is not public and that the worker's speed depends on.
 
-tests/unit/runtime/test_aiokafka_private.py fails when a release takes one away.
+tests/unit/runtime/test_aiokafka_private.py fails when a release takes it away.
 """
 
 import asyncio
-import sys
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from aiokafka import conn
-from aiokafka.consumer import fetcher
-from aiokafka.record.memory_records import MemoryRecords
-
-from inferwatch.kernels import crc32c, jit
 
 SIZE_BYTES = 4
 LEAST_BYTES, KEPT_BYTES = 64 << 10, 8 << 20
@@ -67,51 +60,3 @@ class WholeAnswers(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):
 def read_whole_answers() -> None:
     """On every connection that is made from now on."""
     conn.AIOKafkaProtocol = WholeAnswers
-
-
-class CheckedBatch:
-    """aiokafka's record batch, whose checksum is ours: half the time, and the fold goes on."""
-
-    SIZE_AT, HEAD_BYTES, CHECKED_AT = 8, 12, 21  # of the format's version 2
-    LEAST_BYTES = 16 << 10
-
-    def __init__(self, batch: Any, checked: memoryview) -> None:
-        self._batch, self._checked = batch, checked
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._batch, name)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._batch)
-
-    def validate_crc(self) -> bool:
-        """Whether the bytes are those that the producer has sent."""
-        found = crc32c.checksum(np.frombuffer(self._checked, np.uint8), crc32c.TABLES)
-        return bool(found == self._batch.crc)
-
-
-class Batches:
-    """aiokafka's batches of one partition; the large ones are `CheckedBatch`."""
-
-    def __init__(self, data: bytes) -> None:
-        self._records, self._rest = MemoryRecords(data), memoryview(data)
-        self.size_in_bytes, self.has_next = self._records.size_in_bytes, self._records.has_next
-
-    def next_batch(self) -> Any:
-        """The batch that comes next; None behind the last one."""
-        batch = self._records.next_batch()
-        if batch is None:
-            return None
-        size_at = CheckedBatch.SIZE_AT
-        size = int.from_bytes(self._rest[size_at : size_at + SIZE_BYTES], "big")
-        whole = self._rest[: CheckedBatch.HEAD_BYTES + size]
-        self._rest = self._rest[len(whole) :]
-        if len(whole) < CheckedBatch.LEAST_BYTES or getattr(batch, "magic", 0) != 2:
-            return batch
-        return CheckedBatch(batch, whole[CheckedBatch.CHECKED_AT :])
-
-
-def check_by_parts() -> None:
-    """In every consumer, from now on, where the kernel is compiled and reads words as they lie."""
-    if sys.byteorder == "little" and not jit.settings.DISABLE_JIT:
-        fetcher.MemoryRecords = Batches

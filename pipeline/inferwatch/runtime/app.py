@@ -71,7 +71,6 @@ def make(
     )
     faust_private.in_runs(app)
     aiokafka_private.read_whole_answers()
-    aiokafka_private.check_by_parts()
     return app
 
 

@@ -1,32 +1,19 @@
-"""Answers of brokers reach aiokafka's reader whole, the same ones and in their order; checksums of
-what they hold are looked at as aiokafka does.
-"""
+"""Answers of brokers reach aiokafka's reader whole, the same ones and in their order."""
 
 import asyncio
 import inspect
-import random
 
 import pytest
-from aiokafka import TopicPartition, conn
-from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka import conn
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inferwatch.runtime.aiokafka_private import (
     KEPT_BYTES,
     LEAST_BYTES,
-    Batches,
-    CheckedBatch,
     WholeAnswers,
-    check_by_parts,
     read_whole_answers,
 )
-
-LARGE, SMALL = b"v" * CheckedBatch.LEAST_BYTES, b"v"
 
 
 class Heard(WholeAnswers):
@@ -141,67 +128,3 @@ def test_a_socket_is_read_through_it():
         return seen
 
     assert asyncio.run(asyncio.wait_for(read(), 30)) == bodies
-
-
-def batch(*values: bytes, codec: int = 0) -> bytes:
-    """A record batch of the format's version 2; codec 3 is lz4."""
-    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 20)
-    for offset, value in enumerate(values):
-        builder.append(offset, 1_000, b"key", value, [("name", b"value")])
-    return bytes(builder.build())
-
-
-def legacy(value: bytes) -> bytes:
-    """A record of version 1."""
-    builder = LegacyRecordBatchBuilder(1, 0, 1 << 20)
-    builder.append(0, 1_000, b"key", value)
-    return bytes(builder.build())
-
-
-def read(records) -> list:
-    """What a consumer reads of one partition."""
-    place = TopicPartition("topic", 0)
-    return list(fetcher.PartitionRecords(place, records, [], 0, None, None, True, 0))
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        batch(LARGE, SMALL),
-        batch(LARGE) + batch(SMALL) + batch(LARGE, LARGE),
-        batch(random.Random(1).randbytes(40_000), codec=3),
-        legacy(LARGE),
-        batch(LARGE) + batch(LARGE)[:-1],
-        b"",
-    ],
-)
-def test_the_same_records_are_read(data):
-    """Of large batches and small ones, compressed, of an old format, cut off by the fetch's end."""
-    assert read(Batches(data)) == read(MemoryRecords(data))
-    assert Batches(data).size_in_bytes() == len(data)
-
-
-@pytest.mark.parametrize("at", [21, 60, 1_000, -1])
-@pytest.mark.parametrize("damaged", [LARGE, SMALL * 2_000])
-def test_a_damaged_batch_is_refused(damaged, at):
-    """As aiokafka refuses it, and what stands before it is read."""
-    data, place = bytearray(batch(damaged)), slice(at, at + 1 or None)
-    data[place] = bytes([data[place][0] ^ 1])
-    records = Batches(batch(LARGE) + bytes(data))
-    found = fetcher.PartitionRecords(
-        TopicPartition("topic", 0), records, [], 0, None, None, True, 0
-    )
-    assert next(found).value == LARGE
-    with pytest.raises(CorruptRecordException):
-        next(found)
-
-
-def test_consumers_check_by_it(monkeypatch):
-    """Large batches only; aiokafka makes them, and asks them for their checksum, by these names."""
-    monkeypatch.setattr(fetcher, "MemoryRecords", MemoryRecords)
-    check_by_parts()
-    assert fetcher.MemoryRecords is Batches
-    assert "records = MemoryRecords(part_data[-1])" in inspect.getsource(fetcher.Fetcher)
-    assert "not next_batch.validate_crc()" in inspect.getsource(fetcher.PartitionRecords)
-    assert isinstance(Batches(batch(LARGE)).next_batch(), CheckedBatch)
-    assert not isinstance(Batches(batch(SMALL)).next_batch(), CheckedBatch)
