@@ -198,9 +198,8 @@ def added(part: float, own: float, block: float, width: float, window: float) ->
     """What a block with that sum and spread adds to the spread of a window of `width` values whose
     sum is `window`.
     """
-    apart = part / block - window / width
-    both = own + block * width * apart * apart / (block + width)
-    return both if width > 0.0 else own
+    apart = part / block - window / max(width, 1.0)  # of an empty window the rest is zero
+    return own + block * width * apart * apart / (block + width)
 
 
 @jit

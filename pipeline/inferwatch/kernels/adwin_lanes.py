@@ -194,7 +194,7 @@ def _update_weighted(
                 given[lane], left = -1, left - 1
         if not left:
             return
-        windows.add(sums[step], room, side, size)
+        windows.add(room, sums[step], side, size)
         rows = max(rows, windows.insert(room, side, 0, size))
         for lane in range(lanes):
             if given[lane] >= 0:

@@ -189,7 +189,7 @@ def _merge(windows: Floats, row: int, n: int, here: int, there: int, side: int) 
 
 
 @jit
-def add(sums: Floats, windows: Floats, side: int, size: float) -> None:
+def add(windows: Floats, sums: Floats, side: int, size: float) -> None:
     """Add a block of `size` values to widths, totals and spreads of each window, and make it the
     bucket to be put in; `sums` float64[2, LANES] are the blocks' sums and spreads.
     """
@@ -241,6 +241,8 @@ def _insert(windows: Floats, row: int, share: float, side: int) -> int:
 def _shift(windows: Floats, held: int, first: int, new: int, side: int) -> None:
     """Put `new` behind the five places from `first` on, where a window is GIVEN one: the oldest
     falls out, or the two oldest, where there are five. `new` becomes their sum.
+
+    Totals and spreads are two loops: one over both is more than the compiler does side by side.
     """
     for lane in range(side):
         given = windows[_GIVEN + lane] > 0.5
