@@ -114,9 +114,9 @@ def _lead_somewhere() -> None:
     vain whether it is a terminal, and what is for a closed standard error comes on the other.
     """
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
 
 
 def _fail(error: Exception, code: Exit) -> int:

@@ -132,11 +132,11 @@ def doubts(
     """
     if embedding and profile.embedding is None:
         yield f"no row has a vector in '{embedding}': the profile has no embedding to compare with"
-    row_count = sum(batch.n for batch in rows)
-    repeats = row_count - len({one for batch in rows for one in batch.ids})
-    if truths and repeats:
+    ids = [one for batch in rows for one in batch.ids] if truths else []
+    repeats = len(ids) - len(set(ids))
+    if repeats:
         yield (
-            f"{repeats:,} of {row_count:,} rows repeat a prediction id: the last label of an id "
+            f"{repeats:,} of {len(ids):,} rows repeat a prediction id: the last label of an id "
             "is taken for all its rows, so figures on labels are wrong; give each row its own"
         )
     columns = _unnamed(facts, rows)
